@@ -1,0 +1,54 @@
+"""Batch norm: folding into the weights before it, and freezing its statistics.
+
+W' = gamma * W / sqrt(var + eps),  b' = beta + gamma * (b - mean) / sqrt(var + eps)
+
+(HAWQ-V3, section 3.2; Gholami et al., section IV-A.) Folding happens before quantization; weights
+that are powers of two keep their batch norm, which joins the requantizer's `b / 2**c` instead.
+"""
+
+from typing import cast
+
+import torch
+from torch import Tensor, fx, nn
+
+from dyadic.network.layers import batch_norm_after, module_of
+from dyadic.network.weights import latent_weight
+
+
+def affine(norm: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
+    """Batch norm with fixed statistics as `multiplier * x + shift`, each float64 [C]."""
+    mean, var = cast(Tensor, norm.running_mean).double(), cast(Tensor, norm.running_var).double()
+    gamma = norm.weight.detach().double() if norm.affine else torch.ones_like(mean)
+    beta = norm.bias.detach().double() if norm.affine else torch.zeros_like(mean)
+    multiplier = gamma / torch.sqrt(var + norm.eps)
+    return multiplier, beta - mean * multiplier
+
+
+@torch.no_grad()
+def fold_batch_norms(network: fx.GraphModule) -> None:
+    """Fold every batch norm that follows a convolution into that convolution, in place."""
+    for node in list(network.graph.nodes):
+        conv = module_of(network, node)
+        norm_node = batch_norm_after(network, node) if isinstance(conv, nn.Conv2d) else None
+        if isinstance(conv, nn.Conv2d) and norm_node is not None:
+            _fold(conv, cast(nn.BatchNorm2d, module_of(network, norm_node)))
+            norm_node.replace_all_uses_with(node)
+            network.graph.erase_node(norm_node)
+    network.delete_all_unused_submodules()
+    network.recompile()
+
+
+def _fold(conv: nn.Conv2d, norm: nn.BatchNorm2d) -> None:
+    multiplier, shift = affine(norm)
+    weight = latent_weight(conv)
+    if conv.bias is not None:
+        shift = shift + multiplier * conv.bias.double()
+    weight.copy_((weight.double() * multiplier.reshape(-1, 1, 1, 1)).to(weight.dtype))
+    conv.bias = nn.Parameter(shift.to(weight.dtype))
+
+
+def freeze_batch_norms(network: nn.Module) -> None:
+    """Normalize with the running statistics, and leave them and the affine part as they are."""
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.eval().requires_grad_(False)

@@ -1,0 +1,118 @@
+"""Inserting quantizers: what turns a traced float network into a quantized one.
+
+Each weight layer reads a quantized tensor: its activation quantizer stands directly before it and is
+shared by all layers that read the same tensor with the same bits (a block's first convolution and
+its downsample convolution). The first layer reads the image with signed 8-bit codes.
+"""
+
+import operator
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import fx, nn
+
+from dyadic.network.activations import ActivationQuantization
+from dyadic.network.layers import TRANSPARENT, Layer, module_of
+from dyadic.network.weights import quantize_weight
+from dyadic.quantizers.quantizer import Quantizer
+from dyadic.quantizers.uniform import Uniform
+
+INPUT_BITS = 8
+WeightFactory = Callable[..., Quantizer]  # (bits=...) -> Quantizer
+ActivationFactory = Callable[..., Quantizer]  # (bits=..., signed=...) -> Quantizer
+
+
+@dataclass(frozen=True)
+class Bits:
+    """Bits of one layer's weights and of the activations that it reads; None leaves them float."""
+
+    weight: int | None
+    activation: int | None
+
+
+def quantize_weights(
+    layers: list[Layer], factory: WeightFactory, bits: Mapping[str, Bits]
+) -> None:
+    """Give every layer with weight bits a quantizer of its own."""
+    for layer in layers:
+        width = bits[layer.name].weight
+        if width is not None:
+            quantize_weight(layer.module, factory(bits=width))
+
+
+def quantize_activations(
+    network: fx.GraphModule,
+    layers: list[Layer],
+    factory: ActivationFactory,
+    bits: Mapping[str, Bits],
+) -> None:
+    """Insert an activation quantizer before every layer with activation bits, shared where equal."""
+    placed: dict[tuple[fx.Node, int], fx.Node] = {}
+    for layer in layers:
+        source, width = layer.node.all_input_nodes[0], bits[layer.name].activation
+        if width is None or is_quantizer(network, source):
+            continue
+        if (source, width) not in placed:
+            quantizer = _activation_quantizer(network, source, factory, width)
+            placed[source, width] = insert_quantizer(network, source, quantizer)
+        layer.node.replace_input_with(source, placed[source, width])
+    network.graph.lint()
+    network.recompile()
+
+
+def _activation_quantizer(
+    network: fx.GraphModule, source: fx.Node, factory: ActivationFactory, bits: int
+) -> Quantizer:
+    if reads_image(network, source):
+        return Uniform(bits=INPUT_BITS, signed=True)
+    return factory(bits=bits, signed=not is_nonnegative(network, source))
+
+
+def insert_quantizer(
+    network: fx.GraphModule, source: fx.Node, quantizer: Quantizer | ActivationQuantization
+) -> fx.Node:
+    """Call a new quantizer on a node's value; the caller rewires the users."""
+    wrapped = quantizer
+    if isinstance(quantizer, Quantizer):
+        wrapped = ActivationQuantization(quantizer).train(network.training)
+    name = _free_name(network, f"{source.name}_quant")
+    network.add_submodule(name, wrapped)
+    with network.graph.inserting_after(source):
+        return network.graph.call_module(name, (source,))
+
+
+def _free_name(network: fx.GraphModule, stem: str) -> str:
+    name, count = stem, 1
+    while hasattr(network, name):
+        count += 1
+        name = f"{stem}{count}"
+    return name
+
+
+def is_quantizer(network: fx.GraphModule, node: fx.Node) -> bool:
+    """Whether a node is an activation quantizer."""
+    return isinstance(module_of(network, node), ActivationQuantization)
+
+
+def reads_image(network: fx.GraphModule, node: fx.Node) -> bool:
+    """Whether a node is the image, normalized or not: no weight layer stands before it."""
+    while node.op == "call_module":
+        if isinstance(module_of(network, node), nn.Conv2d | nn.Linear):
+            return False
+        node = node.all_input_nodes[0]
+    return node.op == "placeholder"
+
+
+def is_nonnegative(network: fx.GraphModule, node: fx.Node) -> bool:
+    """Whether the graph alone shows that a tensor has no negative value."""
+    module = module_of(network, node)
+    if isinstance(module, nn.ReLU):
+        return True
+    if isinstance(module, ActivationQuantization):
+        return not module.quantizer.signed or is_nonnegative(network, node.all_input_nodes[0])
+    through = (*TRANSPARENT, nn.AvgPool2d, nn.AdaptiveAvgPool2d)
+    joins = node.op == "call_function" and node.target in (operator.add, torch.cat)
+    if isinstance(module, through) or joins:
+        return all(is_nonnegative(network, source) for source in node.all_input_nodes)
+    return False

@@ -1,0 +1,118 @@
+"""The weight layers of a traced network: what the papers count, quantize and allocate bits to."""
+
+import operator
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import fx, nn
+from torch.fx.passes.shape_prop import ShapeProp
+
+from dyadic.network.activations import ActivationQuantization
+
+TRANSPARENT = (nn.MaxPool2d, nn.Flatten, nn.Dropout, nn.Identity)
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A convolution or fully connected layer in its network.
+
+    macs  multiply-accumulates for one image
+    order position among the weight layers, in execution order
+    """
+
+    name: str
+    module: nn.Conv2d | nn.Linear
+    node: fx.Node
+    kind: Literal["conv", "linear"]
+    parameters: int
+    macs: int
+    order: int
+    output_shape: tuple[int, ...]
+
+
+def module_of(network: fx.GraphModule, node: fx.Node) -> nn.Module | None:
+    """The module that a node calls, None for other operations."""
+    return network.get_submodule(str(node.target)) if node.op == "call_module" else None
+
+
+def propagate_shapes(network: fx.GraphModule, image_shape: tuple[int, int, int]) -> None:
+    """Write each node's output shape into `node.meta["tensor_meta"]`, for one zero image."""
+    training = network.training
+    device = next(network.parameters()).device
+    with torch.no_grad():
+        ShapeProp(network.eval()).propagate(torch.zeros(1, *image_shape, device=device))
+    network.train(training)
+
+
+def shape_of(node: fx.Node) -> tuple[int, ...]:
+    """Output shape of a node for one image, without the batch (after `propagate_shapes`)."""
+    return tuple(node.meta["tensor_meta"].shape[1:])
+
+
+def layers(network: fx.GraphModule, image_shape: tuple[int, int, int]) -> list[Layer]:
+    """All convolutions and fully connected layers, in execution order."""
+    propagate_shapes(network, image_shape)
+    found = []
+    for node in network.graph.nodes:
+        module = module_of(network, node)
+        if isinstance(module, nn.Conv2d | nn.Linear):
+            found.append(_layer(node, module, len(found)))
+    return found
+
+
+def _layer(node: fx.Node, module: nn.Conv2d | nn.Linear, order: int) -> Layer:
+    shape = shape_of(node)
+    weights = module.weight.numel()
+    positions = shape[1] * shape[2] if isinstance(module, nn.Conv2d) else 1
+    kind = "conv" if isinstance(module, nn.Conv2d) else "linear"
+    return Layer(
+        str(node.target), module, node, kind, weights, weights * positions, order, shape
+    )
+
+
+def batch_norm_after(network: fx.GraphModule, node: fx.Node) -> fx.Node | None:
+    """The batch norm that alone reads a layer's output, None where there is none."""
+    users = list(node.users)
+    if len(users) == 1 and isinstance(module_of(network, users[0]), nn.BatchNorm2d):
+        return users[0]
+    return None
+
+
+def ties(network: fx.GraphModule) -> dict[str, str]:
+    """Downsample convolutions and the first convolution of their block, which read one tensor.
+
+    HAWQ-V3's notebook forces both to the same width (its ILP's equality constraints). A downsample
+    layer is one whose output meets, in an addition, a path of other layers from the same input.
+    """
+    tied = {}
+    for node in network.graph.nodes:
+        if node.op == "call_function" and node.target is operator.add:
+            paths = [_path(network, a) for a in node.args if isinstance(a, fx.Node)]
+            paths.sort(key=len)
+            short, long = paths[0], paths[-1]
+            if len(short) == 1 and long and _origin(network, short[0]) is _origin(network, long[0]):
+                tied[str(short[0].target)] = str(long[0].target)
+    return tied
+
+
+def _path(network: fx.GraphModule, node: fx.Node) -> list[fx.Node]:
+    """Weight layers from the last addition, concatenation or split up to this node, in order."""
+    found: list[fx.Node] = []
+    while node.op == "call_module" and not (len(node.users) > 1 and found):
+        module = module_of(network, node)
+        if isinstance(module, nn.Conv2d | nn.Linear):
+            found.insert(0, node)
+            if len(_origin(network, node).users) > 1:
+                break
+        node = node.all_input_nodes[0]
+    return found
+
+
+def _origin(network: fx.GraphModule, node: fx.Node) -> fx.Node:
+    """What a layer reads, seen through the quantizer in front of it."""
+    source = node.all_input_nodes[0]
+    while isinstance(module_of(network, source), ActivationQuantization):
+        source = source.all_input_nodes[0]
+    return source
+

@@ -1,0 +1,79 @@
+"""The quantized network: a traced model whose weights and activations have quantizers."""
+
+from collections.abc import Iterable, Iterator, Mapping
+
+import torch
+from torch import Tensor, fx, nn
+
+from dyadic.errors import UserError
+from dyadic.network.activations import observe
+from dyadic.network.insert import (
+    ActivationFactory,
+    Bits,
+    WeightFactory,
+    quantize_activations,
+    quantize_weights,
+)
+from dyadic.network.layers import Layer, layers
+from dyadic.network.weights import WeightQuantization, weight_quantization
+
+
+class QuantizedNetwork(nn.Module):
+    """A traced network with its weight layers in execution order; call it on uint8 images.
+
+    body        the graph, with its quantizers
+    layers      convolutions and fully connected layers, first to last
+    image_shape (C, H, W) of one image
+    """
+
+    def __init__(self, body: fx.GraphModule, image_shape: tuple[int, int, int]) -> None:
+        super().__init__()
+        self.body, self.image_shape = body, image_shape
+        self.layers: list[Layer] = layers(body, image_shape)
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.body(images)
+
+    def quantize(
+        self,
+        bits: Mapping[str, Bits],
+        weight: WeightFactory | None,
+        activation: ActivationFactory | None,
+    ) -> "QuantizedNetwork":
+        """Insert the quantizers, in place; without a factory that side stays float.
+
+        Raises UserError when bits name a layer that does not exist, or leave one out.
+        """
+        names = {layer.name for layer in self.layers}
+        if wrong := set(bits) ^ names:
+            raise UserError(f"bits for {sorted(wrong)}; the network's layers are {sorted(names)}")
+        if weight is not None:
+            quantize_weights(self.layers, weight, bits)
+        if activation is not None:
+            quantize_activations(self.body, self.layers, activation, bits)
+        return self
+
+    def weights(self) -> Iterator[tuple[Layer, WeightQuantization]]:
+        """The layers whose weights are quantized, with their parametrizations."""
+        for layer in self.layers:
+            quantization = weight_quantization(layer.module)
+            if quantization is not None:
+                yield layer, quantization
+
+    def quantized_share(self) -> float:
+        """Share of the quantizable weights that are on their codebook, 0 to 1."""
+        pairs = list(self.weights())
+        total = sum(layer.parameters for layer, _ in pairs)
+        done = sum(layer.parameters * weights.quantized_share for layer, weights in pairs)
+        return done / total if total else 1.0
+
+    @torch.no_grad()
+    def calibrate(self, images: Iterable[Tensor]) -> None:
+        """Let the static activation ranges see the images, with everything else as evaluated."""
+        training = self.training
+        self.eval()
+        observe(self, True)
+        for batch in images:
+            self(batch)
+        observe(self, False)
+        self.train(training)

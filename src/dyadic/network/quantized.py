@@ -1,12 +1,13 @@
 """The quantized network: a traced model whose weights and activations have quantizers."""
 
-from collections.abc import Iterable, Iterator, Mapping
+import copy
+from collections.abc import Collection, Iterable, Iterator, Mapping
 
 import torch
 from torch import Tensor, fx, nn
 
 from dyadic.errors import UserError
-from dyadic.network.activations import observe
+from dyadic.network.activations import activation_quantizations, observe
 from dyadic.network.insert import (
     ActivationFactory,
     Bits,
@@ -33,6 +34,10 @@ class QuantizedNetwork(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         return self.body(images)
+
+    def clone(self) -> "QuantizedNetwork":
+        """An independent copy; its layers point into its own graph."""
+        return QuantizedNetwork(copy.deepcopy(self.body), self.image_shape)
 
     def quantize(
         self,
@@ -68,12 +73,16 @@ class QuantizedNetwork(nn.Module):
         return done / total if total else 1.0
 
     @torch.no_grad()
-    def calibrate(self, images: Iterable[Tensor]) -> None:
-        """Let the static activation ranges see the images, with everything else as evaluated."""
+    def calibrate(self, batches: Iterable[Tensor], only: Collection[str] | None = None) -> None:
+        """Let static activation ranges see the images, with everything else as evaluated.
+
+        batches uint8 [N, C, H, W]; `only` names the activation quantizers whose ranges may move.
+        """
         training = self.training
         self.eval()
-        observe(self, True)
-        for batch in images:
+        for name, quantization in activation_quantizations(self).items():
+            quantization.observing = only is None or name in only
+        for batch in batches:
             self(batch)
         observe(self, False)
         self.train(training)

@@ -1,0 +1,70 @@
+PYTHON ?= python3
+VENV ?= .venv
+ARGS ?=
+
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+PACKAGED_FASHION_MNIST := /usr/share/datasets/fashion-mnist
+FAST := -n 2 --dist worksteal
+
+.DEFAULT_GOAL := help
+.PHONY: help setup data run test test-slow lint format bench dashboard watch hawq-tables reproduce smoke clean
+
+help: ## this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  \1\t\2/' | expand -t 16
+
+setup: $(STAMP) ## .venv with everything (PYTHON=python3.12 picks another interpreter)
+
+$(STAMP): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[dev,sweep]'
+	@touch $@
+
+# Debian packages Fashion-MNIST; anywhere else torchvision downloads it when the first run asks for it.
+data: ## Fashion-MNIST from Debian's package, where apt and root are at hand
+	@if [ ! -d $(PACKAGED_FASHION_MNIST) ] && command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ]; then \
+	  apt-get install -qq -y --no-install-recommends dataset-fashion-mnist >/dev/null \
+	  || echo "dataset-fashion-mnist could not be installed; the run downloads the data itself"; fi
+
+run: setup data ## INQ at 5 bits on Fashion-MNIST (ARGS="bits=4 force=true" adds choices)
+	$(BIN)/python run.py method=inq bits=5 $(ARGS)
+
+test: setup ## the fast tests
+	$(BIN)/python -m pytest $(FAST) $(ARGS)
+
+test-slow: setup ## all tests, the slow ones and those in a browser too
+	$(BIN)/python -m pytest $(FAST) -m 'not gpu' $(ARGS)
+
+lint: setup ## ruff, its formatter and pyright, changing nothing
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/pyright
+
+format: setup ## let ruff put the files in order
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: setup ## speed, as ratios to what a user could pick instead
+	$(BIN)/python benchmarks/run.py $(ARGS)
+
+dashboard: setup ## results/dashboard.html from every run record
+	$(BIN)/python -m dyadic.report.dashboard $(ARGS)
+
+watch: setup ## the same page, written again while runs are in progress
+	$(BIN)/python -m dyadic.report.dashboard --watch $(ARGS)
+
+hawq-tables: setup ## HAWQ-V3's tables: published beside ours
+	$(BIN)/python experiments/hawq_tables.py $(ARGS)
+
+reproduce: setup data ## every experiment in experiments/ (finished runs are kept), then the tables
+	for table in experiments/*.yaml; do \
+	  $(BIN)/python run.py -m +experiments=$$(basename $$table .yaml) $(ARGS) || exit; done
+	$(BIN)/python -m dyadic.report.tables
+
+smoke: setup ## a tiny run of every method on generated data, no download
+	$(BIN)/python run.py -m +experiments=smoke $(ARGS)
+
+clean: ## caches and build products; run records and data stay
+	rm -rf .pytest_cache .ruff_cache .hypothesis results/cache
+	find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +

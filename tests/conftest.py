@@ -1,0 +1,28 @@
+"""What every test starts from: one thread, a known seed, its own working folder."""
+
+import os
+from pathlib import Path
+
+import pytest
+import torch
+
+# xdist's workers share the cores; a second thread each would only spin.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+torch.set_num_threads(1)
+
+
+@pytest.fixture(autouse=True)
+def _seeded() -> None:
+    torch.manual_seed(0)
+
+
+@pytest.fixture(autouse=True)
+def _own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever a test writes by a relative path lands in its own temporary folder."""
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def repository() -> Path:
+    """The repository's root, where `conf/` and `run.py` are."""
+    return Path(__file__).resolve().parents[1]

@@ -1,0 +1,106 @@
+"""The float baseline: trained once, cached by everything that determines it and nothing else."""
+
+import fcntl
+import hashlib
+import json
+import logging
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from dyadic.files import write_atomically, write_json
+from dyadic.schedules.schedule import Phase
+from dyadic.training.fit import Hardware, fit
+from dyadic.training.loss import cross_entropy
+from dyadic.training.module import Curve, Data, OptimizerFactory, Training
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class BaselineRecipe:
+    """How the float network is trained (`conf/trainer/*.yaml`, `baseline`)."""
+
+    epochs: int
+    optimizer: OptimizerFactory
+    curve: Curve
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """A trained float network's state, and its score on the test set in percent."""
+
+    state: dict[str, torch.Tensor]
+    top1: float
+    top5: float
+    epochs: int
+    seconds: float
+
+
+def key_of(determined_by: dict[str, Any]) -> str:
+    """Hash of everything that determines a baseline; equal choices share one."""
+    return hashlib.sha256(json.dumps(determined_by, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def baseline(
+    network: Callable[[], nn.Module],
+    data: Data,
+    recipe: BaselineRecipe,
+    determined_by: dict[str, Any],
+    hardware: Hardware,
+    cache: Path,
+) -> Baseline:
+    """The cached baseline, or a newly trained one; only one process trains it at a time.
+
+    A killed training resumes from its last epoch. The network is built after seeding by the caller.
+    """
+    directory = cache / key_of(determined_by)
+    with _locked(directory):
+        if not (directory / "baseline.json").exists():
+            _train(network(), data, recipe, determined_by, hardware, directory)
+    facts = json.loads((directory / "baseline.json").read_text())
+    state = torch.load(directory / "weights.pt", map_location="cpu", weights_only=True)
+    numbers = (facts["top1"], facts["top5"], facts["epochs"], facts["seconds"])
+    return Baseline(state, *numbers)
+
+
+def _train(
+    network: nn.Module,
+    data: Data,
+    recipe: BaselineRecipe,
+    determined_by: dict[str, Any],
+    hardware: Hardware,
+    directory: Path,
+) -> None:
+    started = time.monotonic()
+    network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    phases = [Phase("float", recipe.epochs)]
+    module = Training(network, data, phases, recipe.optimizer, recipe.curve, cross_entropy)
+    last = fit(module, directory, hardware, "float baseline")[-1]
+    with write_atomically(directory / "weights.pt") as temporary:
+        torch.save({k: v.cpu().contiguous() for k, v in network.state_dict().items()}, temporary)
+    facts = {"top1": last["top1"], "top5": last["top5"], "epochs": recipe.epochs}
+    seconds = round(time.monotonic() - started, 1)
+    write_json(
+        directory / "baseline.json", facts | {"seconds": seconds, "determined_by": determined_by}
+    )
+    (directory / "checkpoint" / "last.ckpt").unlink(missing_ok=True)
+
+
+@contextmanager
+def _locked(directory: Path) -> Iterator[None]:
+    """Hold the directory's lock; says so when another run has it. A killed process frees it."""
+    directory.mkdir(parents=True, exist_ok=True)
+    with (directory / "lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            log.info("waiting for another run that trains the same float baseline")
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield

@@ -1,0 +1,145 @@
+"""Running Lightning: how, on what, resumable at epoch granularity, with progress that names itself."""
+
+import logging
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.callbacks import ModelCheckpoint, RichProgressBar
+from pytorch_lightning.loggers import Logger
+
+from dyadic.errors import UserError
+from dyadic.schedules.schedule import Schedule
+from dyadic.training.callbacks import History, RandomState, ScheduleCallback, phase_at
+from dyadic.training.module import Training
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Hardware:
+    """Where and how to compute (`conf/trainer`).
+
+    accelerator, devices, strategy as Lightning's Trainer takes them
+    precision   "32-true", "bf16-mixed", or "auto": bf16-mixed where the processor has it
+    threads     CPU threads; part of a number, since one and two threads round differently
+    """
+
+    accelerator: str = "auto"
+    devices: int = 1
+    strategy: str = "auto"
+    precision: str = "auto"
+    threads: int = 2
+
+    def __post_init__(self) -> None:
+        if self.threads < 1:
+            raise UserError(f"trainer.threads={self.threads}; it must be at least 1")
+        if self.precision not in ("auto", "32-true", "bf16-mixed"):
+            raise UserError(f"trainer.precision={self.precision}; use auto, 32-true or bf16-mixed")
+
+    @property
+    def resolved_precision(self) -> str:
+        """The precision that `auto` stands for on this machine."""
+        if self.precision != "auto":
+            return self.precision
+        return "bf16-mixed" if _has_bf16() else "32-true"
+
+    @property
+    def device(self) -> torch.device:
+        """The device that evaluation and calibration use."""
+        wanted = self.accelerator in ("auto", "gpu", "cuda")
+        return torch.device("cuda" if wanted and torch.cuda.is_available() else "cpu")
+
+    def describe(self) -> str:
+        """The hardware in a few words, for tables."""
+        if self.device.type == "cuda":
+            return torch.cuda.get_device_name()
+        return f"CPU {torch.backends.cpu.get_cpu_capability()}, {self.threads} threads"
+
+
+def _has_bf16() -> bool:
+    if torch.cuda.is_available():
+        return torch.cuda.is_bf16_supported()
+    info = Path("/proc/cpuinfo")
+    return info.exists() and "avx512_bf16" in info.read_text()
+
+
+class PhaseProgress(RichProgressBar):
+    """A progress bar that says what is trained and in which phase."""
+
+    def __init__(self, title: str) -> None:
+        super().__init__(leave=True)
+        self.title = title
+
+    def _get_train_description(self, current_epoch: int) -> str:
+        module = self.trainer.lightning_module
+        assert isinstance(module, Training)
+        phase = module.phases[phase_at(module.phases, current_epoch)[0]].name
+        return f"{self.title}: {phase}, epoch {current_epoch + 1}/{self.trainer.max_epochs}"
+
+
+class EpochLines(pl.Callback):
+    """One log line an epoch, where there is no terminal for a progress bar."""
+
+    def __init__(self, title: str, history: History) -> None:
+        self.title, self.history = title, history
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        row = self.history.rows[-1]
+        log.info(
+            "%s: %s, epoch %d/%s, loss %.4f, top-1 %.2f %%, %.0f s",
+            self.title, row["phase"], row["epoch"] + 1, trainer.max_epochs,
+            row["train_loss"], row["top1"], row["seconds"],
+        )  # fmt: skip
+
+
+def fit(
+    module: Training,
+    directory: Path,
+    hardware: Hardware,
+    title: str,
+    schedule: Schedule | None = None,
+    images: torch.Tensor | None = None,
+    loggers: Sequence[Logger] = (),
+) -> list[dict]:
+    """Train through all phases, continuing from `directory/checkpoint/last.ckpt` if it is there.
+
+    A checkpoint is written at the end of every epoch. Returns the rows of `history.csv`.
+    """
+    history = History(directory / "history.csv", schedule)
+    callbacks: list[pl.Callback] = [history, RandomState()]
+    if schedule is not None and images is not None:
+        callbacks.append(ScheduleCallback(schedule, images))
+    bar = sys.stderr.isatty()
+    callbacks.append(PhaseProgress(title) if bar else EpochLines(title, history))
+    callbacks.append(
+        ModelCheckpoint(directory / "checkpoint", filename="last", save_top_k=1,
+                        save_on_train_epoch_end=True, enable_version_counter=False)
+    )  # fmt: skip
+    trainer = pl.Trainer(
+        accelerator=hardware.accelerator, devices=hardware.devices, strategy=hardware.strategy,
+        precision=hardware.resolved_precision,  # type: ignore[arg-type]
+        max_epochs=sum(phase.epochs for phase in module.phases),
+        callbacks=callbacks, logger=list(loggers) or False, enable_progress_bar=bar,
+        enable_model_summary=False, num_sanity_val_steps=0, reload_dataloaders_every_n_epochs=1,
+        use_distributed_sampler=False, default_root_dir=directory,
+    )  # fmt: skip
+    last = directory / "checkpoint" / "last.ckpt"
+    if last.exists():
+        log.info("%s: resuming from %s", title, last)
+    trainer.fit(module, ckpt_path=_readable(last), weights_only=True)
+    return history.rows
+
+
+def _readable(checkpoint: Path) -> Path | None:
+    """The checkpoint if it exists; refuses a damaged one with the remedy."""
+    if not checkpoint.exists():
+        return None
+    try:
+        torch.load(checkpoint, map_location="cpu", weights_only=True)
+    except Exception as error:  # zip, pickle and storage errors all mean the same to the user
+        raise UserError(f"{checkpoint} is damaged; delete it to train from the start") from error
+    return checkpoint

@@ -1,0 +1,114 @@
+"""What a run leaves behind per layer: `layers.csv` and `histograms.npz`."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.utils import parametrize
+
+from dyadic.files import write_atomically
+from dyadic.network.activations import ActivationQuantization
+from dyadic.network.layers import Layer, module_of
+from dyadic.network.quantized import QuantizedNetwork
+from dyadic.network.weights import latent_weight, weight_quantization
+from dyadic.quantizers.codebook import Codebook
+from dyadic.training.callbacks import write_rows
+
+LAYERS = (
+    "layer kind parameters macs weight_bits activation_bits levels sqnr_db saturations zero_share "
+    "accumulator_bits sensitivity float_difference_steps"
+).split()
+BINS = 64
+
+
+def sqnr_db(x: Tensor, value: Tensor) -> float:
+    """Signal to quantization noise, 10 log10(sum x^2 / sum (x - value)^2), in dB."""
+    signal, noise = x.double().square().sum(), (x.double() - value.double()).square().sum()
+    return float(10 * torch.log10(signal / noise)) if noise > 0 else float("inf")
+
+
+def saturations(w: Tensor, book: Codebook) -> int:
+    """How many values lie beyond the codebook's last cells, half a step past the end levels."""
+    ratio = w.double() / book.scale.double()
+    levels, cuts = book.levels.to(w.device), book.cuts.to(w.device)
+    above = ratio > 2 * levels[-1] - cuts[-1]
+    return int((above | (ratio < 2 * levels[0] - cuts[0])).sum())
+
+
+@torch.no_grad()
+def layer_rows(
+    network: QuantizedNetwork, extra: Mapping[str, Mapping[str, Any]]
+) -> list[dict[str, Any]]:
+    """One row a weight layer; `extra` adds columns by layer name (accumulator bits and so on)."""
+    with parametrize.cached():
+        rows = [_row(network, layer) | dict(extra.get(layer.name, {})) for layer in network.layers]
+    return rows
+
+
+def _row(network: QuantizedNetwork, layer: Layer) -> dict[str, Any]:
+    row: dict[str, Any] = {
+        "layer": layer.name,
+        "kind": layer.kind,
+        "parameters": layer.parameters,
+        "macs": layer.macs,
+        "weight_bits": 32,
+        "activation_bits": activation_bits(network, layer),
+    }
+    quantization = weight_quantization(layer.module)
+    if quantization is None:
+        return row
+    latent, weight = latent_weight(layer.module), layer.module.weight
+    book = quantization.codebook(latent)
+    return row | {
+        "weight_bits": book.bits,
+        "levels": book.levels.numel(),
+        "sqnr_db": round(sqnr_db(latent, weight), 3),
+        "saturations": saturations(latent, book),
+        "zero_share": round(float((weight == 0).float().mean()), 5),
+    }
+
+
+def activation_bits(network: QuantizedNetwork, layer: Layer) -> int:
+    """Bits of the activations that a layer reads, 32 where they are float."""
+    module = module_of(network.body, layer.node.all_input_nodes[0])
+    return module.quantizer.bits if isinstance(module, ActivationQuantization) else 32
+
+
+@torch.no_grad()
+def histograms(network: QuantizedNetwork) -> dict[str, np.ndarray]:
+    """Histograms of weights and of quantization errors, and the levels, of every quantized layer.
+
+    Where scales are per channel, the levels are those of the first channel.
+    """
+    found: dict[str, np.ndarray] = {}
+    for layer, quantization in network.weights():
+        latent = latent_weight(layer.module)
+        book = quantization.codebook(latent)
+        levels = (book.levels * book.scale.double().flatten()[0].cpu()).numpy()
+        error = layer.module.weight - latent
+        for kind, values in (("weight", latent), ("error", error)):
+            counts, edges = np.histogram(values.float().cpu().numpy(), bins=BINS)
+            found[f"{layer.name}/{kind}_counts"] = counts.astype(np.int64)
+            found[f"{layer.name}/{kind}_edges"] = edges.astype(np.float32)
+        found[f"{layer.name}/levels"] = levels.astype(np.float32)
+    return found
+
+
+def confusion(labels: np.ndarray, predicted: np.ndarray, classes: int) -> np.ndarray:
+    """Counts [true, predicted]."""
+    flat = np.bincount(labels.astype(np.int64) * classes + predicted, minlength=classes**2)
+    return flat.reshape(classes, classes)
+
+
+def write_layers(directory: Path, rows: list[dict[str, Any]]) -> None:
+    """Write `layers.csv`."""
+    write_rows(directory / "layers.csv", LAYERS, rows)
+
+
+def write_histograms(directory: Path, arrays: Mapping[str, np.ndarray]) -> None:
+    """Write `histograms.npz`, compressed."""
+    with write_atomically(directory / "histograms.npz") as temporary, temporary.open("wb") as file:
+        np.savez_compressed(file, **arrays)  # type: ignore[arg-type]

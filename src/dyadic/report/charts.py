@@ -1,0 +1,170 @@
+"""The charts: pure functions from numbers to SVG text, each with axes, units and a description.
+
+All are drawn 420 pixels wide, so that a phone shows them at their own size and a desk screen shows
+three beside each other with the same letters.
+"""
+
+from dataclasses import dataclass, field
+
+from dyadic.report import svg
+from dyadic.report.svg import Axis
+
+WIDTH = 420.0
+HEIGHT = 270.0
+LEFT, TOP, BOTTOM = 44.0, 24.0, 38.0
+
+
+@dataclass(frozen=True)
+class Point:
+    """One mark: position, half the length of its whisker, and the words behind it."""
+
+    x: float
+    y: float
+    spread: float = 0.0
+    hint: str = ""
+
+
+@dataclass(frozen=True)
+class Series:
+    """A named row of points; `slot` picks its colour and shape, `style` a variant of the mark."""
+
+    label: str
+    slot: int
+    points: list[Point] = field(default_factory=list)
+    style: str = "dot"
+
+
+def frame(x: Axis, y: Axis, x_label: str, y_label: str, x_ticks: list[float] | None = None) -> str:
+    """Grid lines, ticks and both axis labels."""
+    parts = [svg.text(y_label, 0.0, 11.0, "axis")]
+    for value in y.ticks(5):
+        parts.append(svg.line(x.start, y(value), x.end, y(value), "grid"))
+        parts.append(svg.text(f"{value:g}", x.start - 7, y(value) + 4, "tick", "end"))
+    for value in x.ticks(6) if x_ticks is None else x_ticks:
+        parts.append(svg.text(f"{value:g}", x(value), y.start + 16, "tick", "middle"))
+    parts.append(svg.line(x.start, y.start, x.end, y.start, "base"))
+    parts.append(svg.text(x_label, x.end, y.start + 32, "axis", "end"))
+    return "".join(parts)
+
+
+def lines(
+    series: list[Series],
+    x_label: str,
+    y_label: str,
+    description: str,
+    reference: tuple[float, str] | None = None,
+    floor: float | None = None,
+) -> str:
+    """Lines with whiskers and a name at each end; `reference` is a dashed level with its name.
+
+    Points below `floor` are drawn on it as an arrow with their value, so that one collapse does
+    not flatten everything else.
+    """
+    shown = [max(p.y, floor) if floor is not None else p.y for s in series for p in s.points]
+    low, high = svg.padded(shown + ([reference[0]] if reference else []), 0.08)
+    xs = [p.x for s in series for p in s.points]
+    right = WIDTH - max(svg.text_width(s.label) for s in series) - 16
+    x = Axis(*svg.padded(xs, 0.05), LEFT, right)
+    y = Axis(low, high, HEIGHT - BOTTOM, TOP)
+    whole = sorted(set(xs)) if len(set(xs)) < 9 else None
+    parts = [frame(x, y, x_label, y_label, whole)]
+    if reference:
+        level = y(reference[0])
+        parts.append(svg.line(x.start, level, x.end, level, "reference"))
+        parts.append(svg.text(reference[1], x.start + 4, level - 5, "tick"))
+    parts += [_curve(s, x, y, floor) for s in series]
+    ends = [(x(s.points[-1].x), y(_clip(s.points[-1].y, floor))) for s in series]
+    heights = svg.spread([end for _, end in ends], 14.0, TOP, HEIGHT - BOTTOM)
+    for s, (_, end), height in zip(series, ends, heights, strict=True):
+        parts.append(svg.path([(right + 2, end), (right + 10, height)], f"leader s{s.slot % 9}"))
+        parts.append(svg.text(s.label, right + 13, height + 4, f"name s{s.slot % 9}"))
+    return svg.canvas(WIDTH, HEIGHT, description, *parts)
+
+
+def _clip(value: float, floor: float | None) -> float:
+    return value if floor is None else max(value, floor)
+
+
+def _curve(series: Series, x: Axis, y: Axis, floor: float | None) -> str:
+    colour = f"s{series.slot % 9}"
+    places = [(x(p.x), y(_clip(p.y, floor))) for p in series.points]
+    parts = [svg.path(places, f"curve {colour}")] if len(places) > 1 else []
+    for point, (px, py) in zip(series.points, places, strict=True):
+        if floor is not None and point.y < floor:
+            parts.append(svg.marker(px, py, 4, svg.hint(point.hint), f"dot down {colour}"))
+            parts.append(svg.text(f"{point.y:.1f}", px + 7, py + 4, "tick"))
+            continue
+        if point.spread:
+            top, bottom = y(point.y + point.spread), y(point.y - point.spread)
+            parts.append(svg.line(px, top, px, bottom, f"whisker {colour}"))
+        parts.append(svg.marker(px, py, series.slot, svg.hint(point.hint)))
+    return "".join(parts)
+
+
+def scatter(
+    series: list[Series],
+    front: list[tuple[float, float, str]],
+    x_label: str,
+    y_label: str,
+    description: str,
+    floor: float | None = None,
+) -> str:
+    """Points of every series, the front as a staircase with its corners named, and a legend.
+
+    front: (x, y, name) of the points that no other beats in both, ascending in x.
+    """
+    rows = legend_rows(series)
+    height = HEIGHT + 16 * len(rows)
+    kept = [p for s in series for p in s.points if floor is None or p.y >= floor]
+    values = [p.x for p in kept]
+    log = min(values) > 0 and max(values) > 8 * min(values)
+    low, high = svg.padded(values)
+    x = Axis(min(values) / 1.2 if log else low, max(values) * 1.2 if log else high, LEFT, 404, log)
+    y = Axis(*svg.padded([p.y for p in kept], 0.08), HEIGHT - BOTTOM, TOP)
+    parts = [frame(x, y, x_label, y_label), _front(front, x, y)]
+    for s in series:
+        marks = [p for p in s.points if floor is None or p.y >= floor]
+        parts += [svg.marker(x(p.x), y(p.y), s.slot, svg.hint(p.hint), s.style, 3.4) for p in marks]
+    parts += [_corner(x(px), y(py), name) for px, py, name in front[:6]]
+    parts.append(legend(rows, HEIGHT + 10))
+    return svg.canvas(WIDTH, height, description, *parts)
+
+
+def _front(front: list[tuple[float, float, str]], x: Axis, y: Axis) -> str:
+    if not front:
+        return ""
+    steps = [(x(front[0][0]), y.start)]
+    for px, py, _ in front:
+        steps += [(x(px), steps[-1][1]), (x(px), y(py))]
+    return svg.path([*steps, (x.end, steps[-1][1])], "front")
+
+
+def _corner(px: float, py: float, name: str) -> str:
+    anchor = "end" if px > WIDTH - 90 else "start"
+    return svg.text(name, px + (-7 if anchor == "end" else 7), py - 6, "tick halo", anchor)
+
+
+def legend_rows(series: list[Series], width: float = WIDTH - LEFT) -> list[list[Series]]:
+    """The series broken into rows that fit the width."""
+    rows: list[list[Series]] = [[]]
+    used = 0.0
+    for s in series:
+        needed = svg.text_width(s.label) + 28
+        if used + needed > width and rows[-1]:
+            rows.append([])
+            used = 0.0
+        rows[-1].append(s)
+        used += needed
+    return rows
+
+
+def legend(rows: list[list[Series]], top: float) -> str:
+    """Marks and names, row by row."""
+    parts = []
+    for index, row in enumerate(rows):
+        left, height = LEFT, top + 16 * index
+        for s in row:
+            parts.append(svg.marker(left + 4, height - 4, s.slot, "", s.style, 3.6))
+            parts.append(svg.text(s.label, left + 13, height, "label"))
+            left += svg.text_width(s.label) + 28
+    return "".join(parts)

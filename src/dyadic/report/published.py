@@ -1,0 +1,63 @@
+"""The papers' own numbers (`experiments/published/*.csv`) and the tables that stand beside them."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from dyadic.report.records import read_csv
+
+COLUMNS = [
+    *["paper", "table", "row", "network", "data", "weight_bits", "activation_bits"],
+    *["metric", "value", "baseline", "baseline_kind", "source"],
+]
+NUMERIC = ["weight_bits", "activation_bits", "value", "baseline"]
+
+METHODS = {"logquant": ("log2", "log_sqrt2")}
+"""The methods that reproduce a paper, where they are not called like the paper's file."""
+
+
+def read_published(folder: Path) -> pd.DataFrame:
+    """Every file in the folder that has the columns of `COLUMNS`, one after the other."""
+    frames = [read_csv(path) for path in sorted(folder.glob("*.csv"))]
+    fitting = [frame[COLUMNS] for frame in frames if set(COLUMNS) <= set(frame.columns)]
+    if not fitting:
+        return pd.DataFrame(columns=COLUMNS)
+    table = pd.concat(fitting, ignore_index=True)
+    for column in NUMERIC:
+        table[column] = pd.to_numeric(table[column], errors="coerce").astype(float)
+    return table
+
+
+def methods_of(paper: str) -> tuple[str, ...]:
+    """The methods that reproduce this paper."""
+    return METHODS.get(paper, (paper,))
+
+
+def drops(published: pd.DataFrame) -> pd.DataFrame:
+    """The rows that state or imply a loss of top-1 to a float network, with it as `drop` (points).
+
+    The one quantity that can be compared across networks and data: against each one's own float
+    number.
+    """
+    sign = published.metric.map({"top1": -1.0, "top1_error": 1.0})
+    implied = sign * (published.value - published.baseline)
+    stated = published.value.where(published.metric == "top1_drop")
+    table = published.assign(drop=np.where(stated.notna(), stated, implied))
+    return table[table.drop.notna() & (table.weight_bits < 32)]
+
+
+def read_tables(folder: Path) -> dict[str, pd.DataFrame]:
+    """The experiments' tables (`results/tables/*.csv`) by their file's stem."""
+    frames = {path.stem: read_csv(path) for path in sorted(folder.glob("*.csv"))}
+    return {name: frame for name, frame in frames.items() if len(frame)}
+
+
+def tables_of(paper: str, tables: dict[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
+    """The tables that belong to a paper: by their file's name or by their column `paper`."""
+    names = (paper, *methods_of(paper))
+    return {
+        stem: table
+        for stem, table in tables.items()
+        if stem.startswith(names) or ("paper" in table and (table.paper == paper).any())
+    }

@@ -1,0 +1,231 @@
+"""Run records: `results/runs/<name>/` read into plain values and data frames.
+
+A run writes `config.yaml` and `history.csv` as it goes, `layers.csv` and `histograms.npz` near its
+end and `summary.json` last of all, atomically. So a folder with a readable summary is a finished
+run, and everything else is a run in progress or one that was interrupted; reading never fails on
+the half of a line that is being written.
+"""
+
+import hashlib
+import io
+import json
+import re
+import time
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+RUNNING_SECONDS = 900
+"""A folder without summary whose files changed this recently belongs to a run in progress."""
+
+NOT_THE_EXPERIMENT = r"seed|name|force|resume|logger|hydra|deploy|\w*dir|\w*path"
+"""Top-level keys of `config.yaml` that differ between the seeds of one experiment."""
+
+HISTORY_NUMBERS = [
+    "epoch",
+    "step",
+    "train_loss",
+    "val_loss",
+    "top1",
+    "top5",
+    "quantized_share",
+    "blend",
+    "lr",
+    "seconds",
+]
+TEXTS = ["name", "dataset", "model", "method", "status", "hardware", "started", "ended", "note"]
+NUMBERS = [
+    "bits",
+    "seed",
+    "levels",
+    "float_top1",
+    "float_top5",
+    "top1",
+    "top5",
+    "top1_drop",
+    "size_mib",
+    "gbops",
+]
+INTEGER = [
+    "images",
+    "mismatched_logits",
+    "mismatched_vs_float64",
+    "float32_top1_disagreement",
+    "top1",
+]
+
+
+@dataclass(frozen=True)
+class Record:
+    """One run's folder: its summary (empty until the run has finished) and its files on demand.
+
+    status: `done`, `running` (files changed within `RUNNING_SECONDS`) or `unfinished`.
+    """
+
+    path: Path
+    summary: dict[str, Any]
+    status: str
+
+    @property
+    def name(self) -> str:
+        """The folder's name, which is the run's."""
+        return self.path.name
+
+    def history(self) -> pd.DataFrame:
+        """`history.csv`, a row an epoch; empty where there is none yet."""
+        frame = read_csv(self.path / "history.csv")
+        for column in HISTORY_NUMBERS:
+            values = frame[column] if column in frame else pd.Series(np.nan, frame.index)
+            frame[column] = pd.to_numeric(values, errors="coerce")
+        for column in ("phase", "event"):
+            frame[column] = frame[column].fillna("").astype(str) if column in frame else ""
+        return frame.dropna(subset="epoch")
+
+    def layers(self) -> pd.DataFrame:
+        """`layers.csv`, a row a weight layer in execution order; empty where there is none yet."""
+        return read_csv(self.path / "layers.csv")
+
+    def histograms(self) -> dict[str, NDArray[Any]]:
+        """`histograms.npz` by key; empty where there is none or it cannot be read."""
+        try:
+            with np.load(self.path / "histograms.npz", allow_pickle=False) as archive:
+                return {key: archive[key] for key in archive.files}
+        except (OSError, ValueError, EOFError, zipfile.BadZipFile):
+            return {}
+
+
+def read_csv(path: Path) -> pd.DataFrame:
+    """A CSV file up to its last complete line; an empty frame where there is none."""
+    try:
+        text = path.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return pd.DataFrame()
+    complete = text[: text.rfind("\n") + 1]
+    if not complete.strip():
+        return pd.DataFrame()
+    return pd.read_csv(io.StringIO(complete), on_bad_lines="skip")
+
+
+def read_records(runs: Path) -> list[Record]:
+    """Every run under `runs`, sorted by name. A folder that is no run (no config) is left out."""
+    folders = sorted(path for path in runs.glob("*") if path.is_dir())
+    return [record for path in folders if (record := read_record(path)) is not None]
+
+
+def read_record(path: Path) -> Record | None:
+    """The run in this folder, or None where the folder holds no run."""
+    try:
+        summary = json.loads((path / "summary.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        summary = None
+    if isinstance(summary, dict):
+        return Record(path, summary, str(summary.get("status", "done")))
+    touched = [p.stat().st_mtime for p in path.glob("*") if p.suffix in (".yaml", ".csv")]
+    if not touched:
+        return None
+    running = time.time() - max(touched) < RUNNING_SECONDS
+    return Record(path, {}, "running" if running else "unfinished")
+
+
+def overview(records: list[Record]) -> pd.DataFrame:
+    """One row a run: the summary's fields, flat, and what the page asks about them.
+
+    Beside the summary: `weight`, `activation` (quantizers), `images` ... (integer check),
+    `integer_passed` (True, False, or None where the run was not deployed), `seconds` in total, and
+    `configuration`, equal for runs that differ only in their seed.
+    """
+    return pd.DataFrame([_row(record) for record in records], columns=COLUMNS)
+
+
+def _row(record: Record) -> dict[str, Any]:
+    summary, config = record.summary, _config(record.path)
+    integer = _mapping(summary, "integer")
+    quantizer, epochs = _mapping(summary, "quantizer"), _mapping(summary, "epochs")
+    row: dict[str, Any] = {key: _text(summary.get(key)) for key in TEXTS}
+    row |= {key: _number(summary.get(key)) for key in NUMBERS}
+    row |= {f"integer_{key}": _number(integer.get(key)) for key in INTEGER}
+    row |= {f"epochs_{key}": _number(epochs.get(key)) for key in ("baseline", "quantize")}
+    row |= {key: _text(quantizer.get(key)) for key in ("weight", "activation")}
+    row |= {key: _text(summary.get(key)) for key in ("schedule", "allocation")}
+    row |= {"name": record.name, "status": record.status}
+    row["engines"] = _engines(integer.get("engines"))
+    row["integer_passed"] = integer_passed(integer)
+    row["seconds"] = _total(_mapping(summary, "seconds"))
+    row["configuration"] = configuration(config, record.name) if config else record.name
+    return row
+
+
+COLUMNS = [
+    *TEXTS,
+    *NUMBERS,
+    *(f"integer_{key}" for key in INTEGER),
+    *[
+        "epochs_baseline",
+        "epochs_quantize",
+        "weight",
+        "activation",
+        "schedule",
+        "allocation",
+        "engines",
+    ],
+    *["integer_passed", "seconds", "configuration"],
+]
+
+
+def configuration(config: str, name: str) -> str:
+    r"""Eight hex digits that runs share when they differ in nothing but their seed.
+
+    A digest of the text of `config.yaml` without the keys in `NOT_THE_EXPERIMENT` (and what is
+    indented under them), without any `seed`, and without the run's own name.
+
+    >>> first = "bits: 4\nseed: 0\nhydra:\n  run: x\n"
+    >>> configuration(first, "run-0") == configuration("bits: 4\nseed: 1\n", "run-1")
+    True
+    """
+    block = rf"^(?:{NOT_THE_EXPERIMENT}):.*\n(?:[ \-].*\n)*"
+    text = re.sub(block, "", config.rstrip() + "\n", flags=re.MULTILINE)
+    text = re.sub(r"^\s+\w*seed:.*\n", "", text, flags=re.MULTILINE)
+    return hashlib.sha256(text.replace(name, "").encode()).hexdigest()[:8]
+
+
+def integer_passed(integer: dict[str, Any]) -> bool | None:
+    """Whether every engine agreed on every logit, with each other and with float64."""
+    keys = ("mismatched_logits", "mismatched_vs_float64")
+    counts = [integer[key] for key in keys if isinstance(integer.get(key), int | float)]
+    return not any(counts) if counts else None
+
+
+def _config(path: Path) -> str:
+    try:
+        return (path / "config.yaml").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
+
+
+def _mapping(summary: dict[str, Any], key: str) -> dict[str, Any]:
+    value = summary.get(key)
+    return value if isinstance(value, dict) else {}
+
+
+def _number(value: Any) -> float:
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        return float("nan")
+
+
+def _text(value: Any) -> str:
+    return "" if value is None else str(value)
+
+
+def _engines(value: Any) -> str:
+    return " ".join(map(str, value)) if isinstance(value, list) else _text(value)
+
+
+def _total(seconds: dict[str, Any]) -> float:
+    return float(np.nansum([_number(value) for value in seconds.values()]))

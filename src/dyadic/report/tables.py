@@ -1,0 +1,156 @@
+"""Result tables from run records: CSV, Markdown, and the block of the README between its marks.
+
+    python -m dyadic.report.tables [RUNS] [--match GLOB]    results.csv, results.md, README.md
+    python -m dyadic.report.tables --check                  exit code 1 where the README is stale
+
+The README is filled from the committed `results/tables/results.csv`, so `--check` needs no runs.
+"""
+
+import argparse
+import sys
+from fnmatch import fnmatch
+from pathlib import Path
+
+import pandas as pd
+
+from dyadic.errors import UserError
+from dyadic.report.configurations import configurations
+from dyadic.report.files import write_atomically
+from dyadic.report.records import overview, read_records
+
+BEGIN, END = "<!-- results:begin -->", "<!-- results:end -->"
+
+DECIMALS = {
+    "float top-1": 2,
+    "top-1": 2,
+    "sd": 2,
+    "drop": 2,
+    "MiB": 3,
+    "GBOPS": 3,
+}
+WHOLE = ["bits", "levels", "seeds", "epochs"]
+
+
+def results_table(runs: pd.DataFrame, match: str = "*") -> pd.DataFrame:
+    """The table that a reader sees: a row a configuration, top-1 in percent, rounded for print.
+
+    runs   the frame of `dyadic.report.records.overview`
+    match  a glob on run names, to leave experiments out
+    """
+    table = configurations(runs[[fnmatch(name, match) for name in runs.name]])
+    checked = {True: "equal", False: "DIFFER"}
+    frame = pd.DataFrame(
+        {
+            "dataset": table.dataset,
+            "model": table.model,
+            "method": [
+                f"{m} {v}".strip() for m, v in zip(table.method, table.variant, strict=True)
+            ],
+            "bits": table.bits,
+            "levels": table.levels,
+            "seeds": table.seeds,
+            "float top-1": table.float_top1,
+            "top-1": table.top1,
+            "sd": table.top1_sd,
+            "drop": table.top1_drop,
+            "MiB": table.size_mib,
+            "GBOPS": table.gbops,
+            "integers": [checked.get(value, "") for value in table.integer_passed],
+            "epochs": table.epochs_quantize,
+            "hardware": table.hardware,
+        }
+    )
+    for column in WHOLE:
+        frame[column] = frame[column].round().astype("Int64")
+    return frame.round(DECIMALS)
+
+
+def markdown(table: pd.DataFrame) -> str:
+    """A Markdown table; numbers to the right, with the decimals of `DECIMALS`.
+
+    >>> print(markdown(pd.DataFrame({"method": ["inq"], "top-1": [92.0]})))
+    | method | top-1 |
+    | :-- | --: |
+    | inq | 92.00 |
+    """
+    numeric = [pd.api.types.is_numeric_dtype(table[column]) for column in table]
+    rows = [list(map(str, table.columns)), ["--:" if right else ":--" for right in numeric]]
+    for _, row in table.iterrows():
+        rows.append([_cell(row[column], DECIMALS.get(str(column))) for column in table])
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+
+
+def _cell(value: object, decimals: int | None) -> str:
+    if pd.isna(value):  # type: ignore[call-overload]
+        return ""
+    text = f"{value:.{decimals}f}" if decimals is not None else str(value)
+    return text.replace("|", "\\|")
+
+
+def write_table(table: pd.DataFrame, stem: Path) -> None:
+    """`stem.csv` and `stem.md` beside it."""
+    write_atomically(stem.with_suffix(".csv"), table.to_csv(index=False, lineterminator="\n"))
+    write_atomically(stem.with_suffix(".md"), markdown(table) + "\n")
+
+
+def read_table(path: Path) -> pd.DataFrame:
+    """A table that `write_table` wrote; raises UserError where there is none."""
+    if not path.is_file():
+        raise UserError(f"no results table {path}; `python -m dyadic.report.tables` writes it")
+    table = pd.read_csv(path, keep_default_na=True)
+    for column in WHOLE:
+        table[column] = table[column].astype("Int64")
+    return table.astype({name: str for name in ("integers", "hardware")})
+
+
+def insert(text: str, block: str) -> str:
+    """The text with `block` between the marks `BEGIN` and `END`; raises UserError without them."""
+    head, begin, rest = text.partition(BEGIN)
+    _, end, tail = rest.partition(END)
+    if not (begin and end):
+        raise UserError(f"the README has no place for the table; add lines {BEGIN} and {END}")
+    return f"{head}{BEGIN}\n\n{block.strip()}\n\n{END}{tail}"
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Entry point; returns the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m dyadic.report.tables", description=__doc__)
+    parser.add_argument("runs", type=Path, nargs="?", default=Path("results/runs"))
+    parser.add_argument("--match", default="*", help="only runs whose name matches this glob")
+    parser.add_argument("--out", type=Path, default=Path("results/tables/results"))
+    parser.add_argument("--readme", type=Path, default=Path("README.md"))
+    parser.add_argument("--check", action="store_true", help="fail where the README is stale")
+    options = parser.parse_args(arguments)
+    try:
+        return check(options) if options.check else update(options)
+    except UserError as error:
+        print(error, file=sys.stderr)
+        return 2
+
+
+def update(options: argparse.Namespace) -> int:
+    """Write the tables and the README's block."""
+    table = results_table(overview(read_records(options.runs)), options.match)
+    if table.empty:
+        raise UserError(f"no finished run in {options.runs}; `make run` makes one")
+    write_table(table, options.out)
+    readme = options.readme.read_text(encoding="utf-8")
+    write_atomically(options.readme, insert(readme, _block(options.out)))
+    return 0
+
+
+def check(options: argparse.Namespace) -> int:
+    """1 with a line on stderr where the README's block is not the table's."""
+    readme = options.readme.read_text(encoding="utf-8")
+    if insert(readme, _block(options.out)) == readme:
+        return 0
+    print(f"{options.readme} is stale: run `python -m dyadic.report.tables`", file=sys.stderr)
+    return 1
+
+
+def _block(stem: Path) -> str:
+    return markdown(read_table(stem.with_suffix(".csv")))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -36,7 +36,7 @@ def trace(model: nn.Module) -> fx.GraphModule:
         reason = str(error).splitlines()[0]
         raise UserError(f"{type(model).__name__} cannot be traced by torch.fx: {reason}") from error
     module = fx.GraphModule(model, graph, type(model).__name__)
-    for node in list(graph.nodes):
+    for node in reversed(list(graph.nodes)):  # so that x.size(0), read only by a view, falls away
         _canonical(module, node)
     graph.eliminate_dead_code()
     graph.lint()

@@ -23,10 +23,15 @@ class WeightQuantization(nn.Module):
     mask   bool, shaped like the weight: True where the weight is frozen; None until `allocate`
     frozen values of the frozen weights
     blend  share of the quantized weight in the free part, 0 to 1
+    reference   the weights that the codebook was fitted to, where it must stay as it is while
+                they change (INQ fixes n1 at the first step); None: fitted to the current weights
+    saturations frozen weights that had grown out of the codebook's reach
     """
 
     mask: Tensor | None
     frozen: Tensor | None
+    reference: Tensor | None
+    saturations: Tensor | None
 
     def __init__(self, quantizer: Quantizer) -> None:
         super().__init__()
@@ -34,11 +39,15 @@ class WeightQuantization(nn.Module):
         self.blend = 1.0
         self.register_buffer("mask", None)
         self.register_buffer("frozen", None)
+        self.register_buffer("reference", None)
+        self.register_buffer("saturations", None)
 
     def allocate(self, w: Tensor) -> None:
         """Make room for frozen weights: nothing is frozen yet."""
         self.mask = torch.zeros_like(w, dtype=torch.bool)
         self.frozen = torch.zeros_like(w)
+        self.reference = w.detach().clone()
+        self.saturations = torch.zeros((), dtype=torch.int64, device=w.device)
 
     @torch.no_grad()
     def freeze(self, mask: Tensor, values: Tensor) -> None:
@@ -64,7 +73,7 @@ class WeightQuantization(nn.Module):
 
     def codebook(self, w: Tensor) -> Codebook:
         """The codebook that holds the effective weights once everything is quantized."""
-        return self.quantizer.codebook(w.detach())
+        return self.quantizer.codebook(w.detach() if self.reference is None else self.reference)
 
     @property
     def quantized_share(self) -> float:

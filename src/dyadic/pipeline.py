@@ -1,0 +1,146 @@
+"""One run, from the float baseline to the record: the way data flows, step by step."""
+
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.loggers import Logger
+from torch import Tensor, nn
+
+from dyadic.allocation.cost import Bits, LayerCost
+from dyadic.allocation.problem import Problem
+from dyadic.errors import UserError
+from dyadic.integer.deploy import Deployment
+from dyadic.network.insert import ActivationFactory, WeightFactory
+from dyadic.network.insert import Bits as LayerBits
+from dyadic.network.layers import ties
+from dyadic.network.quantized import QuantizedNetwork
+from dyadic.network.trace import trace
+from dyadic.schedules.schedule import Schedule
+from dyadic.training.baseline import Baseline, BaselineRecipe, baseline
+from dyadic.training.evaluate import Score, evaluate
+from dyadic.training.fit import Hardware, fit
+from dyadic.training.loss import cross_entropy
+from dyadic.training.module import Curve, OptimizerFactory, Training
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Run:
+    """Everything that one run consists of, already built; the entry point fills it from conf/.
+
+    model      builds the float network for the data set, after seeding
+    weight, activation   quantizer factories; None leaves that side float
+    distill    makes a loss from a float teacher, None for plain cross-entropy
+    baseline_determined_by   what the float baseline depends on, plain values
+    """
+
+    name: str
+    directory: Path
+    cache: Path
+    seed: int
+    data: Any
+    model: Callable[[], nn.Module]
+    weight: WeightFactory | None
+    activation: ActivationFactory | None
+    schedule: Schedule
+    allocation: Any
+    sensitivity: Any
+    deployment: Deployment | None
+    hardware: Hardware
+    recipe: BaselineRecipe
+    optimizer: OptimizerFactory
+    curve: Curve
+    distill: Callable[..., nn.Module] | None
+    baseline_determined_by: dict[str, Any]
+    loggers: list[Logger] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A network after its schedule: its scores, its bits, what training said."""
+
+    network: QuantizedNetwork
+    bits: dict[str, Bits]
+    baseline: Baseline
+    score: Score
+    history: list[dict]
+    seconds: dict[str, float]
+
+
+def train(run: Run) -> Trained:
+    """Baseline, quantization and fine-tuning under the schedule, then evaluation in float32."""
+    torch.set_num_threads(run.hardware.threads)
+    pl.seed_everything(run.seed, workers=True, verbose=False)
+    float_run = baseline(
+        run.model, run.data, run.recipe, run.baseline_determined_by, run.hardware, run.cache
+    )
+    started = time.monotonic()
+    network, teacher = _float_network(run, float_run), _float_network(run, float_run)
+    images = calibration_images(run.data, 1024)
+    bits = _allocate(run, network)
+    _quantize(run, network, bits, images)
+    history = _fine_tune(run, network, teacher, images)
+    quantized = time.monotonic()
+    score = evaluate(network, run.data.test_batches())
+    seconds = {
+        "baseline": float_run.seconds,
+        "quantize": round(quantized - started, 1),
+        "evaluate": round(time.monotonic() - quantized, 1),
+    }
+    return Trained(network, bits, float_run, score, history, seconds)
+
+
+def _float_network(run: Run, trained: Baseline) -> QuantizedNetwork:
+    """The trained float network, traced; a fresh copy at each call."""
+    model = run.model()
+    model.load_state_dict(trained.state)
+    shape = (run.data.channels, run.data.image_size, run.data.image_size)
+    network = QuantizedNetwork(trace(model), shape)
+    return network.to(run.hardware.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+
+def calibration_images(data: Any, count: int) -> Tensor:
+    """The data set's calibration images in one tensor, uint8 [N, C, H, W]."""
+    return torch.cat([images for images, _ in data.calibration_batches(count)])
+
+
+def _allocate(run: Run, network: QuantizedNetwork) -> dict[str, Bits]:
+    costs = [LayerCost(x.name, x.parameters, x.macs) for x in network.layers]
+    omega = run.sensitivity(network, run.data) if run.sensitivity is not None else _no_omega
+    return run.allocation.assign(Problem(costs, omega, ties(network.body)))
+
+
+def _no_omega(layer: str, weight: int, activation: int) -> float:
+    raise UserError("this allocation weighs layers; choose a sensitivity, such as hessian")
+
+
+def _quantize(
+    run: Run, network: QuantizedNetwork, bits: dict[str, Bits], images: Tensor
+) -> None:
+    widths = {name: LayerBits(*pair) for name, pair in bits.items()}
+    network.quantize(widths, run.weight, run.activation)
+    network.to(run.hardware.device)
+    network.calibrate(images.to(run.hardware.device).split(256))
+
+
+def _fine_tune(
+    run: Run, network: QuantizedNetwork, teacher: nn.Module, images: Tensor
+) -> list[dict]:
+    run.schedule.begin(network)
+    phases, history = run.schedule.phases(network), []
+    if any(phase.epochs for phase in phases):
+        loss = run.distill(teacher=teacher) if run.distill is not None else cross_entropy
+        module = Training(network, run.data, phases, run.optimizer, run.curve, loss)
+        history = fit(
+            module, run.directory, run.hardware, run.name, run.schedule, images, run.loggers
+        )
+        network.to(run.hardware.device)
+    run.schedule.finish(network, images.to(run.hardware.device))
+    return history

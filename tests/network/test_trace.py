@@ -21,7 +21,7 @@ class Functional(nn.Module):
     def forward(self, x):
         a, b = F.relu(self.first(x)), torch.relu(self.second(x))
         joined = torch.cat([a + b, F.max_pool2d(a, 3, stride=1, padding=1)], 1)
-        pooled = F.adaptive_avg_pool2d(F.avg_pool2d(F.dropout(joined, 0.1), 2), 1)
+        pooled = F.adaptive_avg_pool2d(F.avg_pool2d(F.dropout(joined, 0.1, self.training), 2), 1)
         return self.last(pooled.view(pooled.size(0), -1))
 
 

@@ -66,7 +66,7 @@ def _check_channels(node: fx.Node) -> None:
 
 def _replace(module: fx.GraphModule, node: fx.Node, form: nn.Module) -> None:
     name = f"{node.name}_module"
-    module.add_submodule(name, form)
+    module.add_submodule(name, form.train(module.training))
     with module.graph.inserting_after(node):
         new = module.graph.call_module(name, (node.args[0],))
     node.replace_all_uses_with(new)

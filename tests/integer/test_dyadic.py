@@ -97,7 +97,8 @@ def test_what_64_bits_cannot_hold_is_refused() -> None:
 def test_dyadic_is_the_nearest_31_bit_number(x: float, negative: bool) -> None:
     number = dyadic(-x if negative else x)
     b, c = int(number.b[0]), int(number.c[0])
-    assert 2**30 <= abs(b) < 2**31 and 0 <= c <= 62
+    assert 2**30 <= abs(b) < 2**31
+    assert 0 <= c <= 62
     assert (b < 0) == negative
     # At the carry to the next power of two the step is the one below it.
     step = Fraction(1, 2**c) if abs(b) > 2**30 else Fraction(1, 2 ** (c + 1))
@@ -130,8 +131,10 @@ def test_tiny_scales_give_what_the_real_scale_gives(acc: int, x: float) -> None:
 def test_pair_is_a_common_shift_and_the_ratio_sqrt_2(x: float, negative: bool) -> None:
     even, odd = pair(-x if negative else x)
     b, odd_b, c = int(even.b[0]), int(odd.b[0]), int(even.c[0])
-    assert c == int(odd.c[0]) and 0 <= c <= 62
-    assert 2**29 <= abs(b) < 2**31 and 2**30 <= abs(odd_b) < 2**31
+    assert c == int(odd.c[0])
+    assert 0 <= c <= 62
+    assert 2**29 <= abs(b) < 2**31
+    assert 2**30 <= abs(odd_b) < 2**31
     assert (b < 0) == (odd_b < 0) == negative
     assert abs(Fraction(abs(b), 2**c) - Fraction(x)) <= Fraction(1, 2 ** (c + 1))
     # floor(sqrt(2) * x * 2^c) of integers only; rounding adds at most one, float64's sqrt(2) 2^-21.

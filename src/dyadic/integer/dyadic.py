@@ -111,7 +111,8 @@ def _shift_sum(terms: list[tuple[Any, Dyadic]]) -> Any:
     largest = max((max(-int(a.min()), int(a.max())) for a in accumulators if len(a)), default=0)
     if largest <= plain_limit(len(terms)):
         return (_dot(accumulators, factors) + half) >> _channels(c, like)
-    if largest > split_limit(len(terms)) or any(((s.b != 0) & (s.c < HALF_WORD)).any() for _, s in terms):
+    needs_plain = any(((s.b != 0) & (s.c < HALF_WORD)).any() for _, s in terms)
+    if largest > split_limit(len(terms)) or needs_plain:
         raise OverflowError(f"an accumulator of {largest} does not fit 64 bits after scaling")
     # acc = high * 2^31 + low. The dropped bits of every low product meet in `carry`, so the
     # nested floors equal the floor of the whole sum.

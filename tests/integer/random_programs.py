@@ -1,0 +1,238 @@
+"""Random small programs: every operation, odd shapes, all widths. One integer seeds one program."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from hypothesis import strategies as st
+
+from dyadic.integer.bounds import prove
+from dyadic.integer.dyadic import dyadic, pair
+from dyadic.integer.program import (
+    INT32,
+    Add,
+    Concat,
+    Conv,
+    Dyadic,
+    Flatten,
+    Linear,
+    MaxPool,
+    Normalize,
+    Operation,
+    Program,
+    Relu,
+    Repeat,
+    Requantize,
+    SumPool,
+    Threshold,
+    Weights,
+)
+from dyadic.integer.shapes import Shape, pool_positions
+
+
+@dataclass
+class Builder:
+    """A program in the making; every method adds an operation and returns its name."""
+
+    rng: np.random.Generator
+    input_shape: tuple[int, int, int]
+    operations: list[Operation] = field(default_factory=list)
+
+    def name(self) -> str:
+        return f"t{len(self.operations)}"
+
+    def add(self, operation: Operation) -> str:
+        self.operations.append(operation)
+        return operation.name
+
+    def proof(self):
+        """Proof of what is there so far, closed with a Flatten."""
+        last = self.operations[-1].name
+        return prove(self.program(Flatten("closed", (last,))))
+
+    def program(self, *more: Operation) -> Program:
+        return Program("random", self.input_shape, (*self.operations, *more), 1.0)
+
+    def shape(self, name: str) -> Shape:
+        return self.proof().shapes[name] if self.operations else self.input_shape
+
+    def span(self, name: str) -> int:
+        lo, hi = self.proof().ranges[name] if self.operations else (0, 255)
+        return max(-lo, hi, 1)
+
+    def choice(self, *options):
+        return options[self.rng.integers(len(options))]
+
+    def clamp(self) -> tuple[int, int]:
+        bits = int(self.rng.integers(2, 9))
+        return self.choice(
+            (0, 2**bits - 1),
+            (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1),
+            (-(2**15), 2**15 - 1),
+            (0, 1000),
+            (-3, 200),
+        )
+
+    def weights(self, shape: Shape, planes: int) -> Weights:
+        """Uniform, power-of-two, or arbitrary integers of up to 16 bits."""
+        rng = self.rng
+        if planes == 2:
+            integers = 1 << np.arange(int(rng.integers(1, 5)))
+            zeros = np.zeros_like(integers)
+            rows = np.stack([np.stack([integers, zeros]), np.stack([zeros, integers])], axis=2)
+            half = rows.reshape(2, -1)
+            levels = np.concatenate([-half[:, ::-1], np.zeros((2, 1), np.int64), half], axis=1)
+        else:
+            bits = int(rng.integers(1, 9))
+            shifts = 1 << np.arange(int(rng.integers(1, 10)))
+            levels = self.choice(
+                np.arange(-(2 ** (bits - 1)), 2 ** (bits - 1)),
+                np.concatenate([-shifts[::-1], [0], shifts]),
+                np.array([-1, 1]),
+                np.unique(rng.integers(-(2**15), 2**15, 2**bits)),
+            )
+        count = levels.shape[-1]
+        codes = rng.integers(0, count, shape).astype(self.choice(np.uint8, np.uint16))
+        if count > 256:
+            codes = codes.astype(np.uint16)
+        return Weights(codes, levels, max(1, int(count - 1).bit_length()))
+
+    def layer(self, name: str, kind: type[Linear], shape: Shape, hi: int | None = None, **extra):
+        """A Conv or Linear whose outputs use most of its clamp."""
+        rng, (outputs, *rest) = self.rng, shape
+        weights = self.weights(shape, planes=int(rng.integers(1, 3)))
+        reach = self.span(name) * float(np.abs(weights.levels).max()) * np.sqrt(np.prod(rest))
+        bounds = self.clamp() if hi is None else (-hi, hi)
+        ratio = (bounds[1] - bounds[0]) / reach * rng.uniform(0.2, 2, self.choice(1, outputs))
+        ratio = ratio * rng.choice([-1, 1, 1, 1], ratio.shape)
+        bias = rng.integers(-int(reach) - 1, int(reach) + 1, outputs)
+        scale, odd = (dyadic(ratio), None) if weights.levels.ndim == 1 else pair(ratio)
+        return self.add(kind(self.name(), (name,), weights, bias, scale, *bounds, odd=odd, **extra))
+
+    def conv(self, name: str, outputs: int | None = None, same_size: bool = False) -> str:
+        rng, (channels, *size) = self.rng, self.shape(name)
+        groups = int(rng.choice([g for g in range(1, channels + 1) if channels % g == 0]))
+        outputs = outputs or groups * int(rng.integers(1, 5))
+        groups = groups if outputs % groups == 0 else 1
+        kernel = [int(rng.integers(1, 4)) for _ in size]
+        dilation = [int(rng.integers(1, 3)) for _ in size]
+        if same_size:
+            kernel, stride = [int(rng.choice([1, 3])) for _ in size], (1, 1)
+            padding = [d * (k // 2) for d, k in zip(dilation, kernel, strict=True)]
+        else:
+            stride = tuple(int(rng.integers(1, 3)) for _ in size)
+            reach = [d * (k - 1) + 1 for d, k in zip(dilation, kernel, strict=True)]
+            # At least what makes the window fit into the padded image.
+            least = [max(0, -(-(r - n) // 2)) for r, n in zip(reach, size, strict=True)]
+            padding = [p + int(rng.integers(0, 3)) for p in least]
+        return self.layer(
+            name,
+            Conv,
+            (outputs, channels // groups, *kernel),
+            stride=stride,
+            padding=tuple(padding),
+            dilation=tuple(dilation),
+            groups=groups,
+        )
+
+    def requantize(self, name: str, bound: int) -> str:
+        ratio = bound / self.span(name) * self.rng.uniform(0.2, 1.5) * self.choice(1, 1, -1)
+        return self.add(Requantize(self.name(), (name,), dyadic(ratio), -bound, bound))
+
+    def residual(self, name: str) -> str:
+        """Two branches, each rounded on its own, then added (HAWQ-V3, section 3.3)."""
+        bound = self.choice(127, 2**15 - 1, 2**20)
+        branch = self.conv(name, outputs=self.shape(name)[0], same_size=True)
+        sides = (self.requantize(branch, bound), self.requantize(name, bound))
+        lo, hi = self.choice((0, bound), INT32, (-bound, bound))
+        return self.add(Add(self.name(), sides, lo, hi))
+
+    def concat(self, name: str) -> str:
+        sides = [self.conv(name, same_size=True), self.requantize(name, 100), name]
+        return self.add(Concat(self.name(), tuple(sides[: self.choice(2, 3)])))
+
+    def threshold(self, name: str) -> str:
+        levels, span = int(self.rng.integers(2, 20)), self.span(name)
+        thresholds = np.unique(self.rng.integers(-span, span + 1, levels))
+        values = np.sort(self.rng.integers(-300, 300, len(thresholds) + 1))
+        return self.add(Threshold(self.name(), (name,), thresholds, values))
+
+    def pool(self, name: str) -> str:
+        size = self.shape(name)[1:]
+        kernel = tuple(int(self.rng.integers(1, min(n, 3) + 1)) for n in size)
+        stride = tuple(int(self.rng.integers(1, 4)) for _ in size)
+        padding = tuple(int(self.rng.integers(0, k // 2 + 1)) for k in kernel)
+        if self.rng.random() < 0.5:
+            return self.add(SumPool(self.name(), (name,), kernel, stride, padding))
+        ceil = bool(self.rng.integers(2))
+        assert (
+            min(
+                pool_positions(*axis, ceil)
+                for axis in zip(size, kernel, stride, padding, strict=True)
+            )
+            > 0
+        )
+        return self.add(MaxPool(self.name(), (name,), kernel, stride, padding, ceil))
+
+    def repeat(self, name: str) -> str:
+        times = tuple(int(t) for t in self.rng.integers(1, 3, 2))
+        return self.add(Repeat(self.name(), (name,), times))
+
+    def relu(self, name: str) -> str:
+        return self.add(Relu(self.name(), (name,)))
+
+    def normalize(self, name: str) -> str:
+        channels = self.input_shape[0]
+        scale = dyadic(self.rng.uniform(1, 2, self.choice(1, channels)) / 256)
+        bias = self.rng.integers(-(2**16), 2**16, channels)
+        return self.add(Normalize(self.name(), (name,), bias, scale, *self.clamp()))
+
+    def wide(self, name: str) -> str:
+        """Values too large for one word: the next accumulator needs more than 32 bits."""
+        values = (1 << np.arange(18)) << self.choice(0, 4, 10)
+        thresholds = np.sort(self.rng.integers(-self.span(name), self.span(name) + 1, 17))
+        return self.conv(self.add(Threshold(self.name(), (name,), thresholds, values)))
+
+
+def random_program(seed: int) -> Program:
+    """A program of 3 to about 12 operations on images of at most 4 x 9 x 9, ending in logits."""
+    rng = np.random.default_rng(seed)
+    builder = Builder(rng, (int(rng.integers(1, 5)), *rng.integers(3, 10, 2).tolist()))
+    name = builder.normalize("input") if rng.random() < 0.7 else "input"
+    steps = ["conv", "residual", "concat", "threshold", "pool", "repeat", "relu", "wide"]
+    odds = [0.26, 0.16, 0.12, 0.1, 0.14, 0.06, 0.06, 0.1]
+    for step in rng.choice(steps, int(rng.integers(1, 5)), p=odds):
+        name = getattr(builder, step)(name)
+        if builder.span(name) > 2**22:
+            name = builder.requantize(name, 2**15)
+    name = builder.add(Flatten(builder.name(), (name,)))
+    classes = int(rng.integers(2, 8))
+    builder.layer(name, Linear, (classes, *builder.shape(name)), hi=2**20)
+    return builder.program()
+
+
+def random_images(program: Program, count: int, seed: int = 0) -> np.ndarray:
+    """Images, uint8 [count, C, H, W]: noise, and one all black and one all white."""
+    images = np.random.default_rng(seed).integers(0, 256, (count, *program.input_shape), np.uint8)
+    images[0], images[-1] = 0, 255
+    return images
+
+
+def programs() -> st.SearchStrategy[Program]:
+    """Random programs as a strategy of hypothesis."""
+    return st.integers(0, 2**32 - 1).map(random_program)
+
+
+def one_layer(
+    weights: np.ndarray, bias: np.ndarray, scale: Dyadic, lo: int = -128, hi: int = 127, **extra
+) -> Program:
+    """A Conv of these integer weights on the pixels, flattened: a program for tests by hand."""
+    levels, codes = np.unique(weights, return_inverse=True)
+    stored = Weights(
+        codes.reshape(weights.shape).astype(np.uint16),
+        levels.astype(np.int64),
+        max(1, int(len(levels) - 1).bit_length()),
+    )
+    rows = extra.pop("rows", 4)
+    conv = Conv("conv", ("input",), stored, bias, scale, lo, hi, **extra)
+    channels = weights.shape[1] * conv.groups
+    return Program("by_hand", (channels, rows, rows), (conv, Flatten("flat", ("conv",))), 1.0)

@@ -15,7 +15,7 @@ from torch import Tensor
 SQRT2 = 2.0**0.5
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Codebook:
     """Values `scale * level[code]`, ascending, with the boundaries between neighbours.
 
@@ -24,9 +24,11 @@ class Codebook:
     bits       as stored, at least ceil(log2 K)
     boundaries float64 [K - 1] on the level axis; default: the midpoints (nearest value)
     ties_up    a value on a boundary goes away from zero (True, as INQ's Eq. 4) or towards it
+               (False, as HWGQ's Eq. 6); on the boundary 0 itself, up or down
+    margin     how far beyond the outermost levels, on the level axis, their cells still reach: a
+               value further out saturates
 
-    For a codebook that is symmetric about zero the boundaries are mirrored too: magnitudes are
-    compared, so -x always gets the mirrored code of x.
+    A codebook whose levels and boundaries are symmetric about zero gives -x the mirrored code of x.
 
     >>> ternary = Codebook(torch.tensor(0.5), torch.tensor([-1, 0, 1]), bits=2)
     >>> ternary.quantize(torch.tensor([-0.8, 0.2, 0.25]))
@@ -40,6 +42,7 @@ class Codebook:
     bits: int
     boundaries: Tensor | None = None
     ties_up: bool = True
+    margin: float = 0.0
 
     @cached_property
     def levels(self) -> Tensor:
@@ -62,16 +65,29 @@ class Codebook:
             and torch.equal(self.cuts, -self.cuts.flip(0))
         )
 
+    @cached_property
+    def reach(self) -> tuple[Tensor, Tensor]:
+        """The open interval of x where nothing saturates, (low, high), shaped like the scale.
+
+        The outermost levels, with their margin; the low end of a non-negative codebook is 0.
+        """
+        lowest, highest = self.levels[0].item(), self.levels[-1].item()
+        low = lowest - self.margin if lowest < 0 else lowest
+        return self.scale * low, self.scale * (highest + self.margin)
+
+    def saturations(self, x: Tensor) -> int:
+        """How many values of x lie beyond the cells of the outermost levels."""
+        low, high = self.reach
+        return int(((x <= low) & (low < 0) | (x >= high)).sum())
+
     def quantize(self, x: Tensor) -> Tensor:
-        """Codes 0 .. K - 1, int64, shaped like x: the cell of `x / scale`."""
-        ratio = x.double() / self.scale.double()
-        cuts = self.cuts.to(ratio.device)
-        if not self.symmetric:
-            return torch.bucketize(ratio, cuts, right=self.ties_up)
-        # Binary has the boundary 0 itself, and sign(0) = +1: count it for the positive half.
-        positive, half = cuts[cuts > 0], len(self.levels) // 2
-        cell = torch.bucketize(ratio.abs(), positive, right=self.ties_up)
-        return torch.where(ratio < 0, len(self.levels) - 1 - half - cell, half + cell)
+        """Codes 0 .. K - 1, int64, shaped like x: the cell of `x / scale`, in exact arithmetic."""
+        x = widened(x)
+        if self.scale.ndim == 0:
+            cuts = self.cuts.to(x.device) * self.scale.double()
+            return _count(x, smallest_above(cuts, self.ties_up, x.dtype))
+        cuts = smallest_above(self.cuts.to(x.device), self.ties_up, torch.float64)
+        return _count(x.double() / self.scale.double(), cuts)
 
     def dequantize(self, codes: Tensor) -> Tensor:
         """Values of the codes, in the scale's dtype."""
@@ -81,3 +97,33 @@ class Codebook:
     def __call__(self, x: Tensor) -> Tensor:
         """`dequantize(quantize(x))`, in x's dtype."""
         return self.dequantize(self.quantize(x)).to(x.dtype)
+
+
+def widened(x: Tensor) -> Tensor:
+    """X in float32 at least: bfloat16 and float16 cannot hold an 8-bit grid."""
+    return x if x.dtype in (torch.float32, torch.float64) else x.float()
+
+
+def memory_order(x: Tensor) -> list[int]:
+    """The permutation of the axes that makes a dense tensor contiguous (channels-last too)."""
+    return sorted(range(x.ndim), key=lambda axis: -x.stride(axis))
+
+
+def smallest_above(cuts: Tensor, ties_up: bool, dtype: torch.dtype) -> Tensor:
+    """Thresholds t in `dtype` with `x >= t` exactly where x is above the float64 cut.
+
+    A value on a cut is above it when ties go away from zero and the cut is not negative, or ties
+    go towards zero and it is. So rounding a cut to float32 moves no float32 value to another cell.
+    """
+    included = (cuts >= 0) == ties_up
+    t = cuts.to(dtype)
+    short = torch.where(included, t.double() < cuts, t.double() <= cuts)
+    return torch.where(short, torch.nextafter(t, torch.full_like(t, torch.inf)), t)
+
+
+def _count(x: Tensor, thresholds: Tensor) -> Tensor:
+    """How many of the ascending thresholds are at most x, int64, in x's memory layout."""
+    order = memory_order(x)
+    inverse = [order.index(axis) for axis in range(x.ndim)]
+    flat = x.permute(order).contiguous()
+    return torch.bucketize(flat, thresholds, right=True).permute(inverse)

@@ -5,8 +5,11 @@ from abc import ABC, abstractmethod
 import torch
 from torch import Tensor, nn
 
-from dyadic.quantizers.codebook import Codebook
+from dyadic.errors import UserError
+from dyadic.quantizers.codebook import Codebook, widened
 from dyadic.quantizers.straight_through import StraightThrough, identity
+
+LARGEST_BITS = 16
 
 
 class Quantizer(nn.Module, ABC):
@@ -17,7 +20,8 @@ class Quantizer(nn.Module, ABC):
     ste    what the backward pass does with the gradient (`dyadic.quantizers.straight_through`)
 
     Weights: `codebook(w)` fits the scale to w at every call. Activations with static ranges:
-    `observe(x)` keeps running statistics in buffers and `codebook()` reads them.
+    `observe(x)` keeps running statistics in buffers and `codebook()` reads them. Where nothing was
+    observed, `codebook(x)` fits.
     """
 
     def __init__(self, bits: int, signed: bool = True, ste: StraightThrough = identity) -> None:
@@ -32,7 +36,11 @@ class Quantizer(nn.Module, ABC):
         """The codebook for x, or from the statistics where the range is static."""
 
     def forward(self, x: Tensor) -> Tensor:
-        """x on the codebook's values, with the straight-through gradient of `ste`."""
+        """Fake quantization: x on the codebook's values, with the straight-through gradient of `ste`.
+
+        In float32 at least: half-precision inputs are widened, as they cannot hold the grid.
+        """
+        x = widened(x)
         with torch.no_grad():
             book = self.codebook(x.detach())
             value = book(x.detach())
@@ -40,3 +48,22 @@ class Quantizer(nn.Module, ABC):
 
     def extra_repr(self) -> str:
         return f"bits={self.bits}, signed={self.signed}"
+
+
+def check_bits(name: str, bits: int, smallest: int, largest: int = LARGEST_BITS) -> None:
+    """Raise UserError unless bits is an integer of smallest .. largest."""
+    if isinstance(bits, bool) or not isinstance(bits, int) or not smallest <= bits <= largest:
+        right = f"{smallest}" if smallest == largest else f"{smallest} to {largest}"
+        raise UserError(f"{name} with bits={bits}; it takes {right} bits")
+
+
+def check_choice(name: str, value: object, choices: tuple[object, ...]) -> None:
+    """Raise UserError unless value is one of the choices."""
+    if value not in choices:
+        raise UserError(f"{name}={value}; it is one of {', '.join(map(str, choices))}")
+
+
+def unobserved(quantizer: Quantizer) -> UserError:
+    """The error of a codebook that is asked for before there is anything to fit it to."""
+    name = type(quantizer).__name__
+    return UserError(f"{name} has seen no tensor yet; calibrate it, or give it a tensor to fit")

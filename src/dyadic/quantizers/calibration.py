@@ -1,0 +1,102 @@
+"""Range estimators: which interval [low, high] a uniform quantizer should cover.
+
+Each takes rows [R, n] (`dyadic.quantizers.granularity`), the bits and whether the range is signed,
+and returns low and high, [R] each, with low <= 0 <= high; low = 0 where it is not signed. A
+symmetric signed quantizer passes magnitudes and one bit less (Gholami et al., section III-C).
+"""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+Calibration = Callable[[Tensor, int, bool], tuple[Tensor, Tensor]]
+
+SAMPLES = 2**16  # of a row that the searching estimators look at
+
+
+def minmax(rows: Tensor, bits: int, signed: bool) -> tuple[Tensor, Tensor]:
+    """The whole range: nothing saturates.
+
+    >>> minmax(torch.tensor([[-1.0, 0.5, 3.0]]), bits=8, signed=True)
+    (tensor([-1.]), tensor([3.]))
+    """
+    high = rows.amax(dim=1).clamp_min(0)
+    return (rows.amin(dim=1).clamp_max(0) if signed else torch.zeros_like(high)), high
+
+
+def percentile(rows: Tensor, bits: int, signed: bool, share: float = 99.9) -> tuple[Tensor, Tensor]:
+    """The range that holds `share` percent below its high end, and above its low end.
+
+    The high end is the i-th smallest value, i = ceil(share * n / 100), the low end its mirror.
+
+    >>> percentile(torch.arange(1.0, 101.0)[None], bits=8, signed=False, share=99.0)
+    (tensor([0.]), tensor([99.]))
+    """
+    index = max(1, -int(-share * rows.shape[1] // 100))
+    high = rows.kthvalue(index, dim=1).values.clamp_min(0)
+    low = -(-rows).kthvalue(index, dim=1).values if signed else torch.zeros_like(high)
+    return low.clamp_max(0), high
+
+
+def mse(rows: Tensor, bits: int, signed: bool, candidates: int = 80) -> tuple[Tensor, Tensor]:
+    """The range, a fraction k / candidates of min-max, with the least mean squared error.
+
+    The grid between the ends has 2**bits - 1 steps. Of a long row about `SAMPLES` values are used.
+    """
+    low, high = minmax(rows, bits, signed)
+    rows, steps = _sample(rows), 2**bits - 1
+    best, fraction = torch.full_like(high, torch.inf), torch.ones_like(high)
+    for k in range(candidates, 0, -1):
+        a, b = low[:, None] * k / candidates, high[:, None] * k / candidates
+        step = ((b - a) / steps).clamp_min(torch.finfo(rows.dtype).tiny)
+        zero = (-a / step).round()
+        value = ((rows / step).round() + zero).clamp(0, steps).sub(zero).mul(step)
+        error = (value - rows).square().mean(dim=1)
+        fraction = torch.where(error < best, k / candidates, fraction)
+        best = torch.minimum(error, best)
+    return low * fraction, high * fraction
+
+
+def entropy(rows: Tensor, bits: int, signed: bool, bins: int = 2048) -> tuple[Tensor, Tensor]:
+    """The range whose quantized histogram of magnitudes has the least KL divergence.
+
+    KL(P || Q) of the clipped histogram P, outliers in its last bin, and of Q, P's unclipped part
+    merged into 2**bits equal cells and spread again over the bins that are not empty (Migacz 2017,
+    TensorRT's calibration). Signed: one magnitude for both ends.
+    """
+    low, high = minmax(rows, bits, signed)
+    magnitudes = _sample(rows).abs() if signed else _sample(rows).clamp_min(0)
+    limit = torch.stack([_entropy_limit(row, 2**bits, bins) for row in magnitudes])
+    return torch.maximum(low, -limit), torch.minimum(high, limit)
+
+
+def _entropy_limit(magnitudes: Tensor, cells: int, bins: int) -> Tensor:
+    top = magnitudes.max()
+    if top == 0:
+        return top
+    histogram = torch.histc(magnitudes.float(), bins, min=0.0, max=top.item()).double()
+    # Zero is represented without an error whatever the range (ReLU outputs are full of it).
+    histogram[0] = (histogram[0] - (magnitudes == 0).sum()).clamp_min(0)
+    widths = range(min(cells, bins), bins + 1, max(1, bins // 128))
+    divergences = [_divergence(histogram, width, cells) for width in widths]
+    best = widths[min(range(len(divergences)), key=divergences.__getitem__)]
+    return top * best / bins
+
+
+def _divergence(histogram: Tensor, width: int, cells: int) -> float:
+    inside = histogram[:width]
+    p = inside.clone()
+    p[-1] += histogram[width:].sum()
+    cell = torch.arange(width) * cells // width
+    filled = (inside > 0).double()
+    mass = torch.zeros(cells, dtype=torch.float64).index_add_(0, cell, inside)
+    count = torch.zeros(cells, dtype=torch.float64).index_add_(0, cell, filled)
+    q = filled * (mass / count.clamp_min(1))[cell]
+    # A bin of outliers alone has q = 0: count it as almost empty instead of as infinitely bad.
+    p, q = p / p.sum().clamp_min(1), (q / q.sum().clamp_min(1)).clamp_min(1e-10)
+    return torch.xlogy(p, p / q).sum().item()
+
+
+def _sample(rows: Tensor) -> Tensor:
+    return rows[:, :: max(1, rows.shape[1] // SAMPLES)]

@@ -12,6 +12,8 @@ from dyadic.report.svg import Axis
 WIDTH = 420.0
 HEIGHT = 270.0
 LEFT, TOP, BOTTOM = 44.0, 24.0, 38.0
+BELOW = 14.0
+"""Height of a row of marks under the axis."""
 
 
 @dataclass(frozen=True)
@@ -34,16 +36,24 @@ class Series:
     style: str = "dot"
 
 
-def frame(x: Axis, y: Axis, x_label: str, y_label: str, x_ticks: list[float] | None = None) -> str:
-    """Grid lines, ticks and both axis labels."""
+def frame(
+    x: Axis,
+    y: Axis,
+    x_label: str,
+    y_label: str,
+    x_ticks: list[float] | None = None,
+    below: float = 0.0,
+) -> str:
+    """Grid lines, ticks and both axis labels; `below` is the room kept under the axis."""
     parts = [svg.text(y_label, 0.0, 11.0, "axis")]
     for value in y.ticks(5):
         parts.append(svg.line(x.start, y(value), x.end, y(value), "grid"))
         parts.append(svg.text(f"{value:g}", x.start - 7, y(value) + 4, "tick", "end"))
+    bottom = y.start + below
     for value in x.ticks(6) if x_ticks is None else x_ticks:
-        parts.append(svg.text(f"{value:g}", x(value), y.start + 16, "tick", "middle"))
+        parts.append(svg.text(f"{value:g}", x(value), bottom + 16, "tick", "middle"))
     parts.append(svg.line(x.start, y.start, x.end, y.start, "base"))
-    parts.append(svg.text(x_label, x.end, y.start + 32, "axis", "end"))
+    parts.append(svg.text(x_label, x.end, bottom + 32, "axis", "end"))
     return "".join(parts)
 
 
@@ -57,47 +67,63 @@ def lines(
 ) -> str:
     """Lines with whiskers and a name at each end; `reference` is a dashed level with its name.
 
-    Points below `floor` are drawn on it as an arrow with their value, so that one collapse does
-    not flatten everything else.
+    Points below `floor` stand under the axis with their values, so that one collapse does not
+    flatten everything else.
     """
-    shown = [max(p.y, floor) if floor is not None else p.y for s in series for p in s.points]
-    low, high = svg.padded(shown + ([reference[0]] if reference else []), 0.08)
+    fallen = [(p, s) for s in series for p in s.points if floor is not None and p.y < floor]
+    rows = max((sum(q.x == p.x for q, _ in fallen) for p, _ in fallen), default=0)
+    height = HEIGHT + BELOW * rows
+    levels = [max(p.y, floor or p.y) for s in series for p in s.points]
+    levels += [reference[0]] if reference else []
     xs = [p.x for s in series for p in s.points]
     right = WIDTH - max(svg.text_width(s.label) for s in series) - 16
     x = Axis(*svg.padded(xs, 0.05), LEFT, right)
-    y = Axis(low, high, HEIGHT - BOTTOM, TOP)
+    y = Axis(*svg.padded(levels, 0.06), HEIGHT - BOTTOM, TOP)
     whole = sorted(set(xs)) if len(set(xs)) < 9 else None
-    parts = [frame(x, y, x_label, y_label, whole)]
+    parts = [frame(x, y, x_label, y_label, whole, BELOW * rows)]
     if reference:
         level = y(reference[0])
         parts.append(svg.line(x.start, level, x.end, level, "reference"))
         parts.append(svg.text(reference[1], x.start + 4, level - 5, "tick"))
     parts += [_curve(s, x, y, floor) for s in series]
-    ends = [(x(s.points[-1].x), y(_clip(s.points[-1].y, floor))) for s in series]
-    heights = svg.spread([end for _, end in ends], 14.0, TOP, HEIGHT - BOTTOM)
-    for s, (_, end), height in zip(series, ends, heights, strict=True):
-        parts.append(svg.path([(right + 2, end), (right + 10, height)], f"leader s{s.slot % 9}"))
-        parts.append(svg.text(s.label, right + 13, height + 4, f"name s{s.slot % 9}"))
-    return svg.canvas(WIDTH, HEIGHT, description, *parts)
-
-
-def _clip(value: float, floor: float | None) -> float:
-    return value if floor is None else max(value, floor)
+    parts += [_fallen(fallen, x, y), _names(series, x, y)]
+    return svg.canvas(WIDTH, height, description, *parts)
 
 
 def _curve(series: Series, x: Axis, y: Axis, floor: float | None) -> str:
-    colour = f"s{series.slot % 9}"
-    places = [(x(p.x), y(_clip(p.y, floor))) for p in series.points]
+    colour = f"s{series.slot % svg.SERIES_COLOURS}"
+    places = [(x(p.x), min(y(p.y), y.start)) for p in series.points]
     parts = [svg.path(places, f"curve {colour}")] if len(places) > 1 else []
     for point, (px, py) in zip(series.points, places, strict=True):
         if floor is not None and point.y < floor:
-            parts.append(svg.marker(px, py, 4, svg.hint(point.hint), f"dot down {colour}"))
-            parts.append(svg.text(f"{point.y:.1f}", px + 7, py + 4, "tick"))
             continue
         if point.spread:
             top, bottom = y(point.y + point.spread), y(point.y - point.spread)
             parts.append(svg.line(px, top, px, bottom, f"whisker {colour}"))
         parts.append(svg.marker(px, py, series.slot, svg.hint(point.hint)))
+    return "".join(parts)
+
+
+def _fallen(fallen: list[tuple[Point, Series]], x: Axis, y: Axis) -> str:
+    """The points under the axis: per x a stack of mark and value, best first."""
+    parts, filled = [], dict[float, int]()
+    for point, series in sorted(fallen, key=lambda item: -item[0].y):
+        row = filled[point.x] = filled.get(point.x, 0) + 1
+        px, py = x(point.x), y.start + BELOW * row - 4
+        parts.append(svg.marker(px, py, series.slot, svg.hint(point.hint), r=3.4))
+        parts.append(svg.text(f"{point.y:.1f}", px + 8, py + 4, "tick"))
+    return "".join(parts)
+
+
+def _names(series: list[Series], x: Axis, y: Axis) -> str:
+    ends = [min(y(s.points[-1].y), y.start) for s in series]
+    heights = svg.spread(ends, 14.0, TOP, HEIGHT - BOTTOM)
+    parts = []
+    for s, end, height in zip(series, ends, heights, strict=True):
+        colour, last = f"s{s.slot % svg.SERIES_COLOURS}", x(s.points[-1].x)
+        leader = [(last + 6, end), (x.end + 4, end), (x.end + 11, height)]
+        parts.append(svg.path(leader, f"leader {colour}"))
+        parts.append(svg.text(s.label, x.end + 14, height + 4, f"name {colour}"))
     return "".join(parts)
 
 

@@ -35,7 +35,7 @@ def methods_of(paper: str) -> tuple[str, ...]:
 
 
 def drops(published: pd.DataFrame) -> pd.DataFrame:
-    """The rows that state or imply a loss of top-1 to a float network, with it as `drop` (points).
+    """The rows that state or imply a loss of top-1 to a float network, as `top1_drop` (points).
 
     The one quantity that can be compared across networks and data: against each one's own float
     number.
@@ -43,8 +43,8 @@ def drops(published: pd.DataFrame) -> pd.DataFrame:
     sign = published.metric.map({"top1": -1.0, "top1_error": 1.0})
     implied = sign * (published.value - published.baseline)
     stated = published.value.where(published.metric == "top1_drop")
-    table = published.assign(drop=np.where(stated.notna(), stated, implied))
-    return table[table.drop.notna() & (table.weight_bits < 32)]
+    table = published.assign(top1_drop=np.where(stated.notna(), stated, implied))
+    return table[table.top1_drop.notna() & (table.weight_bits < 32)]
 
 
 def read_tables(folder: Path) -> dict[str, pd.DataFrame]:

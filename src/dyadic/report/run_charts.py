@@ -121,7 +121,7 @@ def _area(
 
 
 def _level_marks(levels: NDArray, x: Axis, top: float) -> str:
-    """The levels as ticks in one path; above `LEVELS_DRAWN` evenly thinned, where ticks would touch."""
+    """The levels as ticks in one path; evenly thinned above `LEVELS_DRAWN`, where they touch."""
     shown = np.unique(levels)
     shown = shown[:: -(-len(shown) // LEVELS_DRAWN)] if len(shown) else shown
     data = "".join(f"M{svg.number(x(float(v)))} {svg.number(top)}v7" for v in shown)
@@ -203,7 +203,7 @@ def _shares(
 
 
 def heat_map(matrix: NDArray, labels: list[str], description: str) -> str:
-    """A confusion matrix, rows true: each row in shares, mistakes coloured by how frequent they are.
+    """A confusion matrix [n, n], rows true: mistakes coloured by their share of the row.
 
     The diagonal has its own, quiet colour; otherwise it alone would set the scale.
     """

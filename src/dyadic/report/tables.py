@@ -39,13 +39,12 @@ def results_table(runs: pd.DataFrame, match: str = "*") -> pd.DataFrame:
     """
     table = configurations(runs[[fnmatch(name, match) for name in runs.name]])
     checked = {True: "equal", False: "DIFFER"}
+    names = zip(table.method, table.variant, strict=True)
     frame = pd.DataFrame(
         {
             "dataset": table.dataset,
             "model": table.model,
-            "method": [
-                f"{m} {v}".strip() for m, v in zip(table.method, table.variant, strict=True)
-            ],
+            "method": [f"{method} {variant}".strip() for method, variant in names],
             "bits": table.bits,
             "levels": table.levels,
             "seeds": table.seeds,

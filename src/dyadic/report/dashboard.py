@@ -1,0 +1,259 @@
+"""The page: every run record on one self-contained HTML file that opens from disk.
+
+    python -m dyadic.report.dashboard [RUNS] [OUT] [--watch]
+
+Nothing on the page is typed in and nothing is fetched: charts are inline SVG, images are `data:`
+addresses, style and script are in the file. A page for a thousand runs stays below 5 MB, because
+only `DETAILED` runs are shown whole; the page says which.
+"""
+
+import argparse
+import sys
+import time
+from dataclasses import asdict
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from dyadic.errors import UserError
+from dyadic.report.configurations import configurations
+from dyadic.report.files import write_atomically
+from dyadic.report.overview_view import percent, plural, settings, slots
+from dyadic.report.paper_view import papers
+from dyadic.report.published import read_published, read_tables
+from dyadic.report.records import Record, overview, read_records
+from dyadic.report.run_view import detail
+
+DETAILED = 24
+DETAIL_CHARACTERS = 3_000_000
+"""Beyond this the remaining runs stay without details, so that the page opens at once."""
+
+WATCH_SECONDS = 5
+
+
+def write_dashboard(
+    runs: Path,
+    out: Path,
+    published: Path = Path("experiments/published"),
+    tables: Path = Path("results/tables"),
+    refresh: int | None = None,
+) -> None:
+    """Write the page `out` from the records in `runs`.
+
+    published  folder of the papers' numbers; tables: folder of the experiments' tables; either may
+               be missing
+    refresh    seconds after which an open page loads itself again; None: never
+    """
+    records = read_records(runs)
+    context = page(records, read_published(published), read_tables(tables))
+    environment = Environment(
+        loader=PackageLoader("dyadic.report"),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=StrictUndefined,
+    )
+    environment.filters["svg"] = Markup
+    template = environment.get_template("dashboard.html.j2")
+    write_atomically(out, template.render(context, refresh=refresh))
+
+
+def page(
+    records: list[Record], published: pd.DataFrame, tables: dict[str, pd.DataFrame]
+) -> dict[str, Any]:
+    """All that the template shows."""
+    frame = overview(records)
+    table, colours = configurations(frame), slots(frame)
+    details = _details(records, frame)
+    return {
+        "made": datetime.now().strftime("%Y-%m-%d %H:%M"),
+        "counts": _counts(frame),
+        "integers": integers(frame),
+        "settings": settings(frame, table, colours),
+        "rows": _rows(records, frame, table, {item["name"] for item in details}),
+        "choices": {key: sorted(set(frame[key]) - {""}) for key in ("dataset", "model", "method")},
+        "bits": [f"{b:g}" for b in sorted(frame.bits.dropna().unique())],
+        "papers": papers(published, table, tables, colours),
+        "details": details,
+        "conventions": _conventions(records),
+    }
+
+
+def _counts(frame: pd.DataFrame) -> list[tuple[str, str]]:
+    by_status = frame.status.value_counts()
+    texts = [(f"{count}", status) for status, count in by_status.items()]
+    return [(f"{frame.method.replace('', None).nunique()}", "methods"), *texts]
+
+
+def integers(frame: pd.DataFrame) -> tuple[str, str, str]:
+    """Whether integers and float64 agree: verdict (`good`, `bad`, `open`), claim, explanation."""
+    checked = frame[frame.integer_passed.notna()]
+    passed = int((checked.integer_passed == True).sum())  # noqa: E712  (None, True and False)
+    done = int((frame.status == "done").sum())
+    if checked.empty:
+        return "open", "No run has been checked on integers yet.", ""
+    engines = max(checked.engines, key=len).split()
+    images = int(np.nan_to_num(checked.integer_images.max()))
+    how = f"{plural(len(engines), 'engine')} ({', '.join(engines)}) and float64, "
+    how += f"up to {plural(images, 'image')} a run"
+    if passed < len(checked):
+        failed = len(checked) - passed
+        return "bad", f"Integers differ in {failed} of {plural(len(checked), 'run')}.", f"{how}."
+    rest = f"; {plural(done - passed, 'run')} not deployed" if done > passed else ""
+    claim = f"No logit differs in {passed} of {plural(len(checked), 'checked run')}."
+    return "good", claim, f"{how}{rest}."
+
+
+def _details(records: list[Record], frame: pd.DataFrame) -> list[dict[str, Any]]:
+    """The best run of each setting, method and width, then the most recent, up to the limits."""
+    by_name = {record.name: record for record in records}
+    shown: list[dict[str, Any]] = []
+    size = 0
+    for name in chosen(frame):
+        item = asdict(detail(by_name[name]))
+        size += sum(len(f["svg"]) for f in item["figures"]) + sum(map(len, item["histograms"]))
+        size += sum(len(address) for address, _ in item["images"])
+        if size > DETAIL_CHARACTERS:
+            break
+        shown.append(item | {"facts": _facts(by_name[name], frame)})
+    return sorted(shown, key=lambda item: item["name"])
+
+
+def chosen(frame: pd.DataFrame) -> list[str]:
+    """At most `DETAILED` names: runs in progress, the best of each kind, the most recent."""
+    recent = frame.sort_values("ended", ascending=False, kind="stable")
+    running = recent[recent.status == "running"]
+    kind = ["dataset", "model", "method", "bits"]
+    best = recent.sort_values("top1", ascending=False, kind="stable").drop_duplicates(kind)
+    best = best[best.top1.notna()].sort_values("ended", ascending=False, kind="stable")
+    finished = recent[recent.status == "done"]
+    return list(dict.fromkeys([*running.name, *best.name, *finished.name]))[:DETAILED]
+
+
+def _facts(record: Record, frame: pd.DataFrame) -> list[tuple[str, str]]:
+    """Name and value of what identifies the run; values that the record lacks are left out."""
+    row = frame[frame.name == record.name].iloc[0]
+    shown = {
+        "data": row.dataset,
+        "network": row.model,
+        "weights": row.weight,
+        "activations": row.activation,
+        "schedule": row.schedule,
+        "allocation": row.allocation,
+        "seed": _number(row.seed),
+        "top-1": f"{row.top1:.2f} %" if np.isfinite(row.top1) else "",
+        "float top-1": f"{row.float_top1:.2f} %" if np.isfinite(row.float_top1) else "",
+        "hardware": row.hardware,
+        "ended": row.ended[:16].replace("T", " "),
+        "note": row.note,
+    }
+    return [(key, value) for key, value in shown.items() if value]
+
+
+def _rows(
+    records: list[Record], frame: pd.DataFrame, table: pd.DataFrame, detailed: set[str]
+) -> list[dict[str, Any]]:
+    seeds = table.set_index("configuration")[["seeds", "top1", "top1_sd"]].to_dict("index")
+    return [
+        _run_row(row, seeds.get(row["configuration"]), record, row["name"] in detailed)
+        for row, record in zip(frame.to_dict("records"), records, strict=True)
+    ]
+
+
+def _run_row(
+    row: dict[str, Any], group: dict[str, Any] | None, record: Record, detailed: bool
+) -> dict[str, Any]:
+    status, top1 = row["status"], row["top1"]
+    if status != "done":
+        history = record.history()
+        status += f", epoch {history.epoch.iloc[-1]:g}" if len(history) else ""
+    seeds = f"{percent(group['top1'], group['top1_sd'])} ({group['seeds']})" if group else ""
+    check = {True: "equal", False: "differ"}.get(row["integer_passed"], "")
+    return {
+        "name": row["name"],
+        "detailed": detailed,
+        "status": status,
+        "done": row["status"] == "done",
+        "dataset": row["dataset"],
+        "model": row["model"],
+        "method": row["method"],
+        "bits": _number(row["bits"]),
+        "levels": _number(row["levels"]),
+        "seed": _number(row["seed"]),
+        "top1": _number(top1, ".2f"),
+        "drop": _number(row["top1_drop"], ".2f"),
+        "seeds": seeds,
+        "size": _number(row["size_mib"], ".3f"),
+        "gbops": _number(row["gbops"], ".3f"),
+        "check": check,
+        "seconds": _number(row["seconds"] or np.nan, ".0f"),
+        "time": _duration(row["seconds"]),
+    }
+
+
+def _number(value: float, form: str = "g") -> str:
+    return format(value, form) if np.isfinite(value) else ""
+
+
+def _duration(seconds: float) -> str:
+    """Minutes and seconds, or hours and minutes from an hour on.
+
+    >>> _duration(75), _duration(7500)
+    ('1:15 min', '2:05 h')
+    """
+    if not seconds:
+        return ""
+    large, small = divmod(round(seconds), 60)
+    if large < 60:
+        return f"{large}:{small:02d} min"
+    return f"{large // 60}:{large % 60:02d} h"
+
+
+def _conventions(records: list[Record]) -> list[tuple[str, str]]:
+    """What the records say about how size and bit operations are counted."""
+    keys = {"size_convention": "Size", "bops_convention": "GBOPS"}
+    pairs = [
+        (label, str(record.summary[key]))
+        for key, label in keys.items()
+        for record in records
+        if record.summary.get(key)
+    ]
+    return list(dict.fromkeys(pairs))
+
+
+def watch(options: argparse.Namespace) -> None:
+    """Write the page again and again until interrupted."""
+    while True:
+        write_dashboard(options.runs, options.out, refresh=WATCH_SECONDS)
+        time.sleep(WATCH_SECONDS)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Entry point; returns the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m dyadic.report.dashboard")
+    parser.add_argument("runs", type=Path, nargs="?", default=Path("results/runs"))
+    parser.add_argument("out", type=Path, nargs="?", default=Path("results/dashboard.html"))
+    parser.add_argument("--watch", action="store_true", help="write it again every few seconds")
+    options = parser.parse_args(arguments)
+    try:
+        if not options.runs.is_dir():
+            raise UserError(f"no folder {options.runs}; `make run` makes the first run record")
+        if options.watch:
+            watch(options)
+        write_dashboard(options.runs, options.out)
+    except KeyboardInterrupt:
+        return 0
+    except (UserError, OSError) as error:
+        print(error, file=sys.stderr)
+        return 2
+    print(options.out)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -177,8 +177,8 @@ REFUSED = {
     "no operations": Program("p", (1, 2, 2), (), 1.0),
     "input shape": Program("p", (1, 0, 2), (Flatten("f", ("input",)),), 1.0),
     # what the bounds find
-    "needs more than 62 bits": layer(bias=np.array([0, 2**62])),
-    "needs scales below 1": layer(bias=np.array([0, 2**40]), scale=dyadic(1.0)),
+    "does not fit 62 bits": layer(bias=np.array([0, 2**62])),
+    "does not fit 64 bits": layer(bias=np.array([0, 2**62 - 2**20]), scale=dyadic(1.0)),
     "do not fit int32": after_pixels(
         Requantize("r", ("input",), dyadic(2.0**22), *INT32),
         SumPool("s", ("r",), (4, 4), (1, 1), (0, 0)),

@@ -65,7 +65,7 @@ EDGES = [0, 1, 2, 3, 2**30, 2**31 - 1, 2**31, 2**32 + 1, 2**61, 2**62 - 1, 2**62
 @pytest.mark.parametrize("b", [2**30, 2**31 - 1, -(2**30), -(2**31) + 1, 0])
 @pytest.mark.parametrize("c", [0, 1, 29, 30, 31, 32, 61, 62])
 def test_edges(b: int, c: int) -> None:
-    limit = 2**62 if c >= 31 or b == 0 else 2**31
+    limit = 2 ** (31 + min(c, 31)) if b else 2**62
     acc = [s * e for e in EDGES for s in (1, -1) if e <= limit]
     for lo, hi in (INT32, (0, 15), (-8, 7), (3, 3)):
         scale = Dyadic(np.array([b]), np.array([c]))
@@ -88,9 +88,17 @@ def test_channels_are_axis_one() -> None:
     assert requantize(acc[:0], dyadic([0.5, 1.0, -2.0]), -100, 100).shape == (0, 3, 2, 2)
 
 
+def test_a_narrow_and_a_wide_channel_share_a_layer() -> None:
+    scale = Dyadic(np.array([2**30, 2**30]), np.array([3, 60]))
+    acc = np.array([[5, 5], [-(2**34), 2**62]])
+    got = requantize(acc, scale, *INT32)
+    assert got.tolist() == [[5 * 2**27, 0], [INT32[0], INT32[1]]]
+    assert requantize(acc, dyadic([1.0, 2.0**-40]), *INT32).tolist() == [[5, 0], [INT32[0], 2**22]]
+
+
 def test_what_64_bits_cannot_hold_is_refused() -> None:
     with pytest.raises(OverflowError, match="does not fit 64 bits"):
-        requantize(np.array([[2**40]]), Dyadic(np.array([2**30]), np.array([30])), *INT32)
+        requantize(np.array([[2**61 + 1]]), Dyadic(np.array([2**30]), np.array([30])), *INT32)
 
 
 @given(st.floats(2.0**-32, 2.0**31 - 1), st.booleans())

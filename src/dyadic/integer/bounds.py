@@ -14,7 +14,6 @@ from itertools import product
 import numpy as np
 
 from dyadic.integer.dyadic import (
-    HALF_WORD,
     plain_limit,
     requantize,
     requantize_pair,
@@ -53,8 +52,7 @@ class Accumulator:
     """Bounds of every partial sum of a layer, bias included; no order of summation leaves them.
 
     lo, hi  int64 [planes, O]: a second plane for weights a + b sqrt(2)
-    split   whether `acc * b` can pass 64 bits, so that acc is split in two words
-            (`dyadic.integer.dyadic`)
+    split   whether `acc * b` can pass 64 bits, so that acc is split in two words (`requantize`)
     """
 
     lo: np.ndarray
@@ -124,27 +122,24 @@ def _accumulator(operation: Linear, inputs: Range) -> Accumulator:
     """Bounds of the layer's partial sums; refused where no exact rescaling exists."""
     planes = operation.weights.planes
     bias = np.stack([operation.bias, *[np.zeros_like(operation.bias)] * (len(planes) - 1)])
-    limit = split_limit(len(planes))
     x = max(-inputs[0], inputs[1], 0)
     # In float64 first: the int64 sums below are exact only if nothing here comes near 2^63.
     sums = [np.abs(w).reshape(len(w), -1).sum(1, dtype=np.float64) * x for w in planes]
     rough = np.abs(np.stack(sums)) + np.abs(bias)
     require(
-        bool((rough < limit).all()),
+        bool((rough < 2**62).all()),
         operation,
-        f"an accumulator of {rough.max():.3g} needs more than 62 bits",
+        f"an accumulator of {rough.max():.3g} does not fit 62 bits",
     )
     low, high = (np.stack(side) for side in zip(*(_sums(w, inputs) for w in planes), strict=True))
     bound = Accumulator(np.minimum(low, low + bias), np.maximum(high, high + bias), split=False)
     if bound.largest <= plain_limit(len(planes)):
         return bound
-    for scale in (operation.scale, operation.odd or operation.scale):
-        large = (scale.b != 0) & (scale.c < HALF_WORD)
-        require(
-            not large.any(),
-            operation,
-            f"an accumulator of {bound.bits} bits needs scales below 1 to be rescaled in 64 bits",
-        )
+    scales = [scale for scale in (operation.scale, operation.odd) if scale is not None]
+    limit = np.stack([split_limit(scale, len(planes)) for scale in scales])
+    fits = (-limit <= bound.lo).all() and (bound.hi <= limit).all()
+    message = f"its accumulator of {bound.bits} bits times its scale does not fit 64 bits"
+    require(bool(fits), operation, message)
     return Accumulator(bound.lo, bound.hi, split=True)
 
 

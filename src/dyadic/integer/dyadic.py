@@ -19,7 +19,7 @@ from dyadic.integer.program import Dyadic
 Integers = TypeVar("Integers", np.ndarray, Tensor)
 
 LARGEST_SHIFT = 62
-HALF_WORD = 31  # acc = high * 2**31 + low: where the accumulator is split if it is wide
+WORD = 31  # a wide accumulator is split at this bit, or at bit c if that is lower
 
 SQRT2 = 2.0**0.5
 
@@ -72,9 +72,11 @@ def _round(x: np.ndarray) -> np.ndarray:
 
 
 def requantize(acc: Integers, scale: Dyadic, lo: int, hi: int) -> Integers:
-    """`clamp((acc * b + 2**(c - 1)) >> c, lo, hi)`, exactly, for |acc| <= 2^62.
+    """`clamp((acc * b + 2**(c - 1)) >> c, lo, hi)`, exactly, for |acc| <= 2^(31 + min(c, 31)).
 
-    Raises: OverflowError for |acc| > 2^31 with c < 31, which 64 bits do not hold.
+    Where acc * b could pass 64 bits, acc is split: with s = min(c, 31), acc = high * 2^s + low,
+    `(high * b + ((low * b + 2**(c - 1)) >> s)) >> (c - s)` is the same number.
+    Raises: OverflowError for a larger accumulator.
 
     >>> requantize(np.array([[-3, -1, 1, 3]]), dyadic(0.5), -8, 7)
     array([[-1,  0,  1,  2]])
@@ -97,9 +99,10 @@ def plain_limit(terms: int) -> int:
     return 2**31 // terms
 
 
-def split_limit(terms: int) -> int:
-    """The same where each accumulator is split in two words, which needs c >= 31."""
-    return 2**62 // terms
+def split_limit(scale: Dyadic, terms: int) -> np.ndarray:
+    """The same where acc is split in two words: 2^(31 + min(c, 31)) / terms, int64 [1] or [C]."""
+    exponent = np.where(scale.b == 0, LARGEST_SHIFT, WORD + np.minimum(scale.c, WORD))
+    return (1 << exponent) // terms
 
 
 def _shift_sum(terms: list[tuple[Any, Dyadic]]) -> Any:
@@ -111,16 +114,19 @@ def _shift_sum(terms: list[tuple[Any, Dyadic]]) -> Any:
     largest = max((max(-int(a.min()), int(a.max())) for a in accumulators if len(a)), default=0)
     if largest <= plain_limit(len(terms)):
         return (_dot(accumulators, factors) + half) >> _channels(c, like)
-    needs_plain = any(((s.b != 0) & (s.c < HALF_WORD)).any() for _, s in terms)
-    if largest > split_limit(len(terms)) or needs_plain:
-        raise OverflowError(f"an accumulator of {largest} does not fit 64 bits after scaling")
-    # acc = high * 2^31 + low. The dropped bits of every low product meet in `carry`, so the
-    # nested floors equal the floor of the whole sum.
-    high = [a >> HALF_WORD for a in accumulators]
-    low = [(a & (2**31 - 1)) * b for a, b in zip(accumulators, factors, strict=True)]
-    carry = (sum(product & (2**31 - 1) for product in low) + half) >> HALF_WORD
-    upper = _dot(high, factors) + sum(product >> HALF_WORD for product in low)
-    return (upper + carry) >> _channels((c - HALF_WORD).clip(0), like)
+    for acc, scale in terms:
+        limit = _channels(split_limit(scale, len(terms)), like)
+        if ((acc > limit) | (acc < -limit)).any():
+            raise OverflowError(f"an accumulator of {largest} does not fit 64 bits after scaling")
+    # acc = high * 2^s + low. The dropped bits of every low product meet in `carry`, so the nested
+    # floors equal the floor of the whole sum.
+    s = np.minimum(c, WORD)
+    rest, mask, s = _channels(c - s, like), _channels((1 << s) - 1, like), _channels(s, like)
+    high = [a >> s for a in accumulators]
+    low = [(a & mask) * b for a, b in zip(accumulators, factors, strict=True)]
+    carry = (sum(product & mask for product in low) + half) >> s
+    upper = _dot(high, factors) + sum(product >> s for product in low)
+    return (upper + carry) >> rest
 
 
 def _dot(accumulators: list[Any], factors: list[Any]) -> Any:

@@ -6,13 +6,14 @@ from the image to the logits passes through. In a chain each layer is its own bl
 of counting agree there.
 """
 
-from typing import Literal
+from typing import Literal, get_args
 
 from torch import fx, nn
 
 from dyadic.network.layers import module_of
 
 Unit = Literal["layer", "block"]
+UNITS = get_args(Unit)
 
 
 def cuts(graph: fx.Graph) -> set[fx.Node]:

@@ -9,16 +9,17 @@ those that it needs:
         for each epoch:
             arrange          what trains and what is frozen: a function of the phase alone
             for each step:   step
+            measure          before the epoch's evaluation: what is scored is what would be used
     finish                   once, after the last epoch: everything is quantized
 
 `enter` is not repeated when a run resumes within a phase: what it did is in the checkpoint.
 """
 
-from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
 from torch import Tensor
 
+from dyadic.network.activations import observe
 from dyadic.network.quantized import QuantizedNetwork
 
 
@@ -36,12 +37,12 @@ class Phase:
     restart: bool = False
 
 
-class Schedule(ABC):
+class Schedule:
     """One of the papers' ways to get from a float network to a quantized one."""
 
-    @abstractmethod
     def phases(self, network: QuantizedNetwork) -> list[Phase]:
         """The phases in order; an empty list means that nothing is trained."""
+        return []
 
     def begin(self, network: QuantizedNetwork) -> None:
         """Make room for what the schedule stores in the network."""
@@ -54,6 +55,10 @@ class Schedule(ABC):
 
     def step(self, network: QuantizedNetwork, epoch: float) -> None:
         """Before an optimizer step; `epoch` counts from 0 over all phases, with fractions."""
+
+    def measure(self, network: QuantizedNetwork) -> None:
+        """Before an evaluation within training; the next `arrange` and `step` undo it."""
+        observe(network, False)
 
     def finish(self, network: QuantizedNetwork, images: Tensor) -> None:
         """After the last epoch: leave every quantized weight on its codebook."""

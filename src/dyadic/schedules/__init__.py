@@ -1,0 +1,1 @@
+"""Schedules: when, and which part of the network, becomes quantized while training goes on."""

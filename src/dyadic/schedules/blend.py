@@ -1,0 +1,110 @@
+"""Growing blend: weights move from float to their projection (BinaryRelax).
+
+    x = (lambda * proj(y) + y) / (lambda + 1) = theta * proj(y) + (1 - theta) * y,
+    theta = lambda / (1 + lambda)
+
+y are the float weights that the optimizer updates, x the weights that the network computes with
+(Yin et al. 2018, Eq. 3: the minimum of |x - y|^2 / 2 + lambda / 2 * dist(x, Q)^2). Phase one
+relaxes, phase two computes with proj(y) alone. Scores are always those of the projected weights.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from dyadic.errors import UserError
+from dyadic.network.activations import observe
+from dyadic.network.quantized import QuantizedNetwork
+from dyadic.schedules.calibration import calibrate
+from dyadic.schedules.schedule import Phase, Schedule
+
+Growth = Callable[[float, int], float]  # (epoch, epochs of phase one) -> theta, 0 to 1
+
+
+@dataclass(frozen=True)
+class Geometric:
+    """lambda = lambda0 * rho^(k + 1) after k updates, one every `every` epochs: the paper's growth.
+
+    The first epoch already multiplies by rho, as in the authors' code. `every` = 1 is once an
+    epoch, 0.5 twice, 0 at every step (then k is the epoch with its fraction).
+
+    >>> growth = Geometric(rho=1.04)
+    >>> [round(growth(epoch, 150), 4) for epoch in (0, 56, 117, 149)]
+    [0.5098, 0.9034, 0.9903, 0.9972]
+    """
+
+    lambda0: float = 1.0
+    rho: float = 1.04
+    every: float = 1.0
+
+    def __post_init__(self) -> None:
+        if self.lambda0 <= 0 or self.rho < 1 or self.every < 0:
+            raise UserError(
+                f"lambda0={self.lambda0}, rho={self.rho}, every={self.every}; "
+                "they must be positive, at least 1, and 0 or more"
+            )
+
+    def __call__(self, epoch: float, epochs: int) -> float:
+        # An epoch that is a sum of fractions may lie just below the update that it belongs to.
+        updates = math.floor(epoch / self.every + 1e-9) if self.every else epoch
+        strength = self.lambda0 * self.rho ** (updates + 1)
+        return strength / (1 + strength)
+
+
+def linear(epoch: float, epochs: int) -> float:
+    """Theta = epoch / epochs: what torchao (PARQ) calls BinaryRelax; it starts from float."""
+    return min(epoch / epochs, 1.0)
+
+
+def cosine(epoch: float, epochs: int) -> float:
+    """Theta = (1 - cos(pi * epoch / epochs)) / 2: slow at both ends."""
+    return (1 - math.cos(math.pi * linear(epoch, epochs))) / 2
+
+
+class GrowingBlend(Schedule):
+    """BinaryRelax: phase one blends with growing theta, phase two is exact.
+
+    epochs        of phase one
+    phase2_epochs of phase two (the paper's small learning rate is the curve's end)
+    growth        theta as a function of the epoch and the length of phase one
+    """
+
+    def __init__(self, epochs: int, phase2_epochs: int, growth: Growth) -> None:
+        if epochs < 1 or phase2_epochs < 0:
+            raise UserError(
+                f"epochs={epochs}, phase2_epochs={phase2_epochs}; use at least 1, and 0 or more"
+            )
+        self.epochs, self.phase2_epochs, self.growth = epochs, phase2_epochs, growth
+
+    def phases(self, network: QuantizedNetwork) -> list[Phase]:
+        exact = Phase("exact", self.phase2_epochs, "projection only")
+        return [Phase("relaxation", self.epochs), *([exact] if exact.epochs else [])]
+
+    def enter(self, network: QuantizedNetwork, phase: int, images: Tensor) -> None:
+        if phase == 0:
+            set_blend(network, 1.0)
+            calibrate(network, images)
+
+    def arrange(self, network: QuantizedNetwork, phase: int) -> None:
+        observe(network, True)
+
+    def step(self, network: QuantizedNetwork, epoch: float) -> None:
+        set_blend(network, self.blend(epoch))
+
+    def measure(self, network: QuantizedNetwork) -> None:
+        observe(network, False)
+        set_blend(network, 1.0)
+
+    def finish(self, network: QuantizedNetwork, images: Tensor) -> None:
+        self.measure(network)
+
+    def blend(self, epoch: float) -> float:
+        return self.growth(epoch, self.epochs) if epoch < self.epochs else 1.0
+
+
+def set_blend(network: QuantizedNetwork, blend: float) -> None:
+    """Give every quantized weight the same share of its projection, 0 (float) to 1."""
+    for _, weights in network.weights():
+        weights.blend = blend

@@ -1,0 +1,188 @@
+"""Two-step quantization (TSQ, Wang et al. 2018): first the codes, then the weights.
+
+1. The network trains with float weights and quantized (sparse half-wave) activations.
+2. Layer by layer from the bottom, each layer's weights are replaced by quantized ones that map the
+   codes below it to the codes above it as step 1 did (`dyadic.schedules.tsq_solver`).
+3. The quantized network is fine-tuned.
+
+The paper is silent on some of it; the choices here:
+- Batch norm enters as it stands after step 1: multiplier * x w + shift is what the activation
+  sees, and the multiplier joins the scale that is solved for.
+- A max pool between batch norm and activation changes nothing: both orders give the same codes.
+- A layer whose output meets an addition or the logits before any activation has no codes of its
+  own; its target is the float output of step 1 (least squares).
+- x and y are `samples` random output positions of the calibration images.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, fx, nn
+
+from dyadic.errors import UserError
+from dyadic.network.activations import ActivationQuantization, observe
+from dyadic.network.fold import affine
+from dyadic.network.layers import TRANSPARENT, Layer, batch_norm_after, module_of
+from dyadic.network.quantized import QuantizedNetwork
+from dyadic.network.weights import WeightQuantization, latent_weight
+from dyadic.schedules.blend import set_blend
+from dyadic.schedules.calibration import BATCH, calibrate
+from dyadic.schedules.sampling import Sampler, sample_inputs, sample_outputs
+from dyadic.schedules.schedule import Phase, Schedule
+from dyadic.schedules.tsq_solver import LayerCodes, learn
+
+
+class TwoStep(Schedule):
+    """TSQ. Weights with a scale per filter hold the solution as it is; others round it.
+
+    epochs       of step 1
+    fine_tuning  epochs of step 3
+    strengths    the rising list of lambdas
+    alternations for each lambda
+    samples      positions that x and y are made of
+    asymmetric   x comes from the already quantized layers below (the paper's choice), else from
+                 the float ones
+    seed         of the positions
+    """
+
+    def __init__(
+        self,
+        epochs: int,
+        fine_tuning: int = 1,
+        strengths: Sequence[float] = (0.01, 0.1, 1.0, 10.0),
+        alternations: int = 5,
+        samples: int = 4096,
+        asymmetric: bool = True,
+        seed: int = 0,
+    ) -> None:
+        if epochs < 1 or fine_tuning < 0:
+            raise UserError(
+                f"epochs={epochs}, fine_tuning={fine_tuning}; use at least 1, and 0 or more"
+            )
+        if any(s <= 0 for s in strengths) or alternations < 1 or samples < 1:
+            raise UserError("strengths, alternations and samples must be positive")
+        self.epochs, self.fine_tuning = epochs, fine_tuning
+        self.strengths, self.alternations = list(strengths), alternations
+        self.samples, self.asymmetric, self.seed = samples, asymmetric, seed
+
+    def phases(self, network: QuantizedNetwork) -> list[Phase]:
+        after = Phase("fine-tuning", self.fine_tuning, "weights layer by layer", restart=True)
+        return [Phase("codes", self.epochs), *([after] if after.epochs else [])]
+
+    def enter(self, network: QuantizedNetwork, phase: int, images: Tensor) -> None:
+        if phase == 0:
+            set_blend(network, 0.0)
+            calibrate(network, images)
+        else:
+            self.learn_weights(network, images)
+
+    def arrange(self, network: QuantizedNetwork, phase: int) -> None:
+        set_blend(network, float(phase))
+        observe(network, True)
+
+    def finish(self, network: QuantizedNetwork, images: Tensor) -> None:
+        observe(network, False)
+        if self.fine_tuning == 0:
+            self.learn_weights(network, images)
+        set_blend(network, 1.0)
+
+    @torch.no_grad()
+    def learn_weights(self, network: QuantizedNetwork, images: Tensor) -> None:
+        """Step 2: replace the float weights by quantized ones, layer by layer from the bottom."""
+        set_blend(network, 0.0)
+        teacher, training = network.clone().eval(), network.training
+        network.eval()
+        lower = network if self.asymmetric else teacher
+        pairs = zip(list(network.weights()), teacher.weights(), strict=True)
+        for (layer, weights), (taught, _) in pairs:
+            inputs = sample_inputs(self._sampler(images), lower, layer, images)
+            target = Target.of(teacher.body, taught)
+            outputs = sample_outputs(self._sampler(images), teacher, target.node, images)
+            self._solve(layer, weights, inputs, outputs, target)
+            weights.blend = 1.0
+        network.train(training)
+
+    def _sampler(self, images: Tensor) -> Sampler:
+        batches = -(-len(images) // BATCH)
+        return Sampler(-(-self.samples // batches), self.seed)
+
+    def _solve(
+        self, layer: Layer, weights: WeightQuantization, x: Tensor, y: Tensor, target: "Target"
+    ) -> None:
+        """Solve each group of filters; x [N, groups, m], y [N, F] before the activation."""
+        latent = latent_weight(layer.module)
+        book = weights.quantizer.codebook(latent)
+        levels, free = book.levels.to(latent.device), scale_is_free(weights, latent)
+        w = levels[book.quantize(latent)].flatten(1)
+        gain, shift = target.affine(layer.module)
+        scale = book.scale.double().reshape(-1, *[1] * (latent.ndim - 1))
+        scale = scale.expand(len(w), *[1] * (latent.ndim - 1)).flatten()
+        y, low, high = target.codes(y)
+        x, y = x.double(), y.double()
+        for group, filters in enumerate(torch.arange(len(w), device=w.device).chunk(x.shape[1])):
+            codes = LayerCodes(x[:, group], y[:, filters], shift[filters], low, high)
+            a, solved = learn(
+                codes, gain[filters] * scale[filters], w[filters].T, levels,
+                self.strengths, self.alternations, free,
+            )  # fmt: skip
+            # A filter that batch norm switched off has no codes to learn from.
+            alpha = torch.where(gain[filters] == 0, scale[filters], a / gain[filters])
+            latent[filters] = (alpha * solved).T.reshape(latent[filters].shape).to(latent.dtype)
+
+
+def scale_is_free(weights: WeightQuantization, w: Tensor) -> bool:
+    """Whether the codebook follows any scale of a filter: binary and ternary sets per filter."""
+    book = weights.quantizer.codebook(w)
+    if len(book.levels) > 3 or book.scale.numel() != len(w):
+        return False
+    larger = 1.1 * book(w)
+    return torch.allclose(weights.quantizer.codebook(larger)(larger), larger)
+
+
+@dataclass(frozen=True)
+class Target:
+    """What a layer's output goes through: batch norm, a ReLU or not, a quantizer or none.
+
+    node is where the output is taken: the batch norm, or the layer itself.
+    """
+
+    node: fx.Node
+    norm: nn.BatchNorm2d | None
+    relu: bool
+    quantization: ActivationQuantization | None
+
+    @classmethod
+    def of(cls, body: fx.GraphModule, layer: Layer) -> "Target":
+        """Follow a layer's output to the activation that alone reads it."""
+        node = start = batch_norm_after(body, layer.node) or layer.node
+        norm = module_of(body, start)
+        relu, quantization = False, None
+        while len(node.users) == 1 and quantization is None:
+            node = next(iter(node.users))
+            module = module_of(body, node)
+            if isinstance(module, ActivationQuantization):
+                quantization = module
+            elif isinstance(module, nn.ReLU):
+                relu = True
+            elif not isinstance(module, TRANSPARENT):
+                break
+        return cls(start, norm if isinstance(norm, nn.BatchNorm2d) else None, relu, quantization)
+
+    def affine(self, layer: nn.Conv2d | nn.Linear) -> tuple[Tensor, Tensor]:
+        """Multiplier and shift from the layer's x w to the activation, float64 [F]."""
+        if self.norm is not None:
+            gain, shift = affine(self.norm)
+        else:
+            gain = torch.ones(len(layer.weight), dtype=torch.float64, device=layer.weight.device)
+            shift = torch.zeros_like(gain)
+        return gain, shift if layer.bias is None else shift + gain * layer.bias.double()
+
+    def codes(self, y: Tensor) -> tuple[Tensor, float, float]:
+        """The target values of outputs y, and where the activation saturates."""
+        y = y.relu() if self.relu else y
+        if self.quantization is None:
+            return y, 0.0 if self.relu else -torch.inf, torch.inf
+        book = self.quantization.quantizer.codebook(y)
+        ends = book.dequantize(torch.tensor([0, len(book.levels) - 1], device=y.device)).double()
+        return book(y), float(ends.amin()), float(ends.amax())

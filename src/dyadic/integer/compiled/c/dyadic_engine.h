@@ -1,0 +1,73 @@
+/* Runs a planned program on a batch: one arena for the activations, one pool of threads.
+ *
+ * The structures are filled in by binding.py, which mirrors them field by field.
+ */
+#ifndef DYADIC_ENGINE_H
+#define DYADIC_ENGINE_H
+
+#include "dyadic_gemm.h"
+#include "dyadic_kernels.h"
+
+enum {
+    DY_STEP_PIXELS,
+    DY_STEP_NORMALIZE,
+    DY_STEP_CONVOLVE,
+    DY_STEP_GEMM,
+    DY_STEP_REQUANTIZE,
+    DY_STEP_THRESHOLD,
+    DY_STEP_ADD,
+    DY_STEP_RELU,
+    DY_STEP_COPY,
+    DY_STEP_MAX_POOL,
+    DY_STEP_SUM_POOL,
+    DY_STEP_REPEAT,
+    DY_STEP_FLATTEN
+};
+
+/* Where a tensor lives: the batch's images follow each other, each with a border of zeros. */
+typedef struct {
+    dy_tensor view;                        /* data is not used */
+    int64_t offset;                        /* bytes before image 0, for a batch of one */
+    int64_t size;                          /* bytes of an image, border included */
+    int64_t origin;                        /* bytes from an image's begin to its pixel (0, 0) */
+    int32_t border_y, border_x;            /* zero rows above and below, zero pixels left or right */
+    int32_t root;                          /* the slot that this one is a slice of; else itself */
+} dy_slot;
+
+typedef struct {
+    int32_t kind;
+    int32_t source, other, target;         /* slots; -1 for none, source -1 for the pixels */
+    int32_t lo, hi;                        /* of an addition */
+    int32_t count;                         /* of thresholds */
+    int32_t times_y, times_x;              /* of a repetition */
+    const int32_t *thresholds, *values;
+    const int64_t *bias;                   /* of a normalization */
+    dy_scale scale;
+    dy_window window;                      /* of a pooling */
+    dy_conv conv;
+    dy_gemm gemm;
+} dy_step;
+
+typedef struct {
+    int32_t slot_count, step_count;
+    const dy_slot *slots;
+    const dy_step *steps;
+    int64_t pixels;                        /* bytes of an input image */
+    int64_t arena;                         /* bytes of activations for one image */
+    int64_t slack;                         /* bytes behind the arena that may be read */
+    int64_t scratch;                       /* bytes of a thread's own memory */
+} dy_plan;
+
+typedef struct dy_engine dy_engine;
+
+/* `plan` must outlive the engine. NULL if there is no memory for `images` images. */
+dy_engine *dy_open(const dy_plan *plan, int32_t images, int32_t threads);
+void dy_close(dy_engine *engine);
+
+/* pixels [images][channels][height][width]; images at most what dy_open was told. */
+void dy_run(dy_engine *engine, const uint8_t *pixels, int32_t images);
+
+/* A tensor of the last run, [images][channels][height][width]. */
+void dy_read(const dy_engine *engine, int32_t slot, int32_t *to);
+
+#endif

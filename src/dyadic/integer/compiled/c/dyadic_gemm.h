@@ -1,0 +1,52 @@
+/* Convolutions as matrix products on 8- or 16-bit dot products (AMX, AVX512-VNNI).
+ *
+ * A convolution is [pixels x depth] times [depth x channels]. The rows are read in place where
+ * neighbouring pixels are equally spaced in memory (stride 1: positions run over the input's
+ * border too, and what falls on it is not stored), or gathered first.
+ *
+ * Weights are packed [channels / 16][depth / 4][16][4] bytes (16-bit: [depth / 2][16][2]), the
+ * order in which vpdpbusd, vpdpwssd and tdpb*sd read them.
+ */
+#ifndef DYADIC_GEMM_H
+#define DYADIC_GEMM_H
+
+#include "dyadic_kernels.h"
+
+enum { DY_VNNI8, DY_VNNI16, DY_AMX };      /* dy_gemm.unit */
+enum { DY_OUTPUTS = 3 };
+
+/* Bytes [offset, offset + 4 * words) behind a pixel's first, which meet consecutive weights. */
+typedef struct {
+    int32_t offset, words;
+} dy_stretch;
+
+/* A rescaling with one (b, c) per lane, padded to whole vectors; `high`: every c >= 32. */
+typedef struct {
+    const int32_t *b, *c;
+    int32_t high, lo, hi;
+} dy_lanes;
+
+/* What an output gets: the sum itself (lanes.b NULL), or rescaled. */
+typedef struct {
+    int32_t slot;
+    dy_lanes lanes;
+} dy_output;
+
+typedef struct {
+    int32_t unit;
+    int32_t direct;                        /* read rows in place */
+    int32_t flip;                          /* signed input for vpdpbusd: + 128, taken off the bias */
+    int32_t widen;                         /* gather 8-bit input as 16 bits */
+    int32_t stretch_count, words;              /* words: depth in units of 4 bytes */
+    int32_t blocks;                        /* output channels / 16, rounded up */
+    const dy_stretch *stretches;
+    const void *weights, *odd;             /* odd: the plane of sqrt(2), or NULL */
+    const int32_t *bias;                   /* [blocks * 16] */
+    const int32_t *odd_bias, *odd_b;
+    dy_lanes lanes;
+    int32_t add, lo, hi;                   /* slot of a residual to be added and clamped; -1: none */
+    int32_t output_count;
+    dy_output outputs[DY_OUTPUTS];
+} dy_gemm;
+
+#endif

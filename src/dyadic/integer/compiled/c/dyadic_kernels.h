@@ -1,0 +1,104 @@
+/* The operations of an integer program in C99: no floating point, no division.
+ *
+ * One rule rescales everywhere:  clamp((acc * b + 2^(c - 1)) >> c, lo, hi)
+ * with the product in 64 bits and an arithmetic shift, so ties round half up; nothing is added
+ * for c = 0. Zero points are 0.
+ *
+ * Tensors are NHWC, one image at a time. Every kernel makes the rows [first, last) of its output,
+ * so that a caller may share them between threads.
+ */
+#ifndef DYADIC_KERNELS_H
+#define DYADIC_KERNELS_H
+
+#include <stdint.h>
+
+/* >> of a negative number is left to the compiler by C99; gcc and clang shift arithmetically. */
+typedef char dy_shift_is_arithmetic[(-1 >> 1) == -1 ? 1 : -1];
+
+enum { DY_U8, DY_S8, DY_S16, DY_S32 };                                  /* dy_tensor.type */
+enum { DY_WEIGHTS_S8, DY_WEIGHTS_S16, DY_WEIGHTS_S64, DY_WEIGHTS_SHIFT }; /* dy_conv.form */
+enum { DY_PIXELS = 4, DY_BLOCK = 16 }; /* a tile of accumulators: pixels x output channels */
+
+typedef struct {
+    uint8_t *data;                         /* channel 0 of pixel (0, 0) */
+    int32_t type;
+    int32_t channels, height, width;
+    int32_t stride;                        /* elements from a pixel to its right neighbour */
+    int32_t pitch;                         /* elements from a row to the next one */
+} dy_tensor;
+
+typedef struct {
+    const int64_t *b;                      /* [1], or [channels] if per_channel */
+    const uint8_t *c;
+    int32_t per_channel;
+    int32_t lo, hi;
+} dy_scale;
+
+typedef struct {
+    int32_t height, width;                 /* of the kernel */
+    int32_t step_y, step_x;                /* stride */
+    int32_t pad_y, pad_x;
+    int32_t dilation_y, dilation_x;
+} dy_window;
+
+typedef struct {
+    dy_window window;
+    int32_t groups;
+    int32_t group_in, group_out;           /* channels of a group */
+    int32_t form;                          /* type of weights and odd */
+    int32_t wide;                          /* 64-bit accumulators, split in two words to rescale */
+    const void *weights;                   /* [groups][blocks][taps * group_in][DY_BLOCK] */
+    const void *odd;                       /* the plane of sqrt(2), or NULL */
+    const int64_t *bias;                   /* [channels] */
+    const int64_t *odd_b;                  /* b of the odd plane, or NULL */
+    dy_scale scale;
+} dy_conv;
+
+/* A power-of-two weight in a byte: exponent, sign, and a flag for zero. */
+#define DY_EXPONENT 63
+#define DY_NEGATIVE 64
+#define DY_ZERO 128
+
+/* Pixels (planar, [channels][height][width]) to codes: requantize((pixel << 8) + bias, scale). */
+void dy_normalize(const uint8_t *image, const int64_t *bias, const dy_scale *scale,
+                  const dy_tensor *out, int32_t first, int32_t last);
+
+/* Pixels as they are, planar to NHWC. */
+void dy_pixels(const uint8_t *image, const dy_tensor *out, int32_t first, int32_t last);
+
+/* Elements of `patch` that dy_convolve needs: DY_PIXELS * kernel area * group_in. */
+void dy_convolve(const dy_conv *conv, const dy_tensor *in, const dy_tensor *out, int32_t *patch,
+                 int32_t first, int32_t last);
+
+void dy_requantize(const dy_scale *scale, const dy_tensor *in, const dy_tensor *out,
+                   int32_t first, int32_t last);
+
+/* values[number of thresholds <= x] */
+void dy_threshold(const int32_t *thresholds, const int32_t *values, int32_t count,
+                  const dy_tensor *in, const dy_tensor *out, int32_t first, int32_t last);
+
+void dy_add(const dy_tensor *x, const dy_tensor *y, int32_t lo, int32_t hi, const dy_tensor *out,
+            int32_t first, int32_t last);
+
+void dy_relu(const dy_tensor *in, const dy_tensor *out, int32_t first, int32_t last);
+
+/* To another type or place, for example a slice of a concatenation's channels. */
+void dy_copy(const dy_tensor *in, const dy_tensor *out, int32_t first, int32_t last);
+
+void dy_max_pool(const dy_window *window, const dy_tensor *in, const dy_tensor *out,
+                 int32_t first, int32_t last);
+
+void dy_sum_pool(const dy_window *window, const dy_tensor *in, const dy_tensor *out,
+                 int32_t first, int32_t last);
+
+/* Rows are the input's; each makes times_y rows of the output. */
+void dy_repeat(int32_t times_y, int32_t times_x, const dy_tensor *in, const dy_tensor *out,
+               int32_t first, int32_t last);
+
+/* [height][width][channels] to channels * height * width in planar order; rows are the input's. */
+void dy_flatten(const dy_tensor *in, const dy_tensor *out, int32_t first, int32_t last);
+
+/* Index of the largest logit, the first one of equals. */
+int dy_argmax(const int32_t *logits, int32_t count);
+
+#endif

@@ -1,0 +1,147 @@
+"""Allocations: classes that give every layer its widths (`conf/allocation/*.yaml`)."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from dyadic.allocation.cost import FLOAT, Bits
+from dyadic.allocation.ilp import Cbc
+from dyadic.allocation.knapsack import Solver
+from dyadic.allocation.latency import LatencyTable
+from dyadic.allocation.problem import MEASURES, Grid, Problem, grid
+from dyadic.allocation.solve import Solution, solve
+from dyadic.errors import UserError
+
+Width = int | Sequence[int]
+"""One number for weights and activations, or the pair."""
+
+DEFAULT_SHARE = {"gbops": 0.5}  # "Medium" BOPS, the mixed rows of HAWQ-V3's Table 1
+
+
+class Allocation(ABC):
+    """Decides the widths of every layer before training starts."""
+
+    @abstractmethod
+    def assign(self, problem: Problem) -> dict[str, Bits]:
+        """Layer name to (weight bits, activation bits); 32 leaves that side in float."""
+
+
+@dataclass(frozen=True)
+class Fixed(Allocation):
+    """The same widths everywhere, but for the first and last layer and for `overrides`.
+
+    activation_bits None leaves activations in float, in the first and last layer too
+    first_bits, last_bits None: as all the others
+    overrides       layer name to a width, or to [weight bits, activation bits]
+    """
+
+    bits: int
+    activation_bits: int | None = None
+    first_bits: Width | None = None
+    last_bits: Width | None = None
+    overrides: Mapping[str, Width] = field(default_factory=dict)
+
+    def assign(self, problem: Problem) -> dict[str, Bits]:
+        """Raises UserError for an override of a layer that does not exist."""
+        uniform = (self.bits, self.activation_bits or FLOAT)
+        ends = (self.first_bits, self.last_bits)
+        bits = {layer.name: uniform for layer in problem.layers}
+        return bits | fixed_widths(problem, *ends, self.overrides, self.activation_bits is None)
+
+
+@dataclass(frozen=True)
+class Constrained(Allocation):
+    """The widths of least Omega that meet every budget (HAWQ-V3, Eq. 12 to 14).
+
+    choices  pairs [weight bits, activation bits] that a layer may take
+    budget   "size" (MiB), "gbops", "latency" (ms): absolute, over the whole network
+    share    the same names: all-low plus this share of (all-high - all-low), 0 to 1; where neither
+             names a budget, half the bit operations
+    ties     a downsample convolution takes the widths of its block's first convolution
+    latency_table   CSV of the device, as `python -m dyadic latency` writes it
+    """
+
+    choices: Sequence[Sequence[int]] = ((4, 4), (8, 8))
+    budget: Mapping[str, float | None] = field(default_factory=dict)
+    share: Mapping[str, float | None] = field(default_factory=dict)
+    solver: Solver = field(default_factory=Cbc)
+    ties: bool = True
+    first_bits: Width | None = 8
+    last_bits: Width | None = 8
+    overrides: Mapping[str, Width] = field(default_factory=dict)
+    latency_table: str | None = None
+
+    def __post_init__(self) -> None:
+        for name, value in (*_given(self.budget).items(), *_given(self.share).items()):
+            if name not in MEASURES:
+                raise UserError(f"no budget is called {name}; they are {', '.join(MEASURES)}")
+            if value < 0:
+                raise UserError(f"the {name} budget {value} is negative; give a positive one")
+        for name, value in _given(self.share).items():
+            if value > 1:
+                raise UserError(
+                    f"allocation.share.{name}={value:g} is no share from 0 to 1; "
+                    f"an absolute budget is allocation.budget.{name}={value:g}"
+                )
+
+    def assign(self, problem: Problem) -> dict[str, Bits]:
+        """Raises UserError where no allocation meets the budgets."""
+        return self.solution(problem).bits
+
+    def solution(self, problem: Problem) -> Solution:
+        """The widths with what they come to, for a record."""
+        table = self.grid(problem)
+        return solve(table, self.limits(table), self.solver)
+
+    def grid(self, problem: Problem) -> Grid:
+        """The choices of every group of layers, and their costs."""
+        choices = [(int(weight), int(activation)) for weight, activation in self.choices]
+        is_float = all(activation == FLOAT for _, activation in choices)
+        ends = (self.first_bits, self.last_bits)
+        fixed = fixed_widths(problem, *ends, self.overrides, is_float)
+        if self.latency_table is not None:
+            problem = replace(problem, latency=LatencyTable.read(self.latency_table))
+        return grid(problem if self.ties else replace(problem, ties={}), choices, fixed)
+
+    def limits(self, table: Grid) -> dict[str, int]:
+        """Every named budget in whole units; the tighter of a share and an absolute one."""
+        absolute, share = _given(self.budget), _given(self.share)
+        if not absolute and not share:
+            share = DEFAULT_SHARE
+        limits = {name: table.limit(name, value) for name, value in share.items()}
+        for name, value in absolute.items():
+            units = int(value * MEASURES[name].unit)
+            limits[name] = min(units, limits.get(name, units))
+        return limits
+
+
+def fixed_widths(
+    problem: Problem,
+    first: Width | None,
+    last: Width | None,
+    overrides: Mapping[str, Width],
+    float_activations: bool,
+) -> dict[str, Bits]:
+    """Widths that are not for an allocation to choose: the ends of the network, and overrides.
+
+    Raises UserError for a layer that does not exist.
+    """
+    names = [layer.name for layer in problem.layers]
+    for name in overrides:
+        if name not in names:
+            raise UserError(f"no layer is called {name}; the layers are {', '.join(names)}")
+    ends = {names[0]: first, names[-1]: last}
+    named = {name: width for name, width in ends.items() if width is not None} | dict(overrides)
+    return {name: _pair(width, float_activations) for name, width in named.items()}
+
+
+def _pair(width: Any, float_activations: bool) -> Bits:
+    if isinstance(width, int):
+        return width, FLOAT if float_activations else width
+    weight, activation = width
+    return int(weight), int(activation)
+
+
+def _given(values: Mapping[str, float | None]) -> dict[str, float]:
+    return {name: value for name, value in values.items() if value is not None}

@@ -1,0 +1,72 @@
+from pathlib import Path
+
+import pytest
+
+from dyadic.allocation import Constrained, LatencyTable, LayerCost, Problem
+from dyadic.allocation.latency import measure
+from dyadic.errors import UserError
+
+LAYERS = [
+    LayerCost("a", 10, 100, "1x10@10"),
+    LayerCost("b", 20, 200, "2x10@10"),
+    LayerCost("c", 20, 200, "2x10@10"),
+]
+CHOICES = [(4, 4), (8, 8)]
+
+
+def table() -> LatencyTable:
+    times = {("a", (8, 8)): 2.0, ("a", (4, 4)): 1.0, ("b", (8, 8)): 3.0, ("b", (4, 4)): 2.999}
+    return measure("here", LAYERS, CHOICES, lambda layer, bits: times[layer.name, bits])
+
+
+def test_layers_of_one_shape_are_timed_once_and_repeated_times_give_their_median() -> None:
+    times = iter([9.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0, 10.0, 11.0])
+    made = measure("here", LAYERS, CHOICES, lambda layer, bits: next(times), repeats=3)
+    assert [row.milliseconds for row in made.rows] == [2.0, 4.0, 7.0, 10.0, 7.0, 10.0]
+    assert next(times, None) is None
+
+
+def test_a_width_that_is_not_faster_is_told_and_counts_as_the_wider_one() -> None:
+    made = table()
+    told = {(row.layer.name, row.bits): row.faster for row in made.rows}
+    assert told["a", (4, 4)]
+    assert not told["b", (4, 4)]
+    assert made.milliseconds(LAYERS[0], (4, 4)) == 1.0
+    assert made.milliseconds(LAYERS[1], (4, 4)) == made.milliseconds(LAYERS[1], (8, 8)) == 3.0
+
+
+def test_the_solver_keeps_the_wider_one_where_narrower_is_not_faster(tmp_path: Path) -> None:
+    table().write(tmp_path / "here.csv")
+    allocation = Constrained(
+        share={"latency": 0.0}, first_bits=None, last_bits=None,
+        latency_table=str(tmp_path / "here.csv"),
+    )  # fmt: skip
+    solution = allocation.solution(Problem(LAYERS, lambda layer, w, a: 4.0**-w))
+    assert solution.bits == {"a": (4, 4), "b": (8, 8), "c": (8, 8)}
+    assert solution.totals["latency"] == 7.0
+
+
+def test_a_table_is_read_as_it_was_written(tmp_path: Path) -> None:
+    table().write(tmp_path / "here.csv")
+    assert LatencyTable.read(tmp_path / "here.csv") == table()
+
+
+@pytest.mark.parametrize(
+    ("layer", "bits", "said"),
+    [
+        (LayerCost("d", 10, 100), (8, 8), "of another network: it has no layer d"),
+        (LayerCost("a", 10, 400), (8, 8), "of another network: it has no layer a of 10 weights"),
+        (LAYERS[0], (2, 8), r"has no 2/8 bits for a; it has 8/8, 4/4"),
+    ],
+)
+def test_a_table_of_something_else_is_refused(layer, bits, said: str) -> None:
+    with pytest.raises(UserError, match=said):
+        table().milliseconds(layer, bits)
+
+
+def test_a_missing_file_and_a_file_of_something_else_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="no latency table"):
+        LatencyTable.read(tmp_path / "none.csv")
+    (tmp_path / "other.csv").write_text("a,b\n1,2\n")
+    with pytest.raises(UserError, match="is no latency table"):
+        LatencyTable.read(tmp_path / "other.csv")

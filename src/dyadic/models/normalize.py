@@ -1,0 +1,49 @@
+"""Normalization as the first layer of a network, so that networks and programs take uint8 images."""
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from typing import Protocol
+
+import torch
+from torch import Tensor, nn
+
+PREFERRED = "preferred_mean_std"  # a buffer [2, C] of networks whose weights come with their own
+
+
+class Statistics(Protocol):
+    """Mean and standard deviation of each channel, on the scale where white is 1."""
+
+    mean: Sequence[float]
+    std: Sequence[float]
+
+
+class Normalize(nn.Module):
+    """(x / 255 - mean) / std for each channel; images [N, C, H, W], uint8 or float, 0 to 255.
+
+    >>> Normalize([0.5], [0.25])(torch.tensor([0, 255], dtype=torch.uint8).view(2, 1, 1, 1)).flatten()
+    tensor([-2.,  2.])
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, mean: Sequence[float], std: Sequence[float]) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.tensor(mean).view(1, -1, 1, 1))
+        self.register_buffer("std", torch.tensor(std).view(1, -1, 1, 1))
+
+    def forward(self, images: Tensor) -> Tensor:
+        return (images.to(self.mean.dtype) / 255 - self.mean) / self.std
+
+
+def normalized(body: nn.Module, statistics: Statistics) -> nn.Module:
+    """The network with a normalization in front: children `normalize` and `body`.
+
+    The statistics are the data set's, unless pretrained weights bring their own.
+    """
+    preferred = getattr(body, PREFERRED, None)
+    if preferred is None:
+        normalize = Normalize(statistics.mean, statistics.std)
+    else:
+        normalize = Normalize(*preferred.tolist())
+    return nn.Sequential(OrderedDict(normalize=normalize, body=body))

@@ -10,9 +10,9 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-Calibration = Callable[[Tensor, int, bool], tuple[Tensor, Tensor]]
+from dyadic.quantizers.search import sample
 
-SAMPLES = 2**16  # of a row that the searching estimators look at
+Calibration = Callable[[Tensor, int, bool], tuple[Tensor, Tensor]]
 
 
 def minmax(rows: Tensor, bits: int, signed: bool) -> tuple[Tensor, Tensor]:
@@ -45,7 +45,7 @@ def mse(rows: Tensor, bits: int, signed: bool, candidates: int = 80) -> tuple[Te
     The grid between the ends has 2**bits - 1 steps. Of a long row about `SAMPLES` values are used.
     """
     low, high = minmax(rows, bits, signed)
-    rows, steps = _sample(rows), 2**bits - 1
+    rows, steps = sample(rows), 2**bits - 1
     best, fraction = torch.full_like(high, torch.inf), torch.ones_like(high)
     for k in range(candidates, 0, -1):
         a, b = low[:, None] * k / candidates, high[:, None] * k / candidates
@@ -66,7 +66,7 @@ def entropy(rows: Tensor, bits: int, signed: bool, bins: int = 2048) -> tuple[Te
     TensorRT's calibration). Signed: one magnitude for both ends.
     """
     low, high = minmax(rows, bits, signed)
-    magnitudes = _sample(rows).abs() if signed else _sample(rows).clamp_min(0)
+    magnitudes = sample(rows).abs() if signed else sample(rows).clamp_min(0)
     limit = torch.stack([_entropy_limit(row, 2**bits, bins) for row in magnitudes])
     return torch.maximum(low, -limit), torch.minimum(high, limit)
 
@@ -96,7 +96,3 @@ def _divergence(histogram: Tensor, width: int, cells: int) -> float:
     # A bin of outliers alone has q = 0: count it as almost empty instead of as infinitely bad.
     p, q = p / p.sum().clamp_min(1), (q / q.sum().clamp_min(1)).clamp_min(1e-10)
     return torch.xlogy(p, p / q).sum().item()
-
-
-def _sample(rows: Tensor) -> Tensor:
-    return rows[:, :: max(1, rows.shape[1] // SAMPLES)]

@@ -58,6 +58,11 @@ class Codebook:
         return (self.levels[1:] + self.levels[:-1]) / 2
 
     @cached_property
+    def cut_goes_up(self) -> Tensor:
+        """Whether a value on a boundary belongs to the cell above it, bool [K - 1]."""
+        return (self.cuts >= 0) == self.ties_up
+
+    @cached_property
     def symmetric(self) -> bool:
         """True when -level is a level for every level, and the boundaries mirror too."""
         return bool(
@@ -84,10 +89,20 @@ class Codebook:
         """Codes 0 .. K - 1, int64, shaped like x: the cell of `x / scale`, in exact arithmetic."""
         x = widened(x)
         if self.scale.ndim == 0:
-            cuts = self.cuts.to(x.device) * self.scale.double()
-            return _count(x, smallest_above(cuts, self.ties_up, x.dtype))
-        cuts = smallest_above(self.cuts.to(x.device), self.ties_up, torch.float64)
-        return _count(x.double() / self.scale.double(), cuts)
+            return _count(x, self._thresholds(self.scale.double(), x))
+        one = torch.ones((), dtype=torch.float64, device=x.device)
+        ratio = x.double() / self.scale.double()
+        return _count(ratio, self._thresholds(one, ratio))
+
+    def _thresholds(self, scale: Tensor, x: Tensor) -> Tensor:
+        """[K - 1] in x's dtype: x is in the cell above a cut, times the scale, where x >= t.
+
+        Rounded upwards, so that a cut that float32 cannot hold moves no float32 x to another cell.
+        """
+        cuts = self.cuts.to(x.device) * scale
+        t = cuts.to(x.dtype)
+        below = torch.where(self.cut_goes_up.to(x.device), t.double() < cuts, t.double() <= cuts)
+        return torch.where(below, torch.nextafter(t, torch.full_like(t, torch.inf)), t)
 
     def dequantize(self, codes: Tensor) -> Tensor:
         """Values of the codes, in the scale's dtype."""
@@ -95,8 +110,9 @@ class Codebook:
         return levels[codes] * self.scale
 
     def __call__(self, x: Tensor) -> Tensor:
-        """`dequantize(quantize(x))`, in x's dtype."""
-        return self.dequantize(self.quantize(x)).to(x.dtype)
+        """`dequantize(quantize(x))`, computed and returned in x's dtype (float64: exactly)."""
+        levels = self.levels.to(x.device, widened(x).dtype)
+        return (levels[self.quantize(x)] * self.scale).to(x.dtype)
 
 
 def widened(x: Tensor) -> Tensor:
@@ -107,18 +123,6 @@ def widened(x: Tensor) -> Tensor:
 def memory_order(x: Tensor) -> list[int]:
     """The permutation of the axes that makes a dense tensor contiguous (channels-last too)."""
     return sorted(range(x.ndim), key=lambda axis: -x.stride(axis))
-
-
-def smallest_above(cuts: Tensor, ties_up: bool, dtype: torch.dtype) -> Tensor:
-    """Thresholds t in `dtype` with `x >= t` exactly where x is above the float64 cut.
-
-    A value on a cut is above it when ties go away from zero and the cut is not negative, or ties
-    go towards zero and it is. So rounding a cut to float32 moves no float32 value to another cell.
-    """
-    included = (cuts >= 0) == ties_up
-    t = cuts.to(dtype)
-    short = torch.where(included, t.double() < cuts, t.double() <= cuts)
-    return torch.where(short, torch.nextafter(t, torch.full_like(t, torch.inf)), t)
 
 
 def _count(x: Tensor, thresholds: Tensor) -> Tensor:

@@ -36,7 +36,7 @@ class Quantizer(nn.Module, ABC):
         """The codebook for x, or from the statistics where the range is static."""
 
     def forward(self, x: Tensor) -> Tensor:
-        """Fake quantization: x on the codebook's values, with the straight-through gradient of `ste`.
+        """Fake quantization: x on the codebook's values, with the gradient of `ste`.
 
         In float32 at least: half-precision inputs are widened, as they cannot hold the grid.
         """

@@ -34,7 +34,7 @@ def relu(x: Tensor, value: Tensor, book: Codebook) -> Tensor:
 
 def half_wave_clipped(x: Tensor, value: Tensor, book: Codebook) -> Tensor:
     """Derivative 1 for 0 < x <= q_m, the largest level, else 0: HWGQ's clipped ReLU (Eq. 10)."""
-    high = _largest(book)
+    high = _largest(book).to(x.dtype)
     above = torch.nextafter(high, torch.full_like(high, torch.inf))
     return _Between.apply(x, value, torch.zeros_like(high), above)
 

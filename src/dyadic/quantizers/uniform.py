@@ -15,7 +15,7 @@ from dyadic.quantizers.quantizer import Quantizer, check_bits, unobserved
 from dyadic.quantizers.rounding import Rounding, nearest_even
 from dyadic.quantizers.statistics import MOMENTUM, RunningRange
 from dyadic.quantizers.straight_through import StraightThrough, clipped
-from dyadic.quantizers.uniform_codebook import uniform_codebook
+from dyadic.quantizers.uniform_codebook import UniformCodebook
 
 
 def symmetric_limits(bits: int, narrow: bool) -> tuple[int, int, float]:
@@ -117,7 +117,7 @@ class Uniform(Quantizer):
         else:
             value, zero = affine_limits(low.item(), high.item(), self.bits)
             lo, hi, scale = -zero, 2**self.bits - 1 - zero, torch.full_like(high, value)
-        return uniform_codebook(positive(scale), lo, hi, self.bits, self.rounding)
+        return UniformCodebook(positive(scale), lo, hi, self.bits, self.rounding)
 
 
 def positive(scale: Tensor) -> Tensor:

@@ -1,6 +1,5 @@
 """The codebook of evenly spaced levels: a multiplication, a rounding and a clamp, no search."""
 
-from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
 import torch
@@ -12,7 +11,6 @@ from dyadic.quantizers.rounding import Rounding, nearest_even
 HALF_STEP = 0.5
 
 
-@dataclass(frozen=True, eq=False)
 class UniformCodebook(Codebook):
     """Values `scale * k` for k = lo .. hi; the code of k is k - lo.
 
@@ -20,26 +18,26 @@ class UniformCodebook(Codebook):
 
     in the arithmetic of x: the same product, and so the same codes, as ATen's fake quantization.
     It equals the search of `Codebook` but for a last-bit neighbourhood of the ties, where the
-    rounding rule decides. Made by `uniform_codebook`.
+    rounding rule decides. Up to half a step beyond the ends nothing saturates.
 
-    >>> book = uniform_codebook(torch.tensor(0.5), -1, 2, bits=2)
+    >>> book = UniformCodebook(torch.tensor(0.5), -1, 2, bits=2)
     >>> book.quantize(torch.tensor([-9.0, -0.3, 0.75, 9.0]))
     tensor([0, 0, 3, 3])
     >>> book(torch.tensor([-9.0, -0.3, 0.75, 9.0]))
     tensor([-0.5000, -0.5000,  1.0000,  1.0000])
     """
 
-    rounding: Rounding = nearest_even
+    lo: int
+    hi: int
+    rounding: Rounding
 
-    @property
-    def lo(self) -> int:
-        """The smallest level."""
-        return int(self.integers[0])
-
-    @property
-    def hi(self) -> int:
-        """The largest level."""
-        return int(self.integers[-1])
+    def __init__(
+        self, scale: Tensor, lo: int, hi: int, bits: int, rounding: Rounding = nearest_even
+    ) -> None:
+        super().__init__(scale, _integers(lo, hi), bits, margin=HALF_STEP)
+        # A frozen dataclass is filled in by its constructors only, and this is one.
+        for name, value in {"lo": lo, "hi": hi, "rounding": rounding}.items():
+            object.__setattr__(self, name, value)
 
     @cached_property
     def cuts(self) -> Tensor:
@@ -52,19 +50,11 @@ class UniformCodebook(Codebook):
         return self.rounding(ratio).clamp_(self.lo, self.hi)
 
     def quantize(self, x: Tensor) -> Tensor:
+        """Codes 0 .. hi - lo, int64, shaped like x."""
         return self._level(x).long() - self.lo
 
     def __call__(self, x: Tensor) -> Tensor:
         return self._level(x).mul_(self.scale).to(x.dtype)
-
-
-def uniform_codebook(
-    scale: Tensor, lo: int, hi: int, bits: int, rounding: Rounding = nearest_even
-) -> UniformCodebook:
-    """The codebook of `scale * k`, k = lo .. hi; half a step beyond the ends does not saturate."""
-    return UniformCodebook(
-        scale=scale, integers=_integers(lo, hi), bits=bits, margin=HALF_STEP, rounding=rounding
-    )
 
 
 @lru_cache(maxsize=256)

@@ -31,7 +31,8 @@ from dyadic.network.layers import module_of
 from dyadic.network.quantized import QuantizedNetwork
 from dyadic.network.weights import weight_quantization
 from dyadic.quantizers.quantizer import Quantizer
-from dyadic.quantizers.uniform import Uniform, UniformCodebook
+from dyadic.quantizers.uniform import Uniform, positive
+from dyadic.quantizers.uniform_codebook import UniformCodebook
 
 CHAIN = (nn.BatchNorm2d, nn.ReLU, nn.Dropout, nn.Identity)
 
@@ -54,8 +55,8 @@ class Stream(Quantizer):
 
     def codebook(self, x: Tensor | None = None) -> UniformCodebook:
         largest = 2 ** (self.bits - 1) - 1
-        limit = torch.where(self.limit > 0, self.limit, torch.ones_like(self.limit))
-        return UniformCodebook(self.margin * limit / largest, -largest, largest, self.bits)
+        scale = positive(self.margin * self.limit / largest)
+        return UniformCodebook(scale, -largest, largest, self.bits)
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,241 @@
+import functools
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import Generator, Tensor, nn
+
+from dyadic.errors import UserError
+from dyadic.network.weights import latent_weight
+from dyadic.quantizers.uniform import Uniform
+from dyadic.schedules.partition import (
+    GrowingPartition,
+    largest_first,
+    quantization_error,
+    random,
+)
+
+RULES = [largest_first, random, quantization_error]
+PORTIONS = [0.5, 0.75, 1.0]
+
+
+def generator(seed: int = 0) -> Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+@pytest.mark.parametrize("rule", RULES)
+@given(seed=st.integers(0, 1000), size=st.integers(1, 60), share=st.floats(0, 1))
+def test_a_rule_takes_exactly_the_count_and_keeps_the_frozen(rule, seed, size, share):
+    w = torch.randn(size, generator=generator(seed)).mul(4).round()
+    frozen = torch.rand(size, generator=generator(seed + 1)) < 0.3
+    count = max(round(share * size), int(frozen.sum()))
+    mask = rule(w, w.sign(), frozen, count, generator(seed))
+    assert int(mask.sum()) == count
+    assert bool((mask | ~frozen).all())
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_portions_of_ten_weights_are_exact_and_nested(rule):
+    w = torch.arange(1.0, 11.0) * torch.tensor([1.0, -1.0] * 5)
+    mask, masks = torch.zeros(10, dtype=torch.bool), []
+    for portion in (0.2, 0.4, 1.0):
+        mask = rule(w, w.round(), mask, round(portion * 10), generator())
+        masks.append(mask)
+    assert [int(m.sum()) for m in masks] == [2, 4, 10]
+    assert bool((masks[1] | ~masks[0]).all())
+
+
+def test_the_largest_go_first():
+    w = torch.tensor([0.1, -0.9, 0.4, 0.2])
+    assert largest_first(w, w, torch.zeros(4).bool(), 2, generator()).tolist() == [0, 1, 1, 0]
+
+
+def test_the_nearest_to_the_codebook_go_first():
+    w, values = torch.tensor([0.1, -0.9, 0.4, 0.2]), torch.tensor([0.0, -1.0, 0.39, 0.21])
+    mask = quantization_error(w, values, torch.zeros(4).bool(), 2, generator())
+    assert mask.tolist() == [0, 0, 1, 1]
+
+
+def test_the_random_partition_is_a_function_of_its_generator():
+    w, nothing = torch.randn(1000), torch.zeros(1000, dtype=torch.bool)
+    draws = [random(w, w, nothing, 500, generator(seed)) for seed in (0, 0, 1)]
+    assert torch.equal(draws[0], draws[1])
+    assert 400 < int((draws[0] ^ draws[2]).sum()) < 600
+
+
+OPTIMIZERS = {
+    "SGD, Nesterov": functools.partial(
+        torch.optim.SGD, lr=0.1, momentum=0.9, weight_decay=0.1, nesterov=True
+    ),
+    "Adam": functools.partial(torch.optim.Adam, lr=0.1, weight_decay=0.1),
+    "AdamW": functools.partial(torch.optim.AdamW, lr=0.1, weight_decay=0.5),
+}
+
+
+@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize("optimizer", OPTIMIZERS.values(), ids=OPTIMIZERS.keys())
+def test_frozen_means_bit_identical(build, drive, optimizer, rule):
+    network = build(Uniform)
+    frozen: dict[str, tuple[Tensor, Tensor]] = {}
+
+    def watch(phase: int, moment: str) -> None:
+        for layer, weights in network.weights():
+            w = layer.module.weight.detach().clone()
+            if layer.name in frozen:
+                mask, values = frozen[layer.name]
+                assert torch.equal(w[mask], values[mask])
+                assert bool((weights.mask | ~mask).all())
+            assert int(weights.mask.sum()) == round(PORTIONS[phase] * w.numel())
+            frozen[layer.name] = (weights.mask.clone(), w)
+
+    drive(network, GrowingPartition(PORTIONS, 2, 1, rule), optimizer, steps=4, watch=watch)
+    for layer, weights in network.weights():
+        assert weights.mask.all()
+        assert torch.equal(layer.module.weight, frozen[layer.name][1])
+
+
+def test_free_weights_train_as_float_weights(build, drive):
+    network = build(Uniform)
+    before = {layer.name: latent_weight(layer.module).clone() for layer in network.layers}
+
+    def watch(phase: int, moment: str) -> None:
+        for layer, weights in network.weights():
+            free = ~weights.mask
+            w, latent = layer.module.weight, latent_weight(layer.module)
+            assert torch.equal(w[free], latent[free])
+            if moment == "trained" and free.any():
+                assert (w[free] != before[layer.name][free]).all()
+
+    drive(network, GrowingPartition(PORTIONS), watch=watch)
+
+
+def test_the_codebook_stays_that_of_the_first_step(build, drive):
+    network = build(Uniform)
+    books = {}
+
+    def watch(phase: int, moment: str) -> None:
+        for layer, weights in network.weights():
+            scale = weights.codebook(latent_weight(layer.module)).scale
+            assert torch.equal(books.setdefault(layer.name, scale), scale)
+
+    drive(network, GrowingPartition(PORTIONS), watch=watch)
+
+
+def test_a_codebook_per_step_follows_the_weights(build, drive):
+    network = build(functools.partial(Uniform, bits=4))
+    scales = []
+
+    def watch(phase: int, moment: str) -> None:
+        layer, weights = next(network.weights())
+        scales.append(weights.codebook(latent_weight(layer.module)).scale)
+
+    schedule = GrowingPartition([0.2, 0.4, 1.0], partition=random, codebook="per_step")
+    drive(network, schedule, watch=watch, steps=8)
+    assert len({s.item() for s in scales}) > 1
+
+
+def test_re_ranking_lets_frozen_weights_come_back(build, images):
+    network = build(Uniform)
+    schedule = GrowingPartition([0.5, 0.75, 1.0], cumulative=False)
+    schedule.begin(network)
+    schedule.enter(network, 0, images)
+    layer, weights = next(network.weights())
+    first = weights.mask.clone()
+    with torch.no_grad():
+        latent_weight(layer.module)[~first] = 100.0
+    schedule.enter(network, 1, images)
+    assert bool(weights.mask[~first].all())
+    assert not bool(weights.mask[first].all())
+
+
+@pytest.mark.parametrize("cumulative", [True, False])
+def test_pruned_weights_stay_zero_and_the_portions_count_the_others(build, drive, cumulative):
+    network = build(Uniform)
+    zeros = {}
+    for layer, _ in network.weights():
+        w = latent_weight(layer.module)
+        zeros[layer.name] = torch.rand(w.shape) < 0.5
+        w.data[zeros[layer.name]] = 0.0
+
+    def watch(phase: int, moment: str) -> None:
+        for layer, weights in network.weights():
+            pruned = zeros[layer.name]
+            assert (layer.module.weight[pruned] == 0).all()
+            survivors = int((~pruned).sum())
+            count = int(pruned.sum()) + round(PORTIONS[phase] * survivors)
+            assert int(weights.mask.sum()) == count
+
+    schedule = GrowingPartition(PORTIONS, cumulative=cumulative, keep_zeros=True)
+    drive(network, schedule, watch=watch, steps=4)
+
+
+def test_weights_that_outgrow_the_codebook_saturate_and_are_counted(build, images):
+    network = build(Uniform)
+    schedule = GrowingPartition([0.5, 1.0])
+    schedule.begin(network)
+    schedule.enter(network, 0, images)
+    layer, weights = next(network.weights())
+    free = (~weights.mask).nonzero()[:3]
+    with torch.no_grad():
+        latent_weight(layer.module)[tuple(free.T)] = 50.0
+    schedule.enter(network, 1, images)
+    assert int(weights.saturations) == 3
+    top = weights.codebook(layer.module.weight).reach[1]
+    assert (layer.module.weight[tuple(free.T)] < top).all()
+
+
+def test_the_state_of_a_step_is_in_the_state_dict(build, drive, images):
+    network, schedule = build(Uniform), GrowingPartition(PORTIONS)
+    schedule.begin(network)
+    schedule.enter(network, 0, images)
+    other = build(Uniform)
+    schedule.begin(other)
+    other.load_state_dict(network.state_dict())
+    schedule.arrange(other, 0)
+    for (a, _), (b, _) in zip(network.weights(), other.weights(), strict=True):
+        assert torch.equal(a.module.weight, b.module.weight)
+
+
+def test_phases_without_epochs_after_the_last_portion_still_freeze_everything(build, drive):
+    network = build(Uniform)
+    schedule = GrowingPartition(PORTIONS, after=0)
+    assert [p.name for p in schedule.phases(network)] == ["50 % frozen", "75 % frozen"]
+    drive(network, schedule)
+    assert network.quantized_share() == 1.0
+
+
+def test_only_batch_norm_and_biases_move_after_the_last_portion(build, drive):
+    network = build(Uniform)
+    seen = {}
+
+    def watch(phase: int, moment: str) -> None:
+        if phase == 2:
+            seen[moment] = {n: p.clone() for n, p in network.named_parameters() if p.ndim == 1}
+
+    drive(network, GrowingPartition(PORTIONS), watch=watch)
+    assert all(not torch.equal(p, seen["trained"][n]) for n, p in seen["arranged"].items())
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"portions": []},
+        {"portions": [0.5, 0.9]},
+        {"portions": [0.5, 0.5, 1.0]},
+        {"portions": [0.0, 1.0]},
+        {"portions": [1.0], "epochs_per_step": 0},
+        {"portions": [1.0], "after": -1},
+        {"portions": [1.0], "codebook": "twice"},
+        {"portions": [1.0], "codebook": "per_step", "keep_zeros": True},
+    ],
+)
+def test_wrong_settings_are_refused(wrong):
+    with pytest.raises(UserError):
+        GrowingPartition(**wrong)
+
+
+def test_a_network_without_weight_quantizers_trains_as_it_is(build, drive):
+    network = build(None, Uniform, model=nn.Sequential(nn.Conv2d(2, 3, 8), nn.Flatten()))
+    drive(network, GrowingPartition([1.0]))
+    assert network.quantized_share() == 1.0

@@ -74,7 +74,7 @@ def read_idx(path: Path) -> np.ndarray:
 
 
 def _download(data_dir: Path) -> None:
-    """Download beside the final place and rename, so that a torn download is never taken for data."""
+    """Download beside the final place, then rename: a torn download is never taken for data."""
     try:
         data_dir.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=data_dir) as temporary:

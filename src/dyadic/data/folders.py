@@ -130,8 +130,7 @@ class _Loader:
             generator=torch.Generator(),  # or it would draw a seed from the global one
         )
         try:
-            for images, labels in loader:
-                yield images, labels
+            yield from loader
         except UserError as error:  # a worker's error arrives with its traceback as text
             raise UserError(str(error).splitlines()[-1].split("UserError: ")[-1]) from None
 

@@ -63,13 +63,8 @@ class ImageSet(ABC):
                 f"{name}: mean={list(mean)}, std={list(std)}; give one number for each of the "
                 f"{channels} channels, std above 0"
             )
-        self.name, self.classes, self.channels, self.image_size = (
-            name,
-            classes,
-            channels,
-            image_size,
-        )
-        self.mean, self.std = tuple(mean), tuple(std)
+        self.name, self.classes, self.mean, self.std = name, classes, tuple(mean), tuple(std)
+        self.channels, self.image_size = channels, image_size
         self.batch_size, self.seed = batch_size, seed
 
     @abstractmethod

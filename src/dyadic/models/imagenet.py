@@ -11,7 +11,7 @@ statistics with which they were trained (`dyadic.models.normalize.PREFERRED`).
 from typing import Literal
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torchvision.models import get_model, get_model_weights
 from torchvision.models.resnet import Bottleneck
 
@@ -65,18 +65,12 @@ def resnet50(
 
 def inception_v3(classes: int, channels: int, pretrained: str | None = None) -> nn.Module:
     """Inception v3 (Szegedy et al. 2016), 23.8 million parameters; from 75 pixels on."""
-    return _build(
-        "inception_v3", classes, channels, pretrained, HALF_MEAN_STD,
-        aux_logits=False, init_weights=True,
-    )  # fmt: skip
+    return _inception("inception_v3", classes, channels, pretrained)
 
 
 def googlenet(classes: int, channels: int, pretrained: str | None = None) -> nn.Module:
     """GoogLeNet with batch norm (Szegedy et al. 2015), 6.6 million parameters."""
-    return _build(
-        "googlenet", classes, channels, pretrained, HALF_MEAN_STD,
-        aux_logits=False, init_weights=True,
-    )  # fmt: skip
+    return _inception("googlenet", classes, channels, pretrained)
 
 
 def alexnet(classes: int, channels: int, pretrained: str | None = None) -> nn.Module:
@@ -96,9 +90,15 @@ def _resnet(
         raise UserError(f"model.stem={stem}; use imagenet or cifar")
     model = _build(name, classes, channels, pretrained)
     if stem == "cifar":
-        model.conv1 = _kaiming(nn.Conv2d(channels, 64, 3, padding=1, bias=False))
+        model.conv1 = nn.Conv2d(channels, 64, 3, padding=1, bias=False)
+        model.conv1.weight = nn.Parameter(_kaiming((64, channels, 3, 3)))
         model.maxpool = nn.Identity()
     return model
+
+
+def _inception(name: str, classes: int, channels: int, pretrained: str | None) -> nn.Module:
+    options = {"aux_logits": False, "init_weights": True}
+    return _build(name, classes, channels, pretrained, HALF_MEAN_STD, **options)
 
 
 def _build(
@@ -145,29 +145,15 @@ def _adapt_input(model: nn.Module, channels: int, keep_weights: bool) -> None:
     Weights worth keeping are summed over the channels: a grey image then gives what its three equal
     channels would have given.
     """
-    path, first = next((k, m) for k, m in model.named_modules() if isinstance(m, nn.Conv2d))
+    first = next(m for m in model.modules() if isinstance(m, nn.Conv2d))
     if first.in_channels == channels:
         return
     if keep_weights and channels != 1:
         raise UserError(f"pretrained weights read 3 channels, or 1 by summing, not {channels}")
-    biased = first.bias is not None
-    new = _kaiming(
-        nn.Conv2d(
-            channels,
-            first.out_channels,
-            first.kernel_size,
-            first.stride,
-            first.padding,
-            bias=biased,
-        )  # fmt: skip
-    )
-    if keep_weights:
-        new.weight.data = first.weight.data.sum(1, keepdim=True)
-        if first.bias is not None:
-            new.bias = first.bias
-    model.set_submodule(path, new)
+    shape = (first.out_channels, channels, *first.weight.shape[2:])
+    weight = first.weight.data.sum(1, keepdim=True) if keep_weights else _kaiming(shape)
+    first.in_channels, first.weight = channels, nn.Parameter(weight)
 
 
-def _kaiming(convolution: nn.Conv2d) -> nn.Conv2d:
-    nn.init.kaiming_normal_(convolution.weight, mode="fan_out", nonlinearity="relu")
-    return convolution
+def _kaiming(shape: tuple[int, ...]) -> Tensor:
+    return nn.init.kaiming_normal_(torch.empty(shape), mode="fan_out", nonlinearity="relu")

@@ -1,4 +1,4 @@
-"""Normalization as the first layer of a network, so that networks and programs take uint8 images."""
+"""Normalization as a network's first layer: networks and integer programs take uint8 images."""
 
 from collections import OrderedDict
 from collections.abc import Sequence
@@ -20,7 +20,8 @@ class Statistics(Protocol):
 class Normalize(nn.Module):
     """(x / 255 - mean) / std for each channel; images [N, C, H, W], uint8 or float, 0 to 255.
 
-    >>> Normalize([0.5], [0.25])(torch.tensor([0, 255], dtype=torch.uint8).view(2, 1, 1, 1)).flatten()
+    >>> black_and_white = torch.tensor([0, 255], dtype=torch.uint8).view(2, 1, 1, 1)
+    >>> Normalize([0.5], [0.25])(black_and_white).flatten()
     tensor([-2.,  2.])
     """
 

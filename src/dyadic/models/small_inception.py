@@ -24,19 +24,23 @@ class InceptionBlock(nn.Module):
 
     def __init__(self, inputs: int, width: int) -> None:
         super().__init__()
-        self.one = ConvNormRelu(inputs, width, 1)
-        self.three = nn.Sequential(
+        self.branch1 = ConvNormRelu(inputs, width, 1)
+        self.branch3 = nn.Sequential(
             ConvNormRelu(inputs, width, 1), ConvNormRelu(width, 2 * width, 3)
         )
-        self.double = nn.Sequential(
+        self.branch3_3 = nn.Sequential(
             ConvNormRelu(inputs, width, 1),
             ConvNormRelu(width, width, 3),
             ConvNormRelu(width, width, 3),
         )
-        self.pool = nn.Sequential(nn.AvgPool2d(3, 1, padding=1), ConvNormRelu(inputs, width, 1))
+        self.branch_pool = nn.Sequential(
+            nn.AvgPool2d(3, 1, padding=1), ConvNormRelu(inputs, width, 1)
+        )
 
     def forward(self, x: Tensor) -> Tensor:
-        return torch.cat([self.one(x), self.three(x), self.double(x), self.pool(x)], 1)
+        return torch.cat(
+            [self.branch1(x), self.branch3(x), self.branch3_3(x), self.branch_pool(x)], 1
+        )
 
 
 class SmallInception(nn.Module):
@@ -49,13 +53,13 @@ class SmallInception(nn.Module):
         self.stem = nn.Sequential(
             ConvNormRelu(channels, width, 3), ConvNormRelu(width, 2 * width, 3), nn.MaxPool2d(2)
         )
-        self.half = nn.Sequential(
+        self.stage1 = nn.Sequential(
             InceptionBlock(2 * width, width),
             InceptionBlock(5 * width, width),
             InceptionBlock(5 * width, width),
             nn.MaxPool2d(2),
         )
-        self.quarter = nn.Sequential(
+        self.stage2 = nn.Sequential(
             InceptionBlock(5 * width, 2 * width), InceptionBlock(10 * width, 2 * width)
         )
         self.head = nn.Sequential(
@@ -63,7 +67,7 @@ class SmallInception(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.head(self.quarter(self.half(self.stem(x))))
+        return self.head(self.stage2(self.stage1(self.stem(x))))
 
 
 def small_inception(classes: int, channels: int, width: int = 24) -> nn.Module:

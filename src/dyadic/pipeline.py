@@ -12,7 +12,7 @@ import torch
 from pytorch_lightning.loggers import Logger
 from torch import Tensor, nn
 
-from dyadic.allocation.cost import Bits, LayerCost
+from dyadic.allocation.cost import FLOAT, Bits, LayerCost
 from dyadic.allocation.problem import Problem
 from dyadic.errors import UserError
 from dyadic.integer.deploy import Deployment
@@ -124,7 +124,10 @@ def _no_omega(layer: str, weight: int, activation: int) -> float:
 def _quantize(
     run: Run, network: QuantizedNetwork, bits: dict[str, Bits], images: Tensor
 ) -> None:
-    widths = {name: LayerBits(*pair) for name, pair in bits.items()}
+    widths = {
+        name: LayerBits(*(None if width == FLOAT else width for width in pair))
+        for name, pair in bits.items()
+    }
     network.quantize(widths, run.weight, run.activation)
     network.to(run.hardware.device)
     network.calibrate(images.to(run.hardware.device).split(256))

@@ -41,7 +41,7 @@ from dyadic.integer.program import (
 from dyadic.models.normalize import Normalize as NormalizeModule
 from dyadic.network.activations import ActivationQuantization
 from dyadic.network.fold import affine
-from dyadic.network.layers import module_of, shape_of
+from dyadic.network.layers import module_of, propagate_shapes, shape_of
 from dyadic.network.quantized import QuantizedNetwork
 from dyadic.network.weights import latent_weight, weight_quantization
 from dyadic.quantizers.codebook import Codebook
@@ -109,6 +109,7 @@ class _Lowering:
         self.of_node: dict[str, str] = {}
 
     def program(self, name: str, note: str) -> Lowered:
+        propagate_shapes(self.body, self.network.image_shape)
         logits = None
         for node in self.body.graph.nodes:
             if node.op == "output":
@@ -138,7 +139,7 @@ class _Lowering:
         if isinstance(module, nn.ReLU):
             return self._relu(node, sources[0])
         if isinstance(module, NormalizeModule):
-            return Image(module.mean.double().flatten().numpy(), _numpy(module.std).flatten())
+            return Image(_numpy(module.mean).flatten(), _numpy(module.std).flatten())
         if isinstance(module, nn.Dropout | nn.Identity):
             return sources[0]
         return self._pool(node, module)
@@ -253,8 +254,8 @@ class Steps:
 def _thresholds(book: Codebook) -> np.ndarray:
     """Smallest grid integer of each upper cell; a value on a cut goes as the codebook says."""
     cuts = book.cuts.cpu().numpy() * 2.0**CELL_BITS
-    at_cut_up = book.ties_up if not book.symmetric else (cuts > 0) == book.ties_up
-    return np.where(at_cut_up, np.ceil(cuts), np.floor(cuts) + 1).astype(np.int64)
+    included = (cuts >= 0) == book.ties_up
+    return np.where(included, np.ceil(cuts), np.floor(cuts) + 1).astype(np.int64)
 
 
 def integer_weights(name: str, module: nn.Conv2d | nn.Linear) -> tuple[Weights, np.ndarray]:

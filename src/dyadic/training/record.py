@@ -14,7 +14,6 @@ from dyadic.network.activations import ActivationQuantization
 from dyadic.network.layers import Layer, module_of
 from dyadic.network.quantized import QuantizedNetwork
 from dyadic.network.weights import latent_weight, weight_quantization
-from dyadic.quantizers.codebook import Codebook
 from dyadic.training.callbacks import write_rows
 
 LAYERS = (
@@ -28,14 +27,6 @@ def sqnr_db(x: Tensor, value: Tensor) -> float:
     """Signal to quantization noise, 10 log10(sum x^2 / sum (x - value)^2), in dB."""
     signal, noise = x.double().square().sum(), (x.double() - value.double()).square().sum()
     return float(10 * torch.log10(signal / noise)) if noise > 0 else float("inf")
-
-
-def saturations(w: Tensor, book: Codebook) -> int:
-    """How many values lie beyond the codebook's last cells, half a step past the end levels."""
-    ratio = w.double() / book.scale.double()
-    levels, cuts = book.levels.to(w.device), book.cuts.to(w.device)
-    above = ratio > 2 * levels[-1] - cuts[-1]
-    return int((above | (ratio < 2 * levels[0] - cuts[0])).sum())
 
 
 @torch.no_grad()
@@ -66,7 +57,7 @@ def _row(network: QuantizedNetwork, layer: Layer) -> dict[str, Any]:
         "weight_bits": book.bits,
         "levels": book.levels.numel(),
         "sqnr_db": round(sqnr_db(latent, weight), 3),
-        "saturations": saturations(latent, book),
+        "saturations": book.saturations(latent),
         "zero_share": round(float((weight == 0).float().mean()), 5),
     }
 
@@ -95,12 +86,6 @@ def histograms(network: QuantizedNetwork) -> dict[str, np.ndarray]:
             found[f"{layer.name}/{kind}_edges"] = edges.astype(np.float32)
         found[f"{layer.name}/levels"] = levels.astype(np.float32)
     return found
-
-
-def confusion(labels: np.ndarray, predicted: np.ndarray, classes: int) -> np.ndarray:
-    """Counts [true, predicted]."""
-    flat = np.bincount(labels.astype(np.int64) * classes + predicted, minlength=classes**2)
-    return flat.reshape(classes, classes)
 
 
 def write_layers(directory: Path, rows: list[dict[str, Any]]) -> None:

@@ -1,0 +1,57 @@
+"""`python -m dyadic`: what there is to choose from; `check` and `latency` as subcommands."""
+
+import argparse
+import sys
+from pathlib import Path
+
+from dyadic.errors import UserError
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run a subcommand; a UserError is one line and exit code 2."""
+    parser = argparse.ArgumentParser(prog="python -m dyadic", description=__doc__)
+    commands = parser.add_subparsers(dest="command", metavar="{list,check,latency}")
+    commands.add_parser("list", help="methods, quantizers, schedules, models and experiments")
+    check = commands.add_parser("check", help="repeat a run's integer check from its files alone")
+    check.add_argument("run", type=Path, help="a directory, results/runs/NAME")
+    latency = commands.add_parser("latency", help="time each layer's integer kernel here")
+    latency.add_argument("run", type=Path, help="a directory, results/runs/NAME")
+    latency.add_argument("--out", type=Path, default=None, help="the table, a CSV file")
+    chosen = parser.parse_args(arguments)
+    try:
+        return _COMMANDS[chosen.command or "list"](chosen)
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+
+
+def _list(chosen: argparse.Namespace) -> int:
+    from dyadic.catalogue import catalogue
+
+    for group, rows in catalogue(Path("conf"), Path("experiments")).items():
+        print(group)
+        width = max(map(len, rows))
+        for name, line in rows.items():
+            print(f"  {name:<{width}}  {line}")
+    return 0
+
+
+def _check(chosen: argparse.Namespace) -> int:
+    from dyadic.recheck import recheck
+
+    report = recheck(chosen.run)
+    print(report)
+    return 0 if report.passed else 1
+
+
+def _latency(chosen: argparse.Namespace) -> int:
+    from dyadic.measure import measure_run
+
+    print(measure_run(chosen.run, chosen.out))
+    return 0
+
+
+_COMMANDS = {"list": _list, "check": _check, "latency": _latency}
+
+if __name__ == "__main__":
+    sys.exit(main())

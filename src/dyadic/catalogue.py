@@ -1,0 +1,48 @@
+"""What there is to choose from, read from the configuration files and the docstrings."""
+
+from importlib import import_module
+from pathlib import Path
+
+import yaml
+
+from dyadic.errors import UserError
+
+GROUPS = {
+    "methods": "method",
+    "weight quantizers": "quantizer/weight",
+    "activation quantizers": "quantizer/activation",
+    "schedules": "schedule",
+    "allocations": "allocation",
+    "models": "model",
+    "data sets": "dataset",
+}
+
+
+def catalogue(conf: Path, experiments: Path) -> dict[str, dict[str, str]]:
+    """Group to (name to one line): the first line of the docstring, or of the file's comment.
+
+    Raises UserError where there is no configuration directory.
+    """
+    if not conf.is_dir():
+        raise UserError(f"no directory {conf}; run this in the root of the repository")
+    found = {title: _lines(conf / group) for title, group in GROUPS.items()}
+    return found | {"experiments": _lines(experiments)}
+
+
+def _lines(folder: Path) -> dict[str, str]:
+    return {path.stem: _line(path) for path in sorted(folder.glob("*.yaml"))}
+
+
+def _line(path: Path) -> str:
+    """The first comment of a configuration file; without one, its target's docstring."""
+    text = path.read_text()
+    for row in text.splitlines():
+        if row.startswith("# ") and "@package" not in row:
+            return row.removeprefix("# ")
+    target = (yaml.safe_load(text) or {}).get("_target_")
+    return _summary(target) if target else ""
+
+
+def _summary(target: str) -> str:
+    module, _, name = target.rpartition(".")
+    return (getattr(import_module(module), name).__doc__ or "").split("\n", 1)[0]

@@ -1,0 +1,123 @@
+"""The end of a run: `layers.csv`, `histograms.npz`, the integer proof, and `summary.json` last."""
+
+import subprocess
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import torch
+from rich.console import Console
+from rich.table import Table
+
+import dyadic
+from dyadic.allocation.cost import (
+    BOPS_CONVENTION,
+    SIZE_CONVENTION,
+    LayerCost,
+    gbops,
+    size_mib,
+)
+from dyadic.files import write_json
+from dyadic.pipeline import Run, Trained, calibration_images
+from dyadic.proof import Proof, prove
+from dyadic.training.record import histograms, layer_rows, write_histograms, write_layers
+
+def finish(run: Run, trained: Trained, facts: dict[str, Any]) -> dict[str, Any]:
+    """Prove the integers, write the record, and return the summary (written last, atomically)."""
+    arrays = histograms(trained.network)
+    rows = layer_rows(trained.network, {})
+    proof = None
+    if run.deployment is not None:
+        images = calibration_images(run.data, run.deployment.images)
+        proof = prove(trained.network, run.deployment, images, run.data, run.directory)
+        arrays |= proof.arrays
+        rows = [row | proof.columns.get(row["layer"], {}) for row in rows]
+    write_layers(run.directory, rows)
+    write_histograms(run.directory, arrays)
+    summary = facts | _numbers(run, trained, rows, proof) | _circumstances(run, trained)
+    write_json(run.directory / "summary.json", summary)
+    return summary
+
+
+def _numbers(
+    run: Run, trained: Trained, rows: list[dict[str, Any]], proof: Proof | None
+) -> dict[str, Any]:
+    baseline, score = trained.baseline, trained.score
+    costs = [LayerCost(x.name, x.parameters, x.macs) for x in trained.network.layers]
+    bits = {row["layer"]: (row["weight_bits"], row["activation_bits"]) for row in rows}
+    return {
+        "status": "done",
+        "float_top1": round(baseline.top1, 4),
+        "float_top5": round(baseline.top5, 4),
+        "top1": round(score.top1, 4),
+        "top5": round(score.top5, 4),
+        "top1_drop": round(baseline.top1 - score.top1, 4),
+        "size_mib": round(size_mib(costs, bits), 5),
+        "gbops": round(gbops(costs, bits), 5),
+        "size_convention": SIZE_CONVENTION,
+        "bops_convention": BOPS_CONVENTION,
+        "levels": max((row.get("levels", 0) for row in rows), default=0),
+        "integer": None if proof is None else _integer(proof),
+        "note": "" if proof is None else proof.program_note,
+        "seconds": trained.seconds | {"integer": 0.0 if proof is None else proof.seconds},
+        "classes": run.data.classes,
+    }
+
+
+def _integer(proof: Proof) -> dict[str, Any]:
+    report = proof.report
+    return {
+        "engines": report.engines,
+        "missing": report.missing,
+        "images": report.images,
+        "mismatched_logits": report.mismatched_logits,
+        "mismatched_vs_float64": report.mismatched_vs_float64,
+        "float32_top1_disagreement": report.float32_top1_disagreement,
+        "top1": report.top1,
+        "weights_bytes": proof.bytes,
+    }
+
+
+def _circumstances(run: Run, trained: Trained) -> dict[str, Any]:
+    return {
+        "epochs": {"baseline": trained.baseline.epochs, "quantize": len(trained.history)},
+        "hardware": run.hardware.describe(),
+        "precision": run.hardware.resolved_precision,
+        "ended": datetime.now(UTC).isoformat(timespec="seconds"),
+        "versions": {
+            "dyadic": dyadic.__version__,
+            "python": ".".join(map(str, sys.version_info[:3])),
+            "torch": torch.__version__,
+            "git": _git_commit(),
+        },
+    }
+
+
+def _git_commit() -> str:
+    """The commit of the code, with "-dirty" where it was changed; empty outside a repository."""
+    root = Path(__file__).parent
+    command = ["git", "-C", str(root), "describe", "--always", "--dirty", "--abbrev=10"]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return ""
+
+
+def print_summary(summary: dict[str, Any], directory: Path) -> None:
+    """The result as a table on the terminal."""
+    table = Table(title=summary["name"], show_header=False, title_justify="left")
+    table.add_row("float top-1", f"{summary['float_top1']:.2f} %")
+    table.add_row("quantized top-1", f"{summary['top1']:.2f} %")
+    table.add_row("drop", f"{summary['top1_drop']:+.2f} points")
+    table.add_row("levels", str(summary["levels"]))
+    table.add_row("size", f"{summary['size_mib']:.4f} MiB")
+    table.add_row("GBOPS", f"{summary['gbops']:.4f}")
+    if integer := summary["integer"]:
+        engines = ", ".join(integer["engines"])
+        table.add_row("integer program", f"{integer['top1']:.2f} % top-1 on {integer['images']} images")
+        table.add_row("engines", f"{engines}: {integer['mismatched_logits']} logits differ")
+    if summary["note"]:
+        table.add_row("note", summary["note"])
+    table.add_row("record", str(directory))
+    Console().print(table)

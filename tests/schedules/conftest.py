@@ -112,3 +112,8 @@ def drive(images: Tensor) -> Drive:
         schedule.finish(network, images)
 
     return train
+
+
+@pytest.fixture(name="chain")
+def chain_of_four() -> nn.Module:
+    return chain()

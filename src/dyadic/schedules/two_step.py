@@ -112,12 +112,14 @@ class TwoStep(Schedule):
     ) -> None:
         """Solve each group of filters; x [N, groups, m], y [N, F] before the activation."""
         latent = latent_weight(layer.module)
-        book = weights.quantizer.codebook(latent)
-        levels, free = book.levels.to(latent.device), scale_is_free(weights, latent)
+        book, free = weights.quantizer.codebook(latent), scale_is_free(weights, latent)
+        if book.scale.numel() not in (1, len(latent)):
+            latent.copy_(book(latent))  # several scales in a filter: the start is all there is
+            return
+        levels = book.levels.to(latent.device)
         w = levels[book.quantize(latent)].flatten(1)
         gain, shift = target.affine(layer.module)
-        scale = book.scale.double().reshape(-1, *[1] * (latent.ndim - 1))
-        scale = scale.expand(len(w), *[1] * (latent.ndim - 1)).flatten()
+        scale = book.scale.double().flatten().expand(len(w))
         y, low, high = target.codes(y)
         x, y = x.double(), y.double()
         for group, filters in enumerate(torch.arange(len(w), device=w.device).chunk(x.shape[1])):
@@ -136,7 +138,7 @@ def scale_is_free(weights: WeightQuantization, w: Tensor) -> bool:
     book = weights.quantizer.codebook(w)
     if len(book.levels) > 3 or book.scale.numel() != len(w):
         return False
-    larger = 1.1 * book(w)
+    larger = book(w) * torch.linspace(1, 3, len(w), device=w.device).view_as(book.scale)
     return torch.allclose(weights.quantizer.codebook(larger)(larger), larger)
 
 

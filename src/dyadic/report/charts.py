@@ -73,29 +73,30 @@ def lines(
     fallen = [(p, s) for s in series for p in s.points if floor is not None and p.y < floor]
     rows = max((sum(q.x == p.x for q, _ in fallen) for p, _ in fallen), default=0)
     height = HEIGHT + BELOW * rows
-    levels = [max(p.y, floor or p.y) for s in series for p in s.points]
+    levels = [p.y for s in series for p in s.points if floor is None or p.y >= floor]
     levels += [reference[0]] if reference else []
     xs = [p.x for s in series for p in s.points]
     right = WIDTH - max(svg.text_width(s.label) for s in series) - 16
     x = Axis(*svg.padded(xs, 0.05), LEFT, right)
-    y = Axis(*svg.padded(levels, 0.06), HEIGHT - BOTTOM, TOP)
+    low, high = svg.padded(levels, 0.06)
+    y = Axis(low if floor is None else floor, high, HEIGHT - BOTTOM, TOP)
     whole = sorted(set(xs)) if len(set(xs)) < 9 else None
     parts = [frame(x, y, x_label, y_label, whole, BELOW * rows)]
     if reference:
         level = y(reference[0])
         parts.append(svg.line(x.start, level, x.end, level, "reference"))
         parts.append(svg.text(reference[1], x.start + 4, level - 5, "tick"))
-    parts += [_curve(s, x, y, floor) for s in series]
+    parts += [_curve(s, x, y) for s in series]
     parts += [_fallen(fallen, x, y), _names(series, x, y)]
     return svg.canvas(WIDTH, height, description, *parts)
 
 
-def _curve(series: Series, x: Axis, y: Axis, floor: float | None) -> str:
+def _curve(series: Series, x: Axis, y: Axis) -> str:
     colour = f"s{series.slot % svg.SERIES_COLOURS}"
     places = [(x(p.x), min(y(p.y), y.start)) for p in series.points]
     parts = [svg.path(places, f"curve {colour}")] if len(places) > 1 else []
     for point, (px, py) in zip(series.points, places, strict=True):
-        if floor is not None and point.y < floor:
+        if point.y < y.low:
             continue
         if point.spread:
             top, bottom = y(point.y + point.spread), y(point.y - point.spread)
@@ -134,20 +135,23 @@ def scatter(
     y_label: str,
     description: str,
     floor: float | None = None,
+    whole: bool = False,
 ) -> str:
     """Points of every series, the front as a staircase with its corners named, and a legend.
 
-    front: (x, y, name) of the points that no other beats in both, ascending in x.
+    front: (x, y, name) of the points that no other beats in both, ascending in x; floor: points
+    below it are left out; whole: x takes few values (bits), and each of them is a tick.
     """
     rows = legend_rows(series)
     height = HEIGHT + 16 * len(rows)
     kept = [p for s in series for p in s.points if floor is None or p.y >= floor]
     values = [p.x for p in kept]
-    log = min(values) > 0 and max(values) > 8 * min(values)
-    low, high = svg.padded(values)
-    x = Axis(min(values) / 1.2 if log else low, max(values) * 1.2 if log else high, LEFT, 404, log)
+    log = not whole and min(values) > 0 and max(values) > 8 * min(values)
+    low, high = (min(values) / 1.2, max(values) * 1.2) if log else svg.padded(values, 0.06)
+    x = Axis(low, high, LEFT, WIDTH - 16, log)
     y = Axis(*svg.padded([p.y for p in kept], 0.08), HEIGHT - BOTTOM, TOP)
-    parts = [frame(x, y, x_label, y_label), _front(front, x, y)]
+    parts = [frame(x, y, x_label, y_label, sorted(set(values)) if whole else None)]
+    parts.append(_front(front, x, y))
     for s in series:
         marks = [p for p in s.points if floor is None or p.y >= floor]
         parts += [svg.marker(x(p.x), y(p.y), s.slot, svg.hint(p.hint), s.style, 3.4) for p in marks]

@@ -1,9 +1,11 @@
 """From runs to configurations: seeds joined into mean and standard deviation, and who wins."""
 
+import math
 from typing import Any
 
-import numpy as np
 import pandas as pd
+
+from dyadic.report.frames import first_of_each, groups, known, ordered, rows, where
 
 SETTING = ["dataset", "model"]
 CHOICES = ["weight", "activation", "schedule", "allocation", "epochs_quantize"]
@@ -19,18 +21,19 @@ def configurations(overview: pd.DataFrame) -> pd.DataFrame:
     drop_sd, integer_passed, what `CARRIED` names, configuration. Standard deviations are of the
     sample (n - 1), nan for one seed. `variant` says how a row differs from its method's others.
     """
-    done = overview[(overview.status == "done") & overview.top1.notna()]
-    done = done.drop_duplicates(["configuration", "seed"], keep="last")
+    done = first_of_each(finished(overview), ["configuration", "seed"])
     keys = [*SETTING, "method", "bits", "configuration"]
-    rows = [
-        _row(dict(zip(keys, key, strict=True)), group)
-        for key, group in done.groupby(keys, dropna=False)
-    ]
+    found = [_row(dict(zip(keys, key, strict=True)), group) for key, group in groups(done, keys)]
     columns = [*keys, "seeds", *MEANS, *DEVIATIONS, "integer_passed", *CARRIED]
-    frame = pd.DataFrame(rows, columns=columns)
+    frame = pd.DataFrame(found, columns=columns)
     frame["variant"] = _variants(frame)
-    order = [*SETTING, "bits", "top1"]
-    return frame.sort_values(order, ascending=[True, True, True, False], ignore_index=True)
+    ranked = ordered(ordered(frame, "top1", descending=True), [*SETTING, "bits"])
+    return ranked.reset_index(drop=True)
+
+
+def finished(overview: pd.DataFrame) -> pd.DataFrame:
+    """The runs that have ended and have a top-1."""
+    return where(overview, (overview.status == "done") & overview.top1.notna())
 
 
 MEANS = ["top1", "float_top1", "top1_drop"]
@@ -38,7 +41,7 @@ DEVIATIONS = ["top1_sd", "drop_sd"]
 
 
 def _row(key: dict[str, Any], group: pd.DataFrame) -> dict[str, Any]:
-    passed = [value for value in group.integer_passed if value is not None]
+    passed = known(group.integer_passed)
     row = key | {"seeds": len(group), "integer_passed": all(passed) if passed else None}
     row |= {name: group[name].mean() for name in MEANS}
     row |= {"top1_sd": group.top1.std(), "drop_sd": group.top1_drop.std()}
@@ -47,17 +50,17 @@ def _row(key: dict[str, Any], group: pd.DataFrame) -> dict[str, Any]:
 
 def _variants(frame: pd.DataFrame) -> list[str]:
     """The choices that vary within a method's rows of equal bits; a digest where none does."""
-    names = pd.Series("", index=frame.index)
-    for _, group in frame.groupby([*SETTING, "method", "bits"], dropna=False):
+    names = [""] * len(frame)
+    numbered = frame.assign(position=range(len(frame)))
+    for _, group in groups(numbered, [*SETTING, "method", "bits"]):
         if len(group) == 1:
             continue
-        varying = [c for c in CHOICES if group[c].nunique(dropna=False) > 1]
-        texts = group[varying].apply(lambda row: " ".join(map(_short, row)), axis=1)
-        for index, text in texts.items() if varying else ((i, "") for i in group.index):
-            unique = varying and (texts == text).sum() == 1
-            digest = f"#{group.configuration[index][:4]}"
-            names[index] = text if unique else f"{text} {digest}".strip()
-    return list(names)
+        varying = [c for c in CHOICES if len(set(map(str, group[c]))) > 1]
+        texts = [" ".join(_short(row[c]) for c in varying) for row in rows(group)]
+        for row, text in zip(rows(group), texts, strict=True):
+            digest = "" if texts.count(text) == 1 else f" #{row['configuration'][:4]}"
+            names[row["position"]] = f"{text}{digest}".strip()
+    return names
 
 
 def _short(value: Any) -> str:
@@ -70,39 +73,28 @@ def _short(value: Any) -> str:
 def winners(table: pd.DataFrame) -> pd.DataFrame:
     """Per dataset, model and bits: the best method and its lead over the best other method.
 
-    Columns: dataset, model, bits, method, variant, top1, top1_sd, seeds, top1_drop, second,
-    second_seeds, lead (points), error (standard error of the lead, nan with one seed), verdict.
+    Columns: dataset, model, bits, method, variant, levels, top1, top1_sd, seeds, top1_drop,
+    second, second_seeds, lead (points), error (standard error of the lead, nan with one seed) and
+    verdict.
     """
-    rows = []
-    for (dataset, model, bits), group in table.groupby([*SETTING, "bits"]):
-        best = group.sort_values("top1", ascending=False).drop_duplicates("method")
-        first = best.iloc[0]
-        row = {"dataset": dataset, "model": model, "bits": bits} | {
-            name: first[name]
-            for name in ("method", "variant", "top1", "top1_sd", "seeds", "top1_drop")
-        }
-        rows.append(row | _lead(first, best.iloc[1] if len(best) > 1 else None))
-    return pd.DataFrame(rows, columns=WINNER_COLUMNS)
+    found = []
+    for _, group in groups(where(table, table.bits.notna()), [*SETTING, "bits"]):
+        best = rows(first_of_each(ordered(group, "top1", descending=True), "method"))
+        found.append(best[0] | _lead(best[0], best[1] if len(best) > 1 else None))
+    return pd.DataFrame(found, columns=[*SETTING, "bits", *WINNER, *LEAD])
 
 
-WINNER_COLUMNS = [
-    *[*SETTING, "bits", "method", "variant", "top1", "top1_sd", "seeds", "top1_drop"],
-    *["second", "second_seeds", "lead", "error", "verdict"],
-]
+WINNER = ["method", "variant", "levels", "top1", "top1_sd", "seeds", "top1_drop"]
+LEAD = ["second", "second_seeds", "lead", "error", "verdict"]
 
 
-def _lead(first: pd.Series, second: pd.Series | None) -> dict[str, Any]:
+def _lead(first: dict[str, Any], second: dict[str, Any] | None) -> dict[str, Any]:
     if second is None:
         return {"second": "", "second_seeds": 0, "verdict": "no other method yet"}
-    lead = first.top1 - second.top1
-    error = float(np.hypot(first.top1_sd / first.seeds**0.5, second.top1_sd / second.seeds**0.5))
-    return {
-        "second": second.method,
-        "second_seeds": second.seeds,
-        "lead": lead,
-        "error": error,
-        "verdict": verdict(lead, error),
-    }
+    lead = first["top1"] - second["top1"]
+    error = math.hypot(*(row["top1_sd"] / row["seeds"] ** 0.5 for row in (first, second)))
+    found = {"second": second["method"], "second_seeds": second["seeds"]}
+    return found | {"lead": lead, "error": error, "verdict": verdict(lead, error)}
 
 
 def verdict(lead: float, error: float) -> str:
@@ -111,15 +103,16 @@ def verdict(lead: float, error: float) -> str:
     >>> verdict(0.5, 0.1), verdict(0.1, 0.1), verdict(0.5, float("nan"))
     ('clear', 'within noise', 'one seed')
     """
-    if not np.isfinite(error):
+    if not math.isfinite(error):
         return "one seed"
     return "clear" if lead > SCATTER * error else "within noise"
 
 
 def front(points: pd.DataFrame, cost: str, gain: str = "top1") -> pd.DataFrame:
     """The rows that no other row beats in cost (less) and gain (more), by ascending cost."""
-    ordered = points.dropna(subset=[cost, gain]).sort_values([cost, gain], ascending=[True, False])
-    return ordered[ordered[gain] > ordered[gain].cummax().shift(fill_value=-np.inf)]
+    ascending = ordered(ordered(points.dropna(subset=[cost, gain]), gain, descending=True), cost)
+    best_before = ascending[gain].cummax().shift(fill_value=-math.inf)
+    return where(ascending, ascending[gain] > best_before)
 
 
 def floor(values: pd.Series) -> float | None:

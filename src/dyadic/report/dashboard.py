@@ -21,8 +21,9 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from dyadic.errors import UserError
-from dyadic.report.configurations import configurations
+from dyadic.report.configurations import configurations, finished
 from dyadic.report.files import write_atomically
+from dyadic.report.frames import first_of_each, ordered, rows, where
 from dyadic.report.overview_view import percent, plural, settings, slots
 from dyadic.report.paper_view import papers
 from dyadic.report.published import read_published, read_tables
@@ -92,9 +93,9 @@ def _counts(frame: pd.DataFrame) -> list[tuple[str, str]]:
 
 def integers(frame: pd.DataFrame) -> tuple[str, str, str]:
     """Whether integers and float64 agree: verdict (`good`, `bad`, `open`), claim, explanation."""
-    checked = frame[frame.integer_passed.notna()]
-    passed = int((checked.integer_passed == True).sum())  # noqa: E712  (None, True and False)
-    done = int((frame.status == "done").sum())
+    checked = where(frame, frame.integer_passed.notna())
+    passed = sum(map(bool, checked.integer_passed))
+    done = len(finished(frame))
     if checked.empty:
         return "open", "No run has been checked on integers yet.", ""
     engines = max(checked.engines, key=len).split()
@@ -126,18 +127,18 @@ def _details(records: list[Record], frame: pd.DataFrame) -> list[dict[str, Any]]
 
 def chosen(frame: pd.DataFrame) -> list[str]:
     """At most `DETAILED` names: runs in progress, the best of each kind, the most recent."""
-    recent = frame.sort_values("ended", ascending=False, kind="stable")
-    running = recent[recent.status == "running"]
+    recent = ordered(frame, "ended", descending=True)
+    running, done = where(recent, recent.status == "running"), finished(recent)
     kind = ["dataset", "model", "method", "bits"]
-    best = recent.sort_values("top1", ascending=False, kind="stable").drop_duplicates(kind)
-    best = best[best.top1.notna()].sort_values("ended", ascending=False, kind="stable")
-    finished = recent[recent.status == "done"]
-    return list(dict.fromkeys([*running.name, *best.name, *finished.name]))[:DETAILED]
+    best = first_of_each(ordered(done, "top1", descending=True), kind)
+    best = ordered(best, "ended", descending=True)
+    names = [row["name"] for part in (running, best, done) for row in rows(part)]
+    return list(dict.fromkeys(names))[:DETAILED]
 
 
 def _facts(record: Record, frame: pd.DataFrame) -> list[tuple[str, str]]:
     """Name and value of what identifies the run; values that the record lacks are left out."""
-    row = frame[frame.name == record.name].iloc[0]
+    row = where(frame, frame.name == record.name).iloc[0]
     shown = {
         "data": row.dataset,
         "network": row.model,
@@ -158,10 +159,10 @@ def _facts(record: Record, frame: pd.DataFrame) -> list[tuple[str, str]]:
 def _rows(
     records: list[Record], frame: pd.DataFrame, table: pd.DataFrame, detailed: set[str]
 ) -> list[dict[str, Any]]:
-    seeds = table.set_index("configuration")[["seeds", "top1", "top1_sd"]].to_dict("index")
+    seeds = {row["configuration"]: row for row in rows(table)}
     return [
         _run_row(row, seeds.get(row["configuration"]), record, row["name"] in detailed)
-        for row, record in zip(frame.to_dict("records"), records, strict=True)
+        for row, record in zip(rows(frame), records, strict=True)
     ]
 
 
@@ -188,6 +189,7 @@ def _run_row(
         "top1": _number(top1, ".2f"),
         "drop": _number(row["top1_drop"], ".2f"),
         "seeds": seeds,
+        "mean": _number(group["top1"], ".4f") if group else "",
         "size": _number(row["size_mib"], ".3f"),
         "gbops": _number(row["gbops"], ".3f"),
         "check": check,

@@ -8,7 +8,8 @@ import pandas as pd
 
 from dyadic.report import charts
 from dyadic.report.charts import Point, Series
-from dyadic.report.configurations import SETTING, floor, front, winners
+from dyadic.report.configurations import SETTING, finished, floor, front, winners
+from dyadic.report.frames import first_of_each, groups, ordered, rows, where
 
 HEADLINE_BITS = 4
 CLOSE = 1.0
@@ -52,27 +53,28 @@ def settings(
     overview: pd.DataFrame, table: pd.DataFrame, colours: dict[str, int]
 ) -> list[dict[str, Any]]:
     """Per data set and network, most runs first: headline, winners by bits, charts."""
-    done = overview[(overview.status == "done") & overview.top1.notna()]
-    counted = sorted(done.groupby(SETTING), key=lambda item: -len(item[1]))
+    counted = sorted(groups(finished(overview), SETTING), key=lambda item: -len(item[1]))
     return [
-        _setting(runs, table[(table.dataset == name[0]) & (table.model == name[1])], colours)
-        for name, runs in counted
+        _setting(runs, where(table, (table.dataset == data) & (table.model == model)), colours)
+        for (data, model), runs in counted
     ]
 
 
 def _setting(runs: pd.DataFrame, table: pd.DataFrame, colours: dict[str, int]) -> dict[str, Any]:
     best, baseline = winners(table), runs.float_top1.mean()
-    figures = [_against_bits(table, best, colours, baseline)] if table.bits.notna().any() else []
+    figures = {}
+    if len(best):
+        figures["top1_against_bits"] = _against_bits(table, best, colours, baseline)
     for cost, label in (("size_mib", "size, MiB"), ("gbops", "bit operations, GBOPS")):
         if runs[cost].gt(0).any():
-            figures.append(_pareto(runs, cost, label, colours))
+            figures[f"pareto_{cost}"] = _pareto(runs, cost, label, colours)
     return {
         "dataset": runs.dataset.iloc[0],
         "model": runs.model.iloc[0],
         "runs": len(runs),
         "float": percent(baseline),
         "headline": headline(best),
-        "winners": [_winner(row) for row in best.to_dict("records")],
+        "winners": [_winner(row) for row in rows(best)],
         "figures": figures,
     }
 
@@ -84,7 +86,7 @@ def headline(best: pd.DataFrame) -> tuple[str, str]:
     """
     if best.empty:
         return ("No run with a bit width has finished yet.", "")
-    row = best.iloc[(best.bits - HEADLINE_BITS).abs().argmin()]
+    row = best.iloc[int((best.bits - HEADLINE_BITS).abs().argmin())]
     score = f"{percent(row.top1, row.top1_sd)} % top-1 on {plural(int(row.seeds), 'seed')}"
     if not row.second:
         return (f"At {row.bits:g} bits only {row.method} has run.", f"{score}.")
@@ -110,6 +112,7 @@ def _winner(row: dict[str, Any]) -> dict[str, Any]:
     noise = f"± {2 * row['error']:.2f}" if np.isfinite(row["error"]) else ""
     return row | {
         "name": name,
+        "shown_levels": f"{row['levels']:g}" if np.isfinite(row["levels"]) else "",
         "score": percent(row["top1"], row["top1_sd"]),
         "lead": lead,
         "noise": noise,
@@ -119,16 +122,14 @@ def _winner(row: dict[str, Any]) -> dict[str, Any]:
 def _against_bits(
     table: pd.DataFrame, best: pd.DataFrame, colours: dict[str, int], baseline: float
 ) -> Figure:
-    known = table.dropna(subset="bits").sort_values("top1", ascending=False)
-    leading = known.drop_duplicates(["method", "bits"]).sort_values("bits")
+    ranked = ordered(table.dropna(subset=["bits"]), "top1", descending=True)
+    leading = ordered(first_of_each(ranked, ["method", "bits"]), "bits")
     series = [
-        Series(method, colours[method], [_point(row) for row in group.to_dict("records")])
-        for method, group in leading.groupby("method")
+        Series(method, colours[method], [_point(row) for row in rows(group)])
+        for method, group in groups(leading, ["method"])
     ]
-    wins = best.groupby("method").bits.apply(list).sort_values(key=lambda s: -s.str.len())
-    first = wins.index[0]
-    widths = ", ".join(f"{b:g}" for b in wins.iloc[0])
-    title = f"{first} has the highest top-1 at {widths} bits"
+    first, wins = max(groups(best, ["method"]), key=lambda item: len(item[1]))
+    title = f"{first} has the highest top-1 at {_listed([f'{b:g}' for b in wins.bits])} bits"
     reference = (baseline, f"float {baseline:.2f}") if np.isfinite(baseline) else None
     low = floor(leading.top1)
     note = "Mean of the seeds, whiskers one standard deviation; per method its best configuration."
@@ -147,22 +148,22 @@ def _point(row: dict[str, Any]) -> Point:
 
 
 def _pareto(runs: pd.DataFrame, cost: str, label: str, colours: dict[str, int]) -> Figure:
-    points = runs[runs[cost].gt(0)]
+    points = where(runs, runs[cost].gt(0))
     best = front(points, cost)
     low = floor(points.top1)
-    groups = points.assign(kind=[_kind(a) for a in points.allocation]).groupby(["method", "kind"])
+    kinds = points.assign(kind=[_kind(a) for a in points.allocation])
     series = [
         Series(
             f"{method}, {kind}" if kind else method,
             colours[method],
-            [Point(row[cost], row["top1"], hint=_words(row)) for row in group.to_dict("records")],
+            [Point(row[cost], row["top1"], hint=_words(row)) for row in rows(group)],
             {"": "dot", "random": "dot faint"}.get(kind, "dot ring"),
         )
-        for (method, kind), group in groups
+        for (method, kind), group in groups(kinds, ["method", "kind"])
     ]
     corners = [
         (row[cost], row["top1"], f"{row['method']} {row['bits']:g}".removesuffix(" nan"))
-        for row in best.to_dict("records")
+        for row in rows(best)
         if low is None or row["top1"] >= low
     ]
     title = _cheapest(points, cost, label.rsplit(" ", 1)[-1])
@@ -180,13 +181,18 @@ def _kind(allocation: str) -> str:
 
 def _cheapest(runs: pd.DataFrame, cost: str, unit: str) -> str:
     """The cheapest run that is close to its float network, as a sentence."""
-    close = runs[runs.top1_drop <= CLOSE]
+    close = where(runs, runs.top1_drop <= CLOSE)
     if close.empty:
-        best = runs.loc[runs.top1_drop.idxmin()]
+        best = rows(ordered(runs, "top1_drop"))[0]
         return f"No run is within {CLOSE:g} point of float; {best['name']} comes nearest"
-    best = close.sort_values([cost, "top1_drop"]).iloc[0]
-    width = f" at {best.bits:g} bits" if np.isfinite(best.bits) else ""
-    return f"{best.method}{width} is within {CLOSE:g} point of float with {best[cost]:.3g} {unit}"
+    best = rows(ordered(close, [cost, "top1_drop"]))[0]
+    name = best["method"]
+    name += f" at {best['bits']:g} bits" if np.isfinite(best["bits"]) else ""
+    return f"{name} is within {CLOSE:g} point of float with {best[cost]:.3g} {unit}"
+
+
+def _listed(names: list[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
 
 
 def _words(row: dict[str, Any]) -> str:

@@ -1,16 +1,20 @@
 """A section per paper: its published numbers beside ours, and the tables of the experiments."""
 
+from dataclasses import replace
 from typing import Any
 
 import pandas as pd
 
 from dyadic.report import charts
 from dyadic.report.charts import Point, Series
+from dyadic.report.frames import groups, ordered, rows, where
 from dyadic.report.overview_view import Figure, percent, plural
 from dyadic.report.published import drops, methods_of, tables_of
 
 ROWS = 80
 NETWORKS = 5
+FLOAT_BITS = 32
+THEIRS = "dot theirs"
 METRICS = {
     "top1": "top-1, %",
     "top5": "top-5, %",
@@ -34,7 +38,9 @@ def papers(
     """Every paper with published numbers, in alphabetical order; then the tables of no paper."""
     names = sorted(set(published.paper))
     sections = [
-        _paper(name, published[published.paper == name], table, tables_of(name, tables), colours)
+        _paper(
+            name, where(published, published.paper == name), table, tables_of(name, tables), colours
+        )
         for name in names
     ]
     claimed = {stem for section in sections for stem, *_ in section["tables"]}
@@ -52,15 +58,15 @@ def _paper(
     tables: dict[str, pd.DataFrame],
     colours: dict[str, int],
 ) -> dict[str, Any]:
-    ours = table[table.method.isin(methods_of(name))]
+    ours = where(table, table.method.isin(methods_of(name)))
     count = plural(len(published), "published number")
     return {
         "name": name,
         "source": _sources(published.source),
         "summary": f"{count}, {plural(int(ours.seeds.sum()), 'run')} of ours",
         "figure": _figure(published, ours, colours),
-        "published": [_published(row) for row in published.to_dict("records")],
-        "ours": [_ours(row) for row in ours.to_dict("records")],
+        "published": _published(published),
+        "ours": [_ours(row) for row in rows(ours)],
         "tables": [_shown(stem, frame) for stem, frame in tables.items()],
     }
 
@@ -74,28 +80,39 @@ def _sources(column: pd.Series) -> str:
 
 def _figure(published: pd.DataFrame, ours: pd.DataFrame, colours: dict[str, int]) -> Figure | None:
     """Loss of top-1 against each one's own float number: the paper's networks hollow, ours full."""
-    theirs = drops(published)
-    measured = ours.dropna(subset=["bits", "top1_drop"])
+    theirs, ceiling = drops(published), _ceiling(drops(published), ours)
+    measured = where(ours, ours.bits.notna() & ours.top1_drop.notna())
     if theirs.empty and measured.empty:
         return None
+    axis = "activation" if theirs.weight_bits.nunique() == 1 else "weight"
+    theirs = where(theirs, theirs[f"{axis}_bits"] < FLOAT_BITS)
     series = [
-        Series(label, slot, [_their_point(row) for row in group.to_dict("records")], "dot theirs")
+        Series(label, slot, [_their_point(row, axis) for row in rows(group)], THEIRS)
         for slot, (label, group) in enumerate(_networks(theirs))
     ]
-    for method, group in measured.groupby("method"):
-        points = [_our_point(row) for row in group.to_dict("records")]
+    for method, group in groups(measured, ["method"]):
+        points = [_our_point(row) for row in rows(group)]
         series.append(Series(f"{method}, ours", colours[method], points))
     title = _comparison(measured)
-    drawing = charts.scatter(series, [], "weight bits", "drop in top-1, points", title)
+    far = sum(p.y > ceiling for s in series for p in s.points)
+    series = [replace(s, points=[p for p in s.points if p.y <= ceiling]) for s in series]
+    drawing = charts.scatter(series, [], f"{axis} bits", "drop in top-1, points", title, whole=True)
     note = "Less is better. Hollow: published, each against the float network that it names."
+    note += f" {plural(far, 'number')} above {ceiling:.0f} points not drawn." if far else ""
     return Figure(title, drawing, note)
+
+
+def _ceiling(theirs: pd.DataFrame, ours: pd.DataFrame) -> float:
+    """Drops above it would flatten the rest: four times the upper quartile, at least 8 points."""
+    drop = pd.concat([theirs.top1_drop, ours.top1_drop]).dropna()
+    return max(8.0, 4 * float(drop.quantile(0.75))) if len(drop) else 8.0
 
 
 def _comparison(ours: pd.DataFrame) -> str:
     if ours.empty:
         return "Published drops; no run of ours has finished yet"
-    best = ours.sort_values("top1_drop").iloc[0]
-    worst = ours.sort_values("top1_drop").iloc[-1]
+    ranked = ordered(ours, "top1_drop")
+    best, worst = ranked.iloc[0], ranked.iloc[-1]
     if len(ours) == 1:
         return f"Ours drops by {best.top1_drop:.2f} points at {best.bits:g} bits"
     return (
@@ -106,13 +123,13 @@ def _comparison(ours: pd.DataFrame) -> str:
 
 def _networks(theirs: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
     """The networks with most numbers; the others are in the table."""
-    groups = sorted(theirs.groupby(["network", "data"]), key=lambda item: -len(item[1]))
-    return [(f"{net}, {data}", group) for (net, data), group in groups[:NETWORKS]]
+    counted = sorted(groups(theirs, ["network", "data"]), key=lambda item: -len(item[1]))
+    return [(f"{net}, {data}", group) for (net, data), group in counted[:NETWORKS]]
 
 
-def _their_point(row: dict[str, Any]) -> Point:
+def _their_point(row: dict[str, Any], axis: str) -> Point:
     words = f"{row['table']}, {row['row']}, {row['network']} on {row['data']}"
-    return Point(row["weight_bits"], row["top1_drop"], hint=f"{words}: {row['top1_drop']:.2f}")
+    return Point(row[f"{axis}_bits"], row["top1_drop"], hint=f"{words}: {row['top1_drop']:.2f}")
 
 
 def _our_point(row: dict[str, Any]) -> Point:
@@ -121,10 +138,20 @@ def _our_point(row: dict[str, Any]) -> Point:
     return Point(row["bits"], row["top1_drop"], hint=f"{words}: {drop}")
 
 
-def _published(row: dict[str, Any]) -> dict[str, str]:
-    numbers = ("weight_bits", "activation_bits", "value", "baseline")
-    shown = {key: "" if pd.isna(row[key]) else f"{row[key]:g}" for key in numbers}
-    return row | shown | {"metric": METRICS.get(row["metric"], row["metric"].replace("_", " "))}
+def _published(published: pd.DataFrame) -> list[dict[str, str]]:
+    """The rows as text; values of one metric have equally many decimals, as in print."""
+    decimals = {
+        metric: max(len(f"{value:g}".partition(".")[2]) for value in group.value)
+        for metric, group in groups(published, ["metric"])
+    }
+    found = []
+    for row in rows(published):
+        shown = {key: _cell(row[key]) for key in ("weight_bits", "activation_bits")}
+        for key in ("value", "baseline"):
+            shown[key] = "" if pd.isna(row[key]) else f"{row[key]:.{decimals[row['metric']]}f}"
+        metric = METRICS.get(row["metric"], row["metric"].replace("_", " "))
+        found.append(row | shown | {"metric": metric})
+    return found
 
 
 def _ours(row: dict[str, Any]) -> dict[str, str]:
@@ -142,8 +169,8 @@ def _ours(row: dict[str, Any]) -> dict[str, str]:
 def _shown(stem: str, frame: pd.DataFrame) -> tuple[str, list[tuple[str, bool]], list[list[str]]]:
     """(name, columns with whether they are numbers, rows of text) of a table as it lies on disk."""
     columns = [(str(c), pd.api.types.is_numeric_dtype(frame[c])) for c in frame]
-    rows = [[_cell(value) for value in row] for row in frame.head(ROWS).to_numpy()]
-    return stem, columns, rows
+    cells = [[_cell(value) for value in row] for row in frame.head(ROWS).to_numpy()]
+    return stem, columns, cells
 
 
 def _cell(value: Any) -> str:

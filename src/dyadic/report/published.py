@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from dyadic.report.frames import numbers, where
 from dyadic.report.records import read_csv
 
 COLUMNS = [
@@ -20,12 +21,12 @@ METHODS = {"logquant": ("log2", "log_sqrt2")}
 def read_published(folder: Path) -> pd.DataFrame:
     """Every file in the folder that has the columns of `COLUMNS`, one after the other."""
     frames = [read_csv(path) for path in sorted(folder.glob("*.csv"))]
-    fitting = [frame[COLUMNS] for frame in frames if set(COLUMNS) <= set(frame.columns)]
+    fitting = [frame.filter(COLUMNS) for frame in frames if set(COLUMNS) <= set(frame.columns)]
     if not fitting:
         return pd.DataFrame(columns=COLUMNS)
     table = pd.concat(fitting, ignore_index=True)
     for column in NUMERIC:
-        table[column] = pd.to_numeric(table[column], errors="coerce").astype(float)
+        table[column] = numbers(table[column])
     return table
 
 
@@ -44,7 +45,7 @@ def drops(published: pd.DataFrame) -> pd.DataFrame:
     implied = sign * (published.value - published.baseline)
     stated = published.value.where(published.metric == "top1_drop")
     table = published.assign(top1_drop=np.where(stated.notna(), stated, implied))
-    return table[table.top1_drop.notna() & (table.weight_bits < 32)]
+    return where(table, table.top1_drop.notna() & (table.weight_bits < 32))
 
 
 def read_tables(folder: Path) -> dict[str, pd.DataFrame]:

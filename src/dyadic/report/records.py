@@ -20,6 +20,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from dyadic.report.frames import numbers
+
 RUNNING_SECONDS = 900
 """A folder without summary whose files changed this recently belongs to a run in progress."""
 
@@ -80,11 +82,10 @@ class Record:
         """`history.csv`, a row an epoch; empty where there is none yet."""
         frame = read_csv(self.path / "history.csv")
         for column in HISTORY_NUMBERS:
-            values = frame[column] if column in frame else pd.Series(np.nan, frame.index)
-            frame[column] = pd.to_numeric(values, errors="coerce")
+            frame[column] = numbers(frame[column]) if column in frame else np.nan
         for column in ("phase", "event"):
             frame[column] = frame[column].fillna("").astype(str) if column in frame else ""
-        return frame.dropna(subset="epoch")
+        return frame.dropna(subset=["epoch"])
 
     def layers(self) -> pd.DataFrame:
         """`layers.csv`, a row a weight layer in execution order; empty where there is none yet."""

@@ -73,7 +73,10 @@ def _finite(value: float) -> float:
 
 
 def _value(value: float, panel: Panel) -> str:
-    return f"{value:.1e}" if panel.kind == "dot" else f"{value:.{panel.digits}f}"
+    if panel.kind == "bar":
+        return f"{value:.{panel.digits}f}"
+    mantissa, _, exponent = f"{value:.1e}".partition("e")
+    return f"{mantissa}e{int(exponent)}"
 
 
 def histogram(
@@ -96,7 +99,7 @@ def histogram(
         svg.text(name, 2.0, 11.0, "label strong"),
         svg.text(fact, width - 2, 11.0, "tick", "end"),
         _area(weights, x, 66.0, 44.0, "area"),
-        _level_marks(levels, x, 68.0),
+        _level_marks(levels, x),
         _area(errors, x, 110.0, 32.0, "area error"),
         svg.line(x.start, 110.0, x.end, 110.0, "base"),
         svg.text(f"{-reach:.2g}", x.start, 123.0, "tick"),
@@ -120,11 +123,11 @@ def _area(
     return svg.tag("path", class_=kind, d=data + "Z")
 
 
-def _level_marks(levels: NDArray, x: Axis, top: float) -> str:
+def _level_marks(levels: NDArray, x: Axis) -> str:
     """The levels as ticks in one path; evenly thinned above `LEVELS_DRAWN`, where they touch."""
     shown = np.unique(levels)
     shown = shown[:: -(-len(shown) // LEVELS_DRAWN)] if len(shown) else shown
-    data = "".join(f"M{svg.number(x(float(v)))} {svg.number(top)}v7" for v in shown)
+    data = "".join(f"M{svg.number(x(float(v)))} 22v52" for v in shown)
     return svg.tag("path", class_="levels", d=data) if data else ""
 
 
@@ -226,8 +229,11 @@ def heat_map(matrix: NDArray, labels: list[str], description: str) -> str:
     bottom = TOP + depth * n
     for column in range(n):
         middle = left + cell * (column + 0.5)
-        parts.append(svg.text(_short(labels[column], cell), middle, bottom + 13, "tick", "middle"))
-    return svg.canvas(WIDTH, bottom + 20, description, *parts)
+        label = svg.text(labels[column], middle + 3, bottom + 12, "tick", "end")
+        turn = f"rotate(-35 {svg.number(middle)} {svg.number(bottom + 12)})"
+        parts.append(svg.tag("g", label, transform=turn))
+    room = 20 + 0.6 * max(svg.text_width(label, 10) for label in labels)
+    return svg.canvas(WIDTH, bottom + room, description, *parts)
 
 
 def _cell(place: tuple[float, ...], count: int, strength: float, diagonal: bool) -> str:
@@ -247,8 +253,3 @@ def _cell(place: tuple[float, ...], count: int, strength: float, diagonal: bool)
         return rect
     ink = "count inverse" if strength > 0.55 and not diagonal else "count"
     return rect + svg.text(str(count), x + width / 2, y + height / 2 + 3.5, ink, "middle")
-
-
-def _short(label: str, width: float) -> str:
-    room = max(int(width / (svg.GLYPH_WIDTH * 10)), 1)
-    return label if len(label) <= room else label[:room]

@@ -8,6 +8,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from dyadic.report import png, run_charts
+from dyadic.report.frames import numbers
 from dyadic.report.overview_view import Figure, plural
 from dyadic.report.records import Record
 from dyadic.report.run_charts import Panel
@@ -121,8 +122,8 @@ def _column(layers: pd.DataFrame, name: str) -> list[float] | None:
     """A column as numbers, or None where the run did not measure it."""
     if name not in layers:
         return None
-    values = pd.to_numeric(layers[name], errors="coerce")
-    return [float(v) for v in values] if values.notna().any() else None
+    values = list(numbers(layers[name]))
+    return values if np.isfinite(values).any() else None
 
 
 def _histograms(arrays: dict[str, NDArray[Any]], layers: pd.DataFrame) -> tuple[list[str], str]:
@@ -130,7 +131,7 @@ def _histograms(arrays: dict[str, NDArray[Any]], layers: pd.DataFrame) -> tuple[
     names = [n for n in names if all(f"{n}/{part}" in arrays for part in PARTS)]
     if not names:
         return [], ""
-    noise = dict(zip(layers.layer, _column(layers, "sqnr_db") or [], strict=False))  # type: ignore[attr-defined]
+    noise = dict(zip(layers.get("layer", []), _column(layers, "sqnr_db") or [], strict=False))
     note = "Each layer's weights with its levels as ticks, and on the same axis the errors."
     if len(names) > HISTOGRAMS:
         kept = set(sorted(names, key=lambda n: noise.get(n, np.inf))[:HISTOGRAMS])

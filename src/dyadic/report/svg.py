@@ -145,7 +145,7 @@ def log_ticks(low: float, high: float) -> list[float]:
 def padded(values: list[float], share: float = 0.06) -> tuple[float, float]:
     """The range of the values with a margin, never empty."""
     low, high = min(values), max(values)
-    margin = (high - low) * share or abs(high) * share or 1.0
+    margin = (high - low) * share or 1.0
     return low - margin, high + margin
 
 

@@ -16,6 +16,7 @@ import pandas as pd
 from dyadic.errors import UserError
 from dyadic.report.configurations import configurations
 from dyadic.report.files import write_atomically
+from dyadic.report.frames import where
 from dyadic.report.records import overview, read_records
 
 BEGIN, END = "<!-- results:begin -->", "<!-- results:end -->"
@@ -37,7 +38,7 @@ def results_table(runs: pd.DataFrame, match: str = "*") -> pd.DataFrame:
     runs   the frame of `dyadic.report.records.overview`
     match  a glob on run names, to leave experiments out
     """
-    table = configurations(runs[[fnmatch(name, match) for name in runs.name]])
+    table = configurations(where(runs, [fnmatch(name, match) for name in runs.name]))
     checked = {True: "equal", False: "DIFFER"}
     names = zip(table.method, table.variant, strict=True)
     frame = pd.DataFrame(
@@ -61,7 +62,7 @@ def results_table(runs: pd.DataFrame, match: str = "*") -> pd.DataFrame:
     )
     for column in WHOLE:
         frame[column] = frame[column].round().astype("Int64")
-    return frame.round(DECIMALS)
+    return frame.round({**DECIMALS})
 
 
 def markdown(table: pd.DataFrame) -> str:
@@ -80,7 +81,7 @@ def markdown(table: pd.DataFrame) -> str:
 
 
 def _cell(value: object, decimals: int | None) -> str:
-    if pd.isna(value):  # type: ignore[call-overload]
+    if value is pd.NA or value != value:
         return ""
     text = f"{value:.{decimals}f}" if decimals is not None else str(value)
     return text.replace("|", "\\|")

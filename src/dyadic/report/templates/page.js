@@ -1,5 +1,5 @@
 // Sorting and filtering of the run table. The state lives in the address after #, so a view can be
-// shared and survives a reload: #sort=top1&dir=desc&filter=inq&bits=4&open=RUN
+// shared and survives a reload: #sort=top1&dir=desc&filter=inq&bits=4&open=paper-inq
 "use strict";
 (() => {
   const table = document.getElementById("runs"), form = document.getElementById("filters");
@@ -63,12 +63,12 @@
     remember(); sort();
   });
 
-  const runs = [...document.querySelectorAll("details.run")];
+  const folds = [...document.querySelectorAll("main details")];
   const open = new Set((state.get("open") ?? "").split(",").filter(Boolean));
-  for (const run of runs) {
-    run.open = open.has(run.id.slice(4));
-    run.addEventListener("toggle", () => {
-      state.set("open", runs.filter((r) => r.open).map((r) => r.id.slice(4)).join(","));
+  for (const fold of folds) {
+    fold.open = open.has(fold.id);
+    fold.addEventListener("toggle", () => {
+      state.set("open", folds.filter((f) => f.open).map((f) => f.id).join(","));
       remember();
     });
   }

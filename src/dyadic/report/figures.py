@@ -1,0 +1,70 @@
+"""Single charts as SVG files, for a README or a paper: the page's own drawings with their colours.
+
+python -m dyadic.report.figures [RUNS] [OUT]      top1_against_bits.svg, pareto_size_mib.svg ...
+"""
+
+import argparse
+import re
+import sys
+from html import escape
+from pathlib import Path
+
+from dyadic.errors import UserError
+from dyadic.report.configurations import configurations
+from dyadic.report.files import write_atomically
+from dyadic.report.overview_view import Figure, settings, slots
+from dyadic.report.records import overview, read_records
+
+TEMPLATES = Path(__file__).parent / "templates"
+MARGIN, TITLE = 16.0, 30.0
+
+
+def standalone(figure: Figure) -> str:
+    """The chart as a file of its own: its title on top, its style inside, light and dark."""
+    left, top, width, height = map(float, re.findall(r'viewBox="([^"]+)"', figure.svg)[0].split())
+    box = (left - MARGIN, top - TITLE - MARGIN, width + 2 * MARGIN, height + TITLE + 2 * MARGIN)
+    style = "".join((TEMPLATES / name).read_text() for name in ("colours.css", "chart.css"))
+    background = '<rect x="{:g}" y="{:g}" width="{:g}" height="{:g}" fill="var(--paper)"/>'
+    title = f'<text class="title" x="0" y="{6 - TITLE / 2:g}">{escape(figure.title)}</text>'
+    style += ".chart .title { fill: var(--ink); font-size: 14px; font-weight: 650; }"
+    head = f"<style>{style}</style>{background.format(*box)}{title}"
+    namespace = '<svg xmlns="http://www.w3.org/2000/svg" '
+    opened = re.sub(r'viewBox="[^"]+"', f'viewBox="{" ".join(f"{v:g}" for v in box)}"', figure.svg)
+    opened = opened.replace("<svg ", namespace + f'width="{2 * box[2]:g}" ', 1)
+    return re.sub(r"(<svg [^>]*>)", lambda match: match[1] + head, opened, count=1) + "\n"
+
+
+def write_figures(runs: Path, out: Path) -> list[Path]:
+    """The charts of the setting with most runs, as files; returns their paths.
+
+    Raises UserError where no run has finished.
+    """
+    frame = overview(read_records(runs))
+    found = settings(frame, configurations(frame), slots(frame))
+    if not found:
+        raise UserError(f"no finished run in {runs}; `make run` makes one")
+    written = []
+    for name, figure in found[0]["figures"].items():
+        path = out / f"{name}.svg"
+        write_atomically(path, standalone(figure))
+        written.append(path)
+    return written
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Entry point; returns the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m dyadic.report.figures")
+    parser.add_argument("runs", type=Path, nargs="?", default=Path("results/runs"))
+    parser.add_argument("out", type=Path, nargs="?", default=Path("results/figures"))
+    options = parser.parse_args(arguments)
+    try:
+        for path in write_figures(options.runs, options.out):
+            print(path)
+    except UserError as error:
+        print(error, file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

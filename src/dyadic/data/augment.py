@@ -28,4 +28,6 @@ def resized(images: Tensor, size: int) -> Tensor:
     """Bilinear, antialiased, to size x size pixels; uint8 in, uint8 out."""
     if images.shape[2:] == (size, size):
         return images
-    return F.interpolate(images, (size, size), mode="bilinear", antialias=True)
+    # In float: torch's uint8 kernel differs with the processor, and fails on some shapes.
+    found = F.interpolate(images.float(), (size, size), mode="bilinear", antialias=True)
+    return found.round().clamp(0, 255).to(torch.uint8)

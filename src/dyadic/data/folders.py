@@ -11,7 +11,7 @@ from torchvision.datasets import ImageFolder
 from torchvision.transforms import v2
 
 from dyadic.data.image_set import Batch, Batches, ImageSet
-from dyadic.data.order import CALIBRATION, generator, shuffled_batches, this_rank
+from dyadic.data.order import generator, shuffled_batches, this_rank
 from dyadic.errors import UserError
 
 Samples = list[tuple[str, int]]  # path, label
@@ -52,7 +52,7 @@ class ImageFolders(ImageSet):
                 f"{len(train.samples)} training images, workers 0 or more"
             )
         # The listing is sorted by class, so that its end would be one class only.
-        order = torch.randperm(len(train.samples), generator=generator(0)).tolist()
+        order = torch.randperm(len(train.samples), generator=generator("listing")).tolist()
         kept = [train.samples[i] for i in order]
         self.train, self.held_out = kept[: len(kept) - holdout], kept[len(kept) - holdout :]
         self.test, self.workers = test.samples, workers
@@ -78,7 +78,7 @@ class ImageFolders(ImageSet):
 
     def calibration_batches(self, images: int) -> Batches:
         """The first training images of a fixed order that the seed gives, not augmented."""
-        order = torch.randperm(len(self.train), generator=generator(self.seed, CALIBRATION))
+        order = torch.randperm(len(self.train), generator=generator(self.seed, "calibration"))
         return self._plain(self.train, order[:images])
 
     def _plain(self, samples: Samples, numbers: Tensor) -> Batches:
@@ -106,7 +106,8 @@ class _Decoded(Dataset[tuple[Tensor, int]]):
     def __getitem__(self, number: int) -> tuple[Tensor, int]:
         path, label = self.samples[number]
         try:
-            image = Image.open(path).convert("RGB")
+            with Image.open(path) as file:
+                image = file.convert("RGB")
         except (OSError, UnidentifiedImageError, SyntaxError) as error:
             raise UserError(f"{path} cannot be decoded ({error}); replace it") from None
         # torchvision draws from the global generator: seeded by image here, and left as it was.

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from dyadic.data.augment import mirrored, resized, shifted
 from dyadic.data.image_set import Batch, Batches, ImageSet, MadeBatches
-from dyadic.data.order import CALIBRATION, generator, shuffled_batches, this_rank
+from dyadic.data.order import generator, shuffled_batches, this_rank
 from dyadic.errors import UserError
 
 
@@ -84,7 +84,7 @@ class InMemory(ImageSet):
         return MadeBatches([this_rank(batch) for batch in batches], augmented)
 
     def _mirrored_images(self, epoch: int) -> Tensor:
-        first = torch.rand(len(self.train), generator=generator(self.seed)) < 0.5
+        first = torch.rand(len(self.train), generator=generator(self.seed, "mirror")) < 0.5
         return first ^ bool(epoch % 2)
 
     def test_batches(self) -> Batches:
@@ -99,7 +99,7 @@ class InMemory(ImageSet):
 
     def calibration_batches(self, images: int) -> Batches:
         """The first training images of a fixed order that the seed gives, not augmented."""
-        order = torch.randperm(len(self.train), generator=generator(self.seed, CALIBRATION))
+        order = torch.randperm(len(self.train), generator=generator(self.seed, "calibration"))
         return self._plain(self.train, order[:images])
 
     def _plain(self, part: Labelled, numbers: Tensor) -> Batches:

@@ -36,7 +36,7 @@ class Synthetic:
 
     def __call__(self, data_dir: Path) -> tuple[Labelled, Labelled]:
         """Training and test set; nothing is read from `data_dir`."""
-        source = generator(self.data_seed)
+        source = generator("synthetic", self.data_seed)
         shape = (self.classes, self.channels, COARSE, COARSE)
         coarse = torch.randn(shape, generator=source)
         patterns = F.interpolate(coarse, (self.size, self.size), mode="bilinear")

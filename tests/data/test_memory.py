@@ -1,0 +1,131 @@
+import pytest
+import torch
+
+from dyadic.data import InMemory
+from dyadic.data.synthetic import Synthetic
+from dyadic.errors import UserError
+
+
+def image_set(source: Synthetic, **options: object) -> InMemory:
+    mean_std = ([0.5] * source.channels, [0.25] * source.channels)
+    chosen = {"batch_size": 16, "crop_padding": 2, "flip": True} | options
+    return InMemory("tiny", source, source.classes, *mean_std, **chosen)
+
+
+def as_lists(batches: object) -> list:
+    return [(images.tolist(), labels.tolist()) for images, labels in batches]
+
+
+def test_an_epoch_is_a_pure_function_of_seed_and_epoch(tiny: Synthetic) -> None:
+    first, second = image_set(tiny, seed=3), image_set(tiny, seed=3)
+    list(second.train_batches(0))  # what was asked before does not matter
+    torch.rand(7)
+    assert as_lists(first.train_batches(4)) == as_lists(second.train_batches(4))
+    assert as_lists(first.train_batches(4)) != as_lists(first.train_batches(5))
+    assert as_lists(first.train_batches(4)) != as_lists(image_set(tiny, seed=4).train_batches(4))
+
+
+def test_batches_can_be_iterated_again_and_say_how_many_they_are(tiny: Synthetic) -> None:
+    batches = image_set(tiny).train_batches(0)
+    assert len(batches) == len(list(batches)) == 50 // 16
+    assert as_lists(batches) == as_lists(batches)
+
+
+def test_the_number_of_threads_changes_nothing(tiny: Synthetic) -> None:
+    data = image_set(tiny, image_size=20)
+    one = as_lists(data.train_batches(1))
+    torch.set_num_threads(2)
+    try:
+        assert as_lists(data.train_batches(1)) == one
+    finally:
+        torch.set_num_threads(1)
+
+
+def test_drawing_batches_leaves_the_global_generator_alone(tiny: Synthetic) -> None:
+    before = torch.get_rng_state()
+    list(image_set(tiny).train_batches(0))
+    assert torch.equal(before, torch.get_rng_state())
+
+
+def test_without_augmentation_an_epoch_is_the_training_set_shuffled(tiny: Synthetic) -> None:
+    data = image_set(tiny, crop_padding=0, flip=False, batch_size=10)
+    images, labels = map(torch.cat, zip(*data.train_batches(0), strict=True))
+    found = sorted(zip(images.tolist(), labels.tolist(), strict=True))
+    known = zip(data.train.images.tolist(), data.train.labels.tolist(), strict=True)
+    assert found == sorted(known)
+    assert not torch.equal(images, data.train.images)
+
+
+def test_two_epochs_show_every_image_both_ways(tiny: Synthetic) -> None:
+    data = image_set(tiny, crop_padding=0, batch_size=10)
+    seen = {str(i) for e in (6, 7) for x, _ in data.train_batches(e) for i in x.tolist()}
+    images = data.train.images
+    assert seen == {str(i) for way in (images, images.flip(3)) for i in way.tolist()}
+
+
+def test_images_are_uint8_and_labels_int64_in_the_asked_size(tiny: Synthetic) -> None:
+    data = image_set(tiny, image_size=20)
+    passes = [data.train_batches(0), data.test_batches(), data.calibration_batches(5)]
+    for batches in passes:
+        images, labels = next(iter(batches))
+        assert images.dtype == torch.uint8
+        assert labels.dtype == torch.int64
+        assert images.shape[1:] == (3, 20, 20)
+    assert (data.channels, data.image_size) == (3, 20)
+
+
+def test_the_test_set_keeps_its_order_and_is_complete(tiny: Synthetic) -> None:
+    data = image_set(tiny)
+    images, labels = data.test_arrays()
+    assert torch.equal(images, data.test.images)
+    assert torch.equal(labels, data.test.labels)
+    assert [len(batch) for _, batch in data.test_batches()] == [16, 4]
+
+
+def test_calibration_takes_the_first_images_of_one_order(tiny: Synthetic) -> None:
+    data = image_set(tiny)
+    few, more = (torch.cat([x for x, _ in data.calibration_batches(n)]) for n in (5, 40))
+    assert torch.equal(few, more[:5])
+    known = {str(image) for image in data.train.images.tolist()}
+    assert len({str(image) for image in more.tolist()} & known) == 40
+    assert len(torch.cat([x for _, x in data.calibration_batches(1000)])) == 50
+
+
+def test_held_out_images_are_the_end_of_the_training_set_and_not_trained_on(
+    tiny: Synthetic,
+) -> None:
+    data = image_set(tiny, holdout=12, crop_padding=0, flip=False, batch_size=19)
+    held_out = torch.cat([x for x, _ in data.validation_batches()])
+    everything = image_set(tiny).train.images
+    assert torch.equal(held_out, everything[38:])
+    trained = {str(i) for x, _ in data.train_batches(0) for i in x.tolist()}
+    assert trained == {str(i) for i in everything[:38].tolist()}
+
+
+def test_without_held_out_images_validation_says_what_to_set(tiny: Synthetic) -> None:
+    with pytest.raises(UserError, match=r"set dataset\.holdout"):
+        image_set(tiny).validation_batches()
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        ("batch_size", 0),
+        ("seed", -1),
+        ("holdout", 50),
+        ("holdout", -1),
+        ("image_size", 0),
+        ("crop_padding", -1),
+    ],
+)
+def test_a_value_out_of_range_is_named(tiny: Synthetic, option: str, value: int) -> None:
+    with pytest.raises(UserError, match=f"{option}={value}"):
+        image_set(tiny, **{option: value})
+
+
+@pytest.mark.parametrize(("mean", "std"), [([0.5], [0.25]), ([0.5] * 3, [0.25, 0.25, 0.0])])
+def test_statistics_must_fit_the_channels(
+    tiny: Synthetic, mean: list[float], std: list[float]
+) -> None:
+    with pytest.raises(UserError, match="3 channels"):
+        InMemory("tiny", tiny, 4, mean, std)

@@ -1,0 +1,31 @@
+import torch
+
+from dyadic.models import Normalize, normalized
+from dyadic.models.normalize import PREFERRED
+
+
+class Statistics:
+    mean, std = (0.1, 0.2, 0.3), (0.5, 0.25, 0.125)
+
+
+def test_pixels_are_scaled_shifted_and_divided_per_channel() -> None:
+    images = torch.randint(256, (4, 3, 5, 5), dtype=torch.uint8)
+    found = Normalize(Statistics.mean, Statistics.std)(images)
+    mean, std = (torch.tensor(v)[None, :, None, None] for v in (Statistics.mean, Statistics.std))
+    torch.testing.assert_close(found, (images.double() / 255 - mean).div(std).float())
+    assert torch.equal(found, Normalize(Statistics.mean, Statistics.std)(images.float()))
+
+
+def test_a_network_in_float64_normalizes_in_float64() -> None:
+    module = Normalize([0.5], [0.5]).double()
+    assert module(torch.zeros(1, 1, 1, 1, dtype=torch.uint8)).dtype == torch.float64
+
+
+def test_the_data_set_s_statistics_are_used_unless_the_weights_bring_theirs() -> None:
+    body = torch.nn.Identity()
+    assert normalized(body, Statistics).normalize.std.flatten().tolist() == [0.5, 0.25, 0.125]
+    body.register_buffer(PREFERRED, torch.tensor([[0.5], [0.25]]), persistent=False)
+    network = normalized(body, Statistics)
+    assert network.normalize.mean.tolist() == [[[[0.5]]]]
+    assert network.normalize.std.tolist() == [[[[0.25]]]]
+    assert set(network.state_dict()) == {"normalize.mean", "normalize.std"}

@@ -66,7 +66,9 @@ def test_the_auxiliary_variable_is_the_best_of_all(v, y, strength, ends):
 
 
 def test_without_an_activation_the_auxiliary_variable_lies_between():
-    codes = LayerCodes(torch.zeros(1, 1), torch.full((1, 1), 2.0), torch.zeros(1), *[-torch.inf, torch.inf])
+    codes = LayerCodes(
+        torch.zeros(1, 1), torch.full((1, 1), 2.0), torch.zeros(1), *[-torch.inf, torch.inf]
+    )
     assert auxiliary(codes, torch.zeros(1, 1), 1.0).item() == 1.0
 
 

@@ -8,7 +8,7 @@ PACKAGED_FASHION_MNIST := /usr/share/datasets/fashion-mnist
 FAST := -n 2 --dist worksteal
 
 .DEFAULT_GOAL := help
-.PHONY: help setup data run test test-slow lint format bench dashboard watch hawq-tables reproduce smoke clean
+.PHONY: help setup data run test test-slow test-browser lint format bench dashboard watch hawq-tables reproduce smoke clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  \1\t\2/' | expand -t 16
@@ -36,6 +36,9 @@ test: setup ## the fast tests
 test-slow: setup ## all tests, the slow ones and those in a browser too
 	$(BIN)/python -m pytest $(FAST) -m 'not gpu' $(ARGS)
 
+test-browser: setup ## the dashboard in headless Chromium
+	$(BIN)/python -m pytest -m 'browser and not slow' $(ARGS)
+
 lint: setup ## ruff, its formatter and pyright, changing nothing
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -46,7 +49,8 @@ format: setup ## let ruff put the files in order
 	$(BIN)/ruff format .
 
 bench: setup ## speed, as ratios to what a user could pick instead
-	$(BIN)/python benchmarks/run.py $(ARGS)
+	for script in $(filter-out benchmarks/side_by_side.py,$(wildcard benchmarks/*.py)); do \
+	  $(BIN)/python $$script $(ARGS) || exit; done
 
 dashboard: setup ## results/dashboard.html from every run record
 	$(BIN)/python -m dyadic.report.dashboard $(ARGS)
@@ -55,7 +59,7 @@ watch: setup ## the same page, written again while runs are in progress
 	$(BIN)/python -m dyadic.report.dashboard --watch $(ARGS)
 
 hawq-tables: setup ## HAWQ-V3's tables: published beside ours
-	$(BIN)/python experiments/hawq_tables.py $(ARGS)
+	$(BIN)/python -m dyadic.allocation.tables $(ARGS)
 
 reproduce: setup data ## every experiment in experiments/ (finished runs are kept), then the tables
 	for table in experiments/*.yaml; do \

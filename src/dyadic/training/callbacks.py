@@ -72,8 +72,11 @@ class History(pl.Callback):
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         assert isinstance(pl_module, Training)
+        position = self._position(trainer, pl_module)
+        if self.schedule is not None and isinstance(pl_module.network, QuantizedNetwork):
+            self.schedule.measure(pl_module.network)
         score = evaluate(pl_module.network, pl_module.data.test_batches())
-        row = self._position(trainer, pl_module) | {
+        row = position | {
             "train_loss": float(trainer.callback_metrics["train_loss"]),
             "val_loss": score.loss,
             "top1": score.top1,

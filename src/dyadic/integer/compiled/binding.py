@@ -68,7 +68,7 @@ class Gemm(Structure):
     """dy_gemm."""
 
     _fields_ = [
-        *_ints("unit direct flip widen stretch_count words blocks"),
+        *_ints("unit direct flip is_signed fold limit stretch_count words blocks"),
         *_pointers("stretches weights odd bias odd_bias odd_b"),
         ("lanes", Lanes),
         *_ints("add lo hi output_count"),
@@ -121,4 +121,6 @@ def bind(path: str) -> ctypes.CDLL:
     library.dy_run.restype = None
     library.dy_read.argtypes = [c_void_p, c_int32, POINTER(c_int32)]
     library.dy_read.restype = None
+    library.dy_has_unit.argtypes = [c_int32]
+    library.dy_has_unit.restype = c_int32
     return library

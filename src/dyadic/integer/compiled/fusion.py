@@ -7,7 +7,7 @@ the accumulators are in registers. An operation joins only if nothing else reads
 from collections import defaultdict
 from dataclasses import dataclass, replace
 
-from dyadic.integer.program import Add, Linear, Operation, Program, Requantize
+from dyadic.integer.program import Add, Linear, Normalize, Operation, Program, Requantize
 
 Readers = dict[str, list[Operation]]
 
@@ -40,7 +40,9 @@ class Group:
 
     @property
     def inputs(self) -> tuple[str, ...]:
-        """The tensors that the step reads."""
+        """The tensors that the step reads; a normalization reads the caller's pixels."""
+        if isinstance(self.operation, Normalize):
+            return ()
         return self.operation.inputs + ((self.residual,) if self.add else ())
 
 

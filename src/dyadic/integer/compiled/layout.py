@@ -149,7 +149,7 @@ def _lifetimes(
     for index, group in enumerate(groups):
         for name in (*group.inputs, *group.outputs):
             root = roots[name][0]
-            first = lives.get(root, (index, index))[0] if share else 0
+            first = lives.get(root, (index, index))[0] if share and root != "input" else 0
             lives[root] = (first, index if share else len(groups))
     last = roots[groups[-1].made][0]
     lives[last] = (lives[last][0], len(groups))

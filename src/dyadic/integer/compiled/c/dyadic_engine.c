@@ -9,7 +9,10 @@
 enum {
     LINE = 64,
     SHARES = 4,                            /* tasks per thread, so that a slow thread gets fewer */
-    SMALL = 1 << 14                        /* elements for which a second thread does not pay */
+    SMALL = 1 << 14,                       /* elements for which a second thread does not pay */
+    TASK_PRODUCTS = 1 << 21,               /* multiplications that are worth a task */
+    TASK_POSITIONS = 64,
+    TASK_WEIGHTS = 1 << 19                 /* bytes */
 };
 
 struct dy_engine {
@@ -142,6 +145,97 @@ static int32_t rows_of(const dy_engine *engine, const dy_step *step)
     return engine->plan->slots[by_input ? step->source : step->target].view.height;
 }
 
+/* ---- matrix products ------------------------------------------------------------------- */
+
+/* A product's positions and channels, each cut into parts; tasks that share weights follow. */
+typedef struct {
+    const dy_engine *engine;
+    const dy_step *step;
+    int32_t images, positions, position_parts, block_parts;
+} product_job;
+
+/* The batch's only pixels as one image's row. */
+static dy_tensor folded(const dy_engine *engine, int32_t slot)
+{
+    dy_tensor view = view_of(engine, slot, 0);
+    view.width = engine->images;
+    view.stride = (int32_t)(engine->plan->slots[slot].size / bytes_of(&view));
+    view.pitch = view.stride * view.width;
+    return view;
+}
+
+static dy_tensor operand(const product_job *j, int32_t slot, int32_t image)
+{
+    return j->step->gemm.fold ? folded(j->engine, slot) : view_of(j->engine, slot, image);
+}
+
+static void clear_borders(const product_job *j, int32_t image)
+{
+    const dy_gemm *gemm = &j->step->gemm;
+    int32_t i;
+    for (i = 0; i < gemm->output_count; i++)
+        clear_border(j->engine, j->engine->plan->slots[gemm->outputs[i].slot].root, image);
+}
+
+static void product_task(void *context, int64_t task, int32_t thread)
+{
+    const product_job *j = context;
+    const dy_engine *engine = j->engine;
+    const dy_gemm *gemm = &j->step->gemm;
+    const int64_t part = task % j->position_parts, rest = task / j->position_parts;
+    const int32_t image = (int32_t)(rest % j->images), blocks = (int32_t)(rest / j->images);
+    dy_product p = {0};
+    int32_t i;
+    if (part == 0 && blocks == 0)
+        clear_borders(j, image);
+    p.gemm = gemm;
+    p.window = &j->step->window;
+    p.in = operand(j, j->step->source, image);
+    if (gemm->add >= 0)
+        p.residual = operand(j, gemm->add, image);
+    for (i = 0; i < gemm->output_count; i++)
+        p.outputs[i] = operand(j, gemm->outputs[i].slot, image);
+    p.first = (int32_t)((int64_t)j->positions * part / j->position_parts);
+    p.last = (int32_t)((int64_t)j->positions * (part + 1) / j->position_parts);
+    p.first_block = gemm->blocks * blocks / j->block_parts;
+    p.last_block = gemm->blocks * (blocks + 1) / j->block_parts;
+    p.scratch = engine->scratch + engine->plan->scratch * thread;
+    dy_multiply(&p);
+}
+
+static int32_t at_least_one(int64_t parts, int64_t most)
+{
+    return (int32_t)(parts < 1 || most < 1 ? 1 : parts < most ? parts : most);
+}
+
+/* Weights of a task stay in the second-level cache; a task is worth starting; a gathering fits. */
+static void cut(product_job *j)
+{
+    const dy_gemm *gemm = &j->step->gemm;
+    const int64_t weights = (int64_t)gemm->words * 64 * gemm->blocks;
+    const int64_t products = weights * j->positions * j->images;
+    const int64_t wanted = at_least_one(products / TASK_PRODUCTS, j->engine->threads * SHARES);
+    const int64_t each = (wanted + j->images - 1) / j->images;
+    j->position_parts = at_least_one(each, j->positions / TASK_POSITIONS);
+    if (!gemm->direct && j->positions > (int64_t)gemm->limit * j->position_parts)
+        j->position_parts = (j->positions + gemm->limit - 1) / gemm->limit;
+    j->block_parts = at_least_one(weights / TASK_WEIGHTS + 1, gemm->blocks / 2);
+    while (j->block_parts * j->position_parts < each && j->block_parts * 4 <= gemm->blocks)
+        j->block_parts *= 2;
+}
+
+static void run_product(dy_engine *engine, const dy_step *step)
+{
+    product_job j = {engine, step, step->gemm.fold ? 1 : engine->images, 0, 1, 1};
+    const dy_tensor in = operand(&j, step->source, 0), out = operand(&j, step->target, 0);
+    j.positions = dy_positions(&step->gemm, &in, &out);
+    cut(&j);
+    dy_pool_run(engine->pool, product_task, &j,
+                (int64_t)j.images * j.position_parts * j.block_parts);
+}
+
+/* ---- steps ----------------------------------------------------------------------------- */
+
 static void run_step(dy_engine *engine, const dy_step *step)
 {
     job j = {engine, step, 0, 1};
@@ -160,7 +254,10 @@ void dy_run(dy_engine *engine, const uint8_t *pixels, int32_t images)
     engine->pixels = pixels;
     engine->images = images;
     for (i = 0; i < engine->plan->step_count; i++)
-        run_step(engine, engine->plan->steps + i);
+        if (engine->plan->steps[i].kind == DY_STEP_GEMM)
+            run_product(engine, engine->plan->steps + i);
+        else
+            run_step(engine, engine->plan->steps + i);
 }
 
 /* channels x rows x columns in planar order; dy_flatten does just that. */

@@ -36,8 +36,10 @@ typedef struct {
     int32_t unit;
     int32_t direct;                        /* read rows in place */
     int32_t flip;                          /* signed input for vpdpbusd: + 128, taken off the bias */
-    int32_t widen;                         /* gather 8-bit input as 16 bits */
-    int32_t stretch_count, words;              /* words: depth in units of 4 bytes */
+    int32_t is_signed;                     /* 8-bit input, for AMX */
+    int32_t fold;                          /* one pixel an image: the batch is the pixels */
+    int32_t limit;                         /* positions that a thread can gather at a time */
+    int32_t stretch_count, words;          /* words: depth in units of 4 bytes */
     int32_t blocks;                        /* output channels / 16, rounded up */
     const dy_stretch *stretches;
     const void *weights, *odd;             /* odd: the plane of sqrt(2), or NULL */
@@ -48,5 +50,23 @@ typedef struct {
     int32_t output_count;
     dy_output outputs[DY_OUTPUTS];
 } dy_gemm;
+
+/* A part of a product: some positions of one image times some blocks of channels. */
+typedef struct {
+    const dy_gemm *gemm;
+    const dy_window *window;
+    dy_tensor in, residual, outputs[DY_OUTPUTS];
+    int32_t first, last;                   /* positions */
+    int32_t first_block, last_block;
+    uint8_t *scratch;                      /* of the thread; 64-byte aligned */
+} dy_product;
+
+/* The units that this library was built for and this process may use. */
+int32_t dy_has_unit(int32_t unit);
+
+/* Positions from an image's first output pixel to its last, some of them on the border. */
+int32_t dy_positions(const dy_gemm *gemm, const dy_tensor *in, const dy_tensor *out);
+
+void dy_multiply(const dy_product *product);
 
 #endif

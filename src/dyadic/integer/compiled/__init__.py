@@ -1,0 +1,6 @@
+"""The compiled engine (C) and the C99 sources that a user takes away."""
+
+from dyadic.integer.compiled.build import CompilerNotFound
+from dyadic.integer.compiled.engine import CompiledEngine, available_paths
+
+__all__ = ["CompiledEngine", "CompilerNotFound", "available_paths"]

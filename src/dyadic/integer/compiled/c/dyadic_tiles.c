@@ -1,0 +1,248 @@
+#define _GNU_SOURCE
+#include "dyadic_tiles.h"
+
+#ifdef DY_TILES
+
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+enum { WORDS_OF_A_CHUNK = 16, BLOCK_BYTES = 64 }; /* 4 bytes for each of 16 channels */
+
+/* ---- AVX512-VNNI ----------------------------------------------------------------------- */
+
+static inline __m512i dot8(__m512i sums, __m512i x, __m512i weights)
+{
+    return _mm512_dpbusd_epi32(sums, x, weights);
+}
+
+static inline __m512i dot8_flipped(__m512i sums, __m512i x, __m512i weights)
+{
+    return _mm512_dpbusd_epi32(sums, _mm512_xor_si512(x, _mm512_set1_epi8(-128)), weights);
+}
+
+static inline __m512i dot16(__m512i sums, __m512i x, __m512i weights)
+{
+    return _mm512_dpwssd_epi32(sums, x, weights);
+}
+
+static inline __m512i word(const uint8_t *from)
+{
+    int32_t value;
+    memcpy(&value, from, sizeof value);
+    return _mm512_set1_epi32(value);
+}
+
+/* PIXELS x BLOCKS vectors of sums stay in registers. */
+#define DEFINE_TILE(NAME, DOT, PIXELS, BLOCKS)                                                   \
+    static void NAME(const dy_tile *t, const uint8_t *weights, const int32_t *bias,              \
+                     int32_t *to)                                                                \
+    {                                                                                            \
+        __m512i sums[PIXELS][BLOCKS], w[BLOCKS];                                                 \
+        const int64_t plane = (int64_t)t->depth * BLOCK_BYTES;                                   \
+        int32_t s, k, p, b;                                                                      \
+        _Pragma("GCC unroll 32") for (p = 0; p < PIXELS; p++)                                    \
+            _Pragma("GCC unroll 4") for (b = 0; b < BLOCKS; b++)                                 \
+                sums[p][b] = _mm512_loadu_si512(bias + 16 * b);                                  \
+        for (s = 0; s < t->stretch_count; s++) {                                                 \
+            const uint8_t *x = t->rows + t->stretches[s].offset;                                 \
+            for (k = 0; k < t->stretches[s].words; k++, x += 4, weights += BLOCK_BYTES) {        \
+                _Pragma("GCC unroll 4") for (b = 0; b < BLOCKS; b++)                             \
+                    w[b] = _mm512_loadu_si512(weights + b * plane);                              \
+                _Pragma("GCC unroll 32") for (p = 0; p < PIXELS; p++)                            \
+                {                                                                                \
+                    const __m512i v = word(x + p * t->step);                                     \
+                    _Pragma("GCC unroll 4") for (b = 0; b < BLOCKS; b++)                         \
+                        sums[p][b] = DOT(sums[p][b], v, w[b]);                                   \
+                }                                                                                \
+            }                                                                                    \
+        }                                                                                        \
+        _Pragma("GCC unroll 32") for (p = 0; p < PIXELS; p++)                                    \
+            _Pragma("GCC unroll 4") for (b = 0; b < BLOCKS; b++)                                 \
+                _mm512_store_si512(to + p * DY_TILE_CHANNELS + 16 * b, sums[p][b]);              \
+    }
+
+#define DEFINE_TILES(NAME, DOT)                                                                  \
+    DEFINE_TILE(NAME##_1, DOT, 24, 1)                                                            \
+    DEFINE_TILE(NAME##_2, DOT, 12, 2)                                                            \
+    DEFINE_TILE(NAME##_3, DOT, 8, 3)                                                             \
+    DEFINE_TILE(NAME##_4, DOT, 6, 4)                                                             \
+    static void NAME(const dy_tile *t, const uint8_t *weights, const int32_t *bias, int32_t *to) \
+    {                                                                                            \
+        if (t->blocks == 1)                                                                      \
+            NAME##_1(t, weights, bias, to);                                                      \
+        else if (t->blocks == 2)                                                                 \
+            NAME##_2(t, weights, bias, to);                                                      \
+        else if (t->blocks == 3)                                                                 \
+            NAME##_3(t, weights, bias, to);                                                      \
+        else                                                                                     \
+            NAME##_4(t, weights, bias, to);                                                      \
+    }
+
+DEFINE_TILES(vnni8, dot8)
+DEFINE_TILES(vnni8_flipped, dot8_flipped)
+DEFINE_TILES(vnni16, dot16)
+
+static const int32_t pixels_of_blocks[] = {0, 24, 12, 8, 6};
+
+/* ---- AMX ------------------------------------------------------------------------------- */
+
+#ifdef __AMX_INT8__
+
+enum { TILE_ROWS = 16, REQUEST_PERMISSION = 0x1023, TILE_DATA = 18 };
+
+typedef struct {
+    uint8_t palette, start_row, reserved[14];
+    uint16_t row_bytes[16];
+    uint8_t rows[16];
+} tile_configuration;
+
+/* Linux gives the tile registers to a process that asks; 0 means yes. */
+static int amx_permitted(void)
+{
+    static int answer = -1;
+    if (answer < 0)
+        answer = syscall(SYS_arch_prctl, REQUEST_PERMISSION, TILE_DATA) == 0;
+    return answer;
+}
+
+/* Eight whole tiles of 16 rows of 64 bytes. Not on the stack: gcc 12 does not know how much of it
+ * the instruction reads and drops stores. */
+static const tile_configuration all_tiles = {
+    1, 0, {0}, {64, 64, 64, 64, 64, 64, 64, 64}, {16, 16, 16, 16, 16, 16, 16, 16}};
+
+void dy_tiles_begin(int32_t unit)
+{
+    if (unit == DY_AMX)
+        _tile_loadconfig(&all_tiles);
+}
+
+void dy_tiles_end(int32_t unit)
+{
+    if (unit == DY_AMX)
+        _tile_release();
+}
+
+/* Tile registers: 0 to 3 sums (row, column), 4 and 5 pixels, 6 and 7 weights. */
+#define DEFINE_AMX(NAME, DOT, TWO_ROWS, TWO_COLUMNS)                                             \
+    static void NAME(const dy_tile *t, const uint8_t *weights, const int32_t *bias, int32_t *to) \
+    {                                                                                            \
+        const uint8_t *second = weights + (int64_t)t->depth * BLOCK_BYTES;                       \
+        const int64_t below = TILE_ROWS * t->step, row = 4 * DY_TILE_CHANNELS;                   \
+        int32_t s, k;                                                                            \
+        _tile_loadd(0, bias, 0);                                                                 \
+        if (TWO_COLUMNS)                                                                         \
+            _tile_loadd(1, bias + 16, 0);                                                        \
+        if (TWO_ROWS)                                                                            \
+            _tile_loadd(2, bias, 0);                                                             \
+        if (TWO_ROWS && TWO_COLUMNS)                                                             \
+            _tile_loadd(3, bias + 16, 0);                                                        \
+        for (s = 0; s < t->stretch_count; s++) {                                                 \
+            const uint8_t *x = t->rows + t->stretches[s].offset;                                 \
+            for (k = 0; k < t->stretches[s].words; k += WORDS_OF_A_CHUNK) {                      \
+                _tile_loadd(6, weights, BLOCK_BYTES);                                            \
+                _tile_loadd(4, x, t->step);                                                      \
+                DOT(0, 4, 6);                                                                    \
+                if (TWO_ROWS) {                                                                  \
+                    _tile_loadd(5, x + below, t->step);                                          \
+                    DOT(2, 5, 6);                                                                \
+                }                                                                                \
+                if (TWO_COLUMNS) {                                                               \
+                    _tile_loadd(7, second, BLOCK_BYTES);                                         \
+                    DOT(1, 4, 7);                                                                \
+                }                                                                                \
+                if (TWO_ROWS && TWO_COLUMNS)                                                     \
+                    DOT(3, 5, 7);                                                                \
+                x += 4 * WORDS_OF_A_CHUNK;                                                       \
+                weights += WORDS_OF_A_CHUNK * BLOCK_BYTES;                                       \
+                second += WORDS_OF_A_CHUNK * BLOCK_BYTES;                                        \
+            }                                                                                    \
+        }                                                                                        \
+        _tile_stored(0, to, row);                                                                \
+        if (TWO_COLUMNS)                                                                         \
+            _tile_stored(1, to + 16, row);                                                       \
+        if (TWO_ROWS)                                                                            \
+            _tile_stored(2, to + TILE_ROWS * DY_TILE_CHANNELS, row);                             \
+        if (TWO_ROWS && TWO_COLUMNS)                                                             \
+            _tile_stored(3, to + TILE_ROWS * DY_TILE_CHANNELS + 16, row);                        \
+    }
+
+#define DEFINE_AMX_TILES(NAME, DOT)                                                              \
+    DEFINE_AMX(NAME##_1_1, DOT, 0, 0)                                                            \
+    DEFINE_AMX(NAME##_1_2, DOT, 0, 1)                                                            \
+    DEFINE_AMX(NAME##_2_1, DOT, 1, 0)                                                            \
+    DEFINE_AMX(NAME##_2_2, DOT, 1, 1)                                                            \
+    static void NAME(const dy_tile *t, const uint8_t *weights, const int32_t *bias, int32_t *to) \
+    {                                                                                            \
+        if (t->pixels <= TILE_ROWS && t->blocks == 1)                                            \
+            NAME##_1_1(t, weights, bias, to);                                                    \
+        else if (t->pixels <= TILE_ROWS)                                                         \
+            NAME##_1_2(t, weights, bias, to);                                                    \
+        else if (t->blocks == 1)                                                                 \
+            NAME##_2_1(t, weights, bias, to);                                                    \
+        else                                                                                     \
+            NAME##_2_2(t, weights, bias, to);                                                    \
+    }
+
+DEFINE_AMX_TILES(amx_unsigned, _tile_dpbusd)
+DEFINE_AMX_TILES(amx_signed, _tile_dpbssd)
+
+#else
+
+static int amx_permitted(void)
+{
+    return 0;
+}
+
+void dy_tiles_begin(int32_t unit)
+{
+    (void)unit;
+}
+
+void dy_tiles_end(int32_t unit)
+{
+    (void)unit;
+}
+
+#define amx_unsigned vnni8
+#define amx_signed vnni8
+
+#endif
+
+/* ---- both ------------------------------------------------------------------------------ */
+
+int32_t dy_has_unit(int32_t unit)
+{
+    return unit == DY_AMX ? amx_permitted() : 1;
+}
+
+int32_t dy_tile_blocks(int32_t unit, int32_t left)
+{
+    const int32_t most = unit == DY_AMX ? 2 : 4;
+    return left < most ? left : most;
+}
+
+int32_t dy_tile_pixels(int32_t unit, int32_t blocks, int32_t left)
+{
+    const int32_t most = unit == DY_AMX ? DY_TILE_PIXELS : pixels_of_blocks[blocks];
+    return left < most ? left : most;
+}
+
+void dy_tile_sums(const dy_tile *t, const void *weights, const int32_t *bias, int32_t block,
+                  int32_t *sums)
+{
+    const uint8_t *from = (const uint8_t *)weights + (int64_t)block * t->depth * BLOCK_BYTES;
+    const int32_t *first = bias + 16 * block;
+    if (t->unit == DY_AMX && t->is_signed)
+        amx_signed(t, from, first, sums);
+    else if (t->unit == DY_AMX)
+        amx_unsigned(t, from, first, sums);
+    else if (t->unit == DY_VNNI16)
+        vnni16(t, from, first, sums);
+    else if (t->flip)
+        vnni8_flipped(t, from, first, sums);
+    else
+        vnni8(t, from, first, sums);
+}
+
+#endif

@@ -1,0 +1,41 @@
+/* Tiles of sums: some pixels times some blocks of 16 channels, by AVX512-VNNI or AMX.
+ *
+ * DY_TILES says that the compiler builds for a processor that has at least the former.
+ */
+#ifndef DYADIC_TILES_H
+#define DYADIC_TILES_H
+
+#include "dyadic_gemm.h"
+
+#if defined(__AVX512F__) && defined(__AVX512BW__) && defined(__AVX512DQ__)                       \
+    && defined(__AVX512VL__) && defined(__AVX512VNNI__)
+#define DY_TILES
+
+#include <immintrin.h>
+
+enum { DY_TILE_PIXELS = 32, DY_TILE_CHANNELS = 64 }; /* the largest tile; sums are [32][64] */
+
+typedef struct {
+    int32_t unit, flip, is_signed;
+    int32_t pixels, blocks;
+    int32_t depth;                         /* words */
+    int32_t stretch_count;
+    const dy_stretch *stretches;
+    const uint8_t *rows;                   /* first pixel's */
+    int64_t step;                          /* bytes from a pixel's row to the next one's */
+} dy_tile;
+
+/* How much the next tile takes of what is left. */
+int32_t dy_tile_blocks(int32_t unit, int32_t left);
+int32_t dy_tile_pixels(int32_t unit, int32_t blocks, int32_t left);
+
+/* Sums of the tile's pixels for the channels from 16 * block on, bias included. */
+void dy_tile_sums(const dy_tile *tile, const void *weights, const int32_t *bias, int32_t block,
+                  int32_t *sums);
+
+/* Around a series of tiles: AMX has a state of its own. */
+void dy_tiles_begin(int32_t unit);
+void dy_tiles_end(int32_t unit);
+
+#endif
+#endif

@@ -3,9 +3,9 @@
     P_l = {0, +-2^n2, ..., +-2^n1},  n1 = floor(log2(4 s / 3)),  s = max |W_l|
     n2 = n1 + 1 - 2^(b - 2)
 
-Nearest value on the linear scale: |w| goes to 2^k for 1.5 * 2^(k-1) <= |w| < 1.5 * 2^k. Weights that
-grew in retraining saturate: Eq. 4 read literally makes 0 of |w| >= 1.5 * 2^n1, here the top cell has
-no end. Eq. 4 and the text disagree below 2^n2: `zero_cut`.
+Nearest value on the linear scale: |w| goes to 2^k for 1.5 * 2^(k-1) <= |w| < 1.5 * 2^k. Weights
+that grew in retraining saturate: Eq. 4 read literally makes 0 of |w| >= 1.5 * 2^n1, here the top
+cell has no end. Eq. 4 and the text disagree below 2^n2: `zero_cut`.
 """
 
 import torch

@@ -13,6 +13,7 @@ from dyadic.quantizers.codebook import Codebook, widened
 from dyadic.quantizers.granularity import PerTensor, granularity_of
 from dyadic.quantizers.quantizer import Quantizer, check_bits, unobserved
 from dyadic.quantizers.rounding import Rounding, nearest_even
+from dyadic.quantizers.scale import positive
 from dyadic.quantizers.statistics import MOMENTUM, RunningRange
 from dyadic.quantizers.straight_through import StraightThrough, clipped
 from dyadic.quantizers.uniform_codebook import UniformCodebook
@@ -118,8 +119,3 @@ class Uniform(Quantizer):
             value, zero = affine_limits(low.item(), high.item(), self.bits)
             lo, hi, scale = -zero, 2**self.bits - 1 - zero, torch.full_like(high, value)
         return UniformCodebook(positive(scale), lo, hi, self.bits, self.rounding)
-
-
-def positive(scale: Tensor) -> Tensor:
-    """A scale that divides: 1 where a tensor is all zeros (or too small for a reciprocal)."""
-    return torch.where(scale < torch.finfo(scale.dtype).tiny, torch.ones_like(scale), scale)

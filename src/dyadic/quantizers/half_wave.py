@@ -1,0 +1,190 @@
+"""Half-wave Gaussian activations: HWGQ (Cai et al. 2017), its rounded form, and TSQ's sparse one.
+
+    Q(x) = q_i for x in (t_i, t_{i+1}],  Q(x) = 0 for x <= t_1
+
+with levels that are optimal for x ~ N(0, 1), as after a batch norm without scale and shift; any
+other input is measured by its standard deviation. They differ in the dead zone [0, t_1]: HWGQ has
+none, t_1 = 0: every positive x, however small, becomes at least q_1.
+"""
+
+from abc import abstractmethod
+from dataclasses import dataclass
+from statistics import NormalDist
+
+import torch
+from torch import Tensor
+
+from dyadic.errors import UserError
+from dyadic.quantizers.codebook import Codebook, widened
+from dyadic.quantizers.gaussian import lloyd_levels, optimal_step, standard_deviation
+from dyadic.quantizers.quantizer import Quantizer, check_bits, check_choice, unobserved
+from dyadic.quantizers.statistics import MOMENTUM, RunningMean
+from dyadic.quantizers.straight_through import StraightThrough, half_wave_clipped
+
+FINE = 2.0**-10  # grid of the non-uniform levels: integers for the program, errors below 2^-11
+
+
+@dataclass(frozen=True)
+class Grid:
+    """A quantizer of N(0, 1): levels `unit * integers` (0 first), boundaries in the same units."""
+
+    unit: float
+    integers: Tensor
+    cuts: Tensor
+
+
+def uniform_grid(step: float, count: int, first_cut: float) -> Grid:
+    """Levels step * (0 .. count), boundaries max(first_cut, (k - 1/2) * step)."""
+    cuts = (torch.arange(1, count + 1, dtype=torch.float64) - 0.5).clamp_min(first_cut / step)
+    cuts[0] = first_cut / step
+    return Grid(step, torch.arange(count + 1), cuts)
+
+
+def lloyd_grid(count: int) -> Grid:
+    """Lloyd's levels, each rounded to a multiple of 2^-10, boundaries at their midpoints and 0."""
+    positive = (torch.tensor(lloyd_levels(count), dtype=torch.float64) / FINE).round().long()
+    middles = (positive[1:] + positive[:-1]) / 2.0
+    zero = torch.zeros(1)
+    return Grid(FINE, torch.cat([zero.long(), positive]), torch.cat([zero, middles]).double())
+
+
+class HalfWaveQuantizer(Quantizer):
+    """A grid for N(0, 1), stretched by the input's standard deviation.
+
+    sigma  `running`: sqrt(2 mean(x_+^2)), averaged over the observed batches; `unit`: 1, for use
+           after a batch norm without scale and shift (the paper)
+    """
+
+    def __init__(
+        self, bits: int, signed: bool, sigma: str, momentum: float, ste: StraightThrough
+    ) -> None:
+        check_choice("sigma", sigma, ("running", "unit"))
+        if signed:
+            raise UserError(f"{type(self).__name__} is for non-negative activations; signed=False")
+        super().__init__(bits, signed, ste)
+        self.unit_sigma = sigma == "unit"
+        self.sigma = RunningMean(momentum)
+        self.grid = self._grid()
+
+    @abstractmethod
+    def _grid(self) -> Grid:
+        """The quantizer of N(0, 1)."""
+
+    def observe(self, x: Tensor) -> None:
+        if not self.unit_sigma:
+            self.sigma.update(standard_deviation(x, signed=False))
+
+    def codebook(self, x: Tensor | None = None) -> Codebook:
+        scale = self._sigma(x) * self.grid.unit
+        return Codebook(scale, self.grid.integers, self.bits, self.grid.cuts, ties_up=False)
+
+    def _sigma(self, x: Tensor | None) -> Tensor:
+        if self.unit_sigma:
+            return torch.ones((), dtype=torch.float64)
+        if self.sigma.known:
+            return self.sigma.value
+        if x is None:
+            raise unobserved(self)
+        sigma = standard_deviation(widened(x), signed=False)
+        return torch.where(sigma > 0, sigma, 1.0)
+
+
+class HalfWave(HalfWaveQuantizer):
+    """HWGQ: no dead zone, so x > 0 becomes at least the lowest positive level.
+
+    bits     1 .. 8 uniform, 1 .. 4 not
+    uniform  levels step * k with the best step; False: Lloyd's levels on a grid of 2^-10
+    count    positive levels, 2^bits - 1 if not given (the paper's ablation has 2 of 2 bits)
+
+    >>> quantizer = HalfWave(bits=2, sigma="unit")
+    >>> quantizer(torch.tensor([-1.0, 1e-6, 1.0, 9.0]))
+    tensor([0.0000, 0.5388, 1.0776, 1.6164])
+    """
+
+    def __init__(
+        self,
+        bits: int,
+        signed: bool = False,
+        *,
+        uniform: bool = True,
+        count: int | None = None,
+        sigma: str = "running",
+        momentum: float = MOMENTUM,
+        ste: StraightThrough = half_wave_clipped,
+    ) -> None:
+        check_bits(
+            "HalfWave" if uniform else "HalfWave with Lloyd's levels", bits, 1, 8 if uniform else 4
+        )
+        self.uniform, self.count = uniform, 2**bits - 1 if count is None else count
+        if not 1 <= self.count < 2**bits:
+            raise UserError(f"count={count} positive levels at {bits} bits; 1 to {2**bits - 1} fit")
+        super().__init__(bits, signed, sigma, momentum, ste)
+
+    def _grid(self) -> Grid:
+        if not self.uniform:
+            return lloyd_grid(self.count)
+        step = optimal_step(1, self.count, first_cut=0.0)
+        return uniform_grid(step, self.count, first_cut=0.0)
+
+
+class RoundedHalfWave(HalfWaveQuantizer):
+    """HWGQ's uniform step with rounding to the nearest level, as EdMIPS (Cai & Vasconcelos 2020).
+
+    The step is HWGQ's, though it is not optimal with the dead zone [0, step / 2] of the rounding.
+
+    bits  1 .. 8
+    """
+
+    def __init__(
+        self,
+        bits: int,
+        signed: bool = False,
+        *,
+        sigma: str = "running",
+        momentum: float = MOMENTUM,
+        ste: StraightThrough = half_wave_clipped,
+    ) -> None:
+        check_bits("RoundedHalfWave", bits, 1, 8)
+        super().__init__(bits, signed, sigma, momentum, ste)
+
+    def _grid(self) -> Grid:
+        count = 2**self.bits - 1
+        step = optimal_step(1, count, first_cut=0.0)
+        return uniform_grid(step, count, first_cut=step / 2)
+
+
+class SparseHalfWave(HalfWaveQuantizer):
+    """TSQ's sparse quantization (Wang et al. 2018, Eqs. 4 to 6): the share theta becomes 0.
+
+    eps = Phi^-1(theta), and the step minimises E[(Q(x) - x)^2 | x > eps]: the dead zone's own error
+    does not count. Boundaries max(eps, (k - 1/2) * step): where eps is beyond one, its level is
+    never used.
+
+    bits   1 .. 8
+    theta  share of zeros for x ~ N(0, 1), 0.5 (HWGQ) to below 1
+
+    >>> quantizer = SparseHalfWave(bits=2, theta=0.625)
+    >>> round(quantizer.grid.unit, 3), round(float(quantizer.grid.cuts[0]) * quantizer.grid.unit, 3)
+    (0.648, 0.319)
+    """
+
+    def __init__(
+        self,
+        bits: int,
+        signed: bool = False,
+        *,
+        theta: float = 0.625,
+        sigma: str = "running",
+        momentum: float = MOMENTUM,
+        ste: StraightThrough = half_wave_clipped,
+    ) -> None:
+        check_bits("SparseHalfWave", bits, 1, 8)
+        if not 0.5 <= theta < 1:
+            raise UserError(f"theta={theta}; a sparsity of at least 0.5 and below 1 is right")
+        self.theta = theta
+        super().__init__(bits, signed, sigma, momentum, ste)
+
+    def _grid(self) -> Grid:
+        count, eps = 2**self.bits - 1, NormalDist().inv_cdf(self.theta)
+        step = optimal_step(1, count, first_cut=eps)
+        return uniform_grid(step, count, first_cut=eps)

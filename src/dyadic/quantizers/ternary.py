@@ -1,0 +1,94 @@
+"""Ternary weights: the nearest point of R+ x {-1, 0, +1}^n, or TWN's rule of thumb.
+
+`exact` (OTWA of TSQ, Wang et al. 2018; BinaryRelax, Yin et al. 2018): with |w| sorted descending,
+
+    r* = argmax_r (sum of the largest r)^2 / r,  alpha = mean of the largest r*
+
+is the global optimum; its support is |w| > alpha / 2. `twn` (Li et al. 2016): the support is
+|w| > 0.7 mean|w|, alpha its mean.
+"""
+
+import torch
+from torch import Tensor
+
+from dyadic.errors import UserError
+from dyadic.quantizers.codebook import Codebook, widened
+from dyadic.quantizers.granularity import granularity_of
+from dyadic.quantizers.quantizer import Quantizer, check_bits, check_choice, unobserved
+from dyadic.quantizers.scale import positive
+from dyadic.quantizers.straight_through import StraightThrough, identity
+from dyadic.quantizers.uniform_codebook import HALF_STEP, UniformCodebook
+
+TWN_FACTOR = 0.7
+
+
+def exact_alpha(rows: Tensor) -> Tensor:
+    """The best alpha of each row [R, n]: mean of the largest r*, r* = argmax (top-r sum)^2 / r.
+
+    >>> exact_alpha(torch.tensor([[3.0, -2.0, 0.4, 0.1]]))
+    tensor([2.5000])
+    """
+    sums = rows.abs().sort(dim=1, descending=True).values.cumsum(dim=1, dtype=torch.float64)
+    count = torch.arange(1, rows.shape[1] + 1, device=rows.device, dtype=torch.float64)
+    best = (sums.square() / count).argmax(dim=1, keepdim=True)
+    return (sums.gather(1, best) / (best + 1)).squeeze(1).to(rows.dtype)
+
+
+def twn_alpha(rows: Tensor) -> tuple[Tensor, Tensor]:
+    """Threshold 0.7 mean|w| of each row [R, n], and the mean magnitude above it."""
+    magnitudes = rows.abs()
+    threshold = TWN_FACTOR * magnitudes.mean(dim=1)
+    above = magnitudes > threshold[:, None]
+    return threshold, (magnitudes * above).sum(dim=1) / above.sum(dim=1).clamp_min(1)
+
+
+class Ternary(Quantizer):
+    """Weights of {-alpha, 0, +alpha}.
+
+    bits         2
+    rule         `exact` or `twn`
+    granularity  per_tensor, per_channel (TSQ), per_group or per_block of `group_size`; TWN is
+                 defined per_tensor
+
+    >>> Ternary()(torch.tensor([3.0, -2.0, 0.4, 0.1]))
+    tensor([ 2.5000, -2.5000,  0.0000,  0.0000])
+    """
+
+    def __init__(
+        self,
+        bits: int = 2,
+        signed: bool = True,
+        *,
+        rule: str = "exact",
+        granularity: str = "per_tensor",
+        group_size: int | None = None,
+        ste: StraightThrough = identity,
+    ) -> None:
+        check_bits("Ternary", bits, 2, 2)
+        check_choice("rule", rule, ("exact", "twn"))
+        if not signed:
+            raise UserError("Ternary with signed=False; ternary weights are signed")
+        if rule == "twn" and granularity != "per_tensor":
+            raise UserError(f"rule=twn with granularity={granularity}; TWN is per_tensor")
+        super().__init__(bits, signed, ste)
+        self.exact = rule == "exact"
+        self.granularity = granularity_of(granularity, group_size)
+
+    def codebook(self, x: Tensor | None = None) -> Codebook:
+        if x is None:
+            raise unobserved(self)
+        rows = self.granularity.rows(widened(x))
+        if self.exact:
+            scale = self.granularity.spread(positive(exact_alpha(rows)), x.shape)
+            return UniformCodebook(scale, -1, 1, self.bits)
+        threshold, alpha = (statistic[0] for statistic in twn_alpha(rows))
+        alpha = positive(alpha)
+        cut = (threshold.double() / alpha.double()).cpu()
+        return Codebook(
+            alpha,
+            torch.tensor([-1, 0, 1]),
+            self.bits,
+            boundaries=torch.stack([-cut, cut]),
+            ties_up=False,
+            margin=HALF_STEP,
+        )

@@ -6,7 +6,7 @@ Which layers: one group, int32 accumulators, an input of at most 16 bits. Weight
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import prod
+from math import inf, prod
 
 import numpy as np
 
@@ -161,13 +161,16 @@ def _fits(plane: np.ndarray, dtype: str) -> bool:
 
 
 def _waste(operation: Conv, unit: str, proof: Proof) -> float:
-    """Products in place relative to products after gathering."""
+    """Products in place relative to products after gathering; rows must not overlap."""
     columns = proof.shapes[operation.inputs[0]][2] + operation.padding[1]
+    made = proof.shapes[operation.name][2]
+    if made > columns:
+        return inf
     item, chunk = (2 if unit == "vnni16" else 1), CHUNK[unit]
     elements = [prod(_rows(operation, direct, dense=True)) for direct in (True, False)]
     number = operation.weights.codes.shape[2]
     in_place = -(-elements[0] // number * item // chunk) * number
-    return in_place / -(-elements[1] * item // chunk) * columns / proof.shapes[operation.name][2]
+    return in_place / -(-elements[1] * item // chunk) * columns / made
 
 
 def _rows(operation: Linear, direct: bool, dense: bool) -> tuple[int, int]:

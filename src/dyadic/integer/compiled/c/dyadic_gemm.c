@@ -252,7 +252,8 @@ static void finish_segment(const dy_product *p, const segment *s, int32_t channe
     const __mmask16 mask = mask_of(lanes);
     int32_t codes[DY_TILE_PIXELS * 16] __attribute__((aligned(64)));
     int32_t i;
-    if (gemm->output_count == 1 && gemm->add < 0 && !gemm->odd && gemm->lanes.high
+    if (gemm->output_count == 1 && !gemm->outputs[0].lanes.b && gemm->add < 0 && !gemm->odd
+        && gemm->lanes.high
         && p->outputs[0].type <= DY_S8) {
         finish_bytes(p, s, channel, mask);
         return;

@@ -1,10 +1,14 @@
 """Train, quantize, evaluate, lower to integers, prove that they match: `python run.py --help`."""
 
+import os
+
 import hydra
 from omegaconf import DictConfig
 
 from dyadic import sweep
 
+# Threads that wait must not spin: a second process on the machine would slow both many times over.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 sweep.register_run_name()
 
 

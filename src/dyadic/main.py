@@ -3,6 +3,7 @@
 import contextlib
 import json
 import logging
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.loggers import Logger
+from torch import nn
 
 from dyadic.errors import UserError
 from dyadic.files import write_atomically
@@ -55,7 +57,7 @@ def build(cfg: DictConfig, directory: Path, loggers: list[Logger]) -> Run:
         cache=Path(cfg.results_dir, "baselines"),
         seed=cfg.seed,
         data=data,
-        model=lambda: normalized(_part(cfg.model, classes=data.classes, channels=data.channels), data),
+        model=lambda: _model(cfg.model, data),
         weight=_part(cfg.quantizer.weight),
         activation=_part(cfg.quantizer.activation),
         schedule=_part(cfg.schedule),
@@ -70,6 +72,12 @@ def build(cfg: DictConfig, directory: Path, loggers: list[Logger]) -> Run:
         baseline_determined_by=determined_by(cfg, hardware),
         loggers=loggers,
     )
+
+
+def _model(config: DictConfig, data: Any) -> nn.Module:
+    """The float network for a data set, its normalization in front."""
+    arguments = OmegaConf.masked_copy(config, [key for key in config if key != "name"])
+    return normalized(_part(arguments, classes=data.classes, channels=data.channels), data)
 
 
 def _part(config: Any, **more: Any) -> Any:
@@ -152,6 +160,7 @@ def _quiet_lightning() -> None:
     class _NoTips(logging.Filter):
         def filter(self, record: logging.LogRecord) -> bool:
             text = record.getMessage()
-            return not ("litlogger" in text or "litmodels" in text)
+            return not any(word in text for word in ("litlogger", "litmodels", "TPU available"))
 
     logging.getLogger("pytorch_lightning.utilities.rank_zero").addFilter(_NoTips())
+    warnings.filterwarnings("ignore", message=".*LeafSpec.*")  # Lightning's, under torch 2.15

@@ -24,7 +24,7 @@ from dyadic.network.trace import trace
 from dyadic.schedules.schedule import Schedule
 from dyadic.training.baseline import Baseline, BaselineRecipe, baseline
 from dyadic.training.evaluate import Score, evaluate
-from dyadic.training.fit import Hardware, fit
+from dyadic.training.fit import Hardware, fit, keep_memory
 from dyadic.training.loss import cross_entropy
 from dyadic.training.module import Curve, OptimizerFactory, Training
 
@@ -77,6 +77,7 @@ class Trained:
 def train(run: Run) -> Trained:
     """Baseline, quantization and fine-tuning under the schedule, then evaluation in float32."""
     torch.set_num_threads(run.hardware.threads)
+    keep_memory()
     pl.seed_everything(run.seed, workers=True, verbose=False)
     float_run = baseline(
         run.model, run.data, run.recipe, run.baseline_determined_by, run.hardware, run.cache

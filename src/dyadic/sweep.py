@@ -25,7 +25,7 @@ from dyadic.errors import UserError
 log = logging.getLogger(__name__)
 OUTCOMES = "DYADIC_SWEEP_OUTCOMES"  # the file where the jobs of a sweep say how they ended
 # What changes where or how a run is watched, not what it computes.
-VOLATILE = ("name", "force", "data_dir", "results_dir", "logger", "hydra", "experiment")
+VOLATILE = ("name", "force", "data_dir", "results_dir", "logger", "hydra", "claim")
 
 
 def register_run_name() -> None:

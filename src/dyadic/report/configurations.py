@@ -111,7 +111,7 @@ def verdict(lead: float, error: float) -> str:
 def front(points: pd.DataFrame, cost: str, gain: str = "top1") -> pd.DataFrame:
     """The rows that no other row beats in cost (less) and gain (more), by ascending cost."""
     ascending = ordered(ordered(points.dropna(subset=[cost, gain]), gain, descending=True), cost)
-    best_before = ascending[gain].cummax().shift(fill_value=-math.inf)
+    best_before = ascending[gain].astype(float).cummax().shift(fill_value=-math.inf)
     return where(ascending, ascending[gain] > best_before)
 
 

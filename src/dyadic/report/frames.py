@@ -1,6 +1,6 @@
 """Data frames with exact types: the few operations of pandas that this package needs."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, cast
 
 import pandas as pd
@@ -45,6 +45,6 @@ def numbers(values: Any) -> pd.Series:
     return pd.Series(pd.to_numeric(pd.Series(values), errors="coerce")).astype(float)
 
 
-def known(values: pd.Series) -> list[Any]:
+def known(values: Iterable[Any]) -> list[Any]:
     """The values that are neither None nor nan."""
     return [value for value in values if not pd.isna(value)]

@@ -9,7 +9,7 @@ import pandas as pd
 from dyadic.report import charts
 from dyadic.report.charts import Point, Series
 from dyadic.report.configurations import SETTING, finished, floor, front, winners
-from dyadic.report.frames import first_of_each, groups, ordered, rows, where
+from dyadic.report.frames import first_of_each, groups, known, ordered, rows, where
 
 HEADLINE_BITS = 4
 CLOSE = 1.0
@@ -63,15 +63,15 @@ def settings(
 def _setting(runs: pd.DataFrame, table: pd.DataFrame, colours: dict[str, int]) -> dict[str, Any]:
     best, baseline = winners(table), runs.float_top1.mean()
     figures = {}
-    if len(best):
+    if not best.empty:
         figures["top1_against_bits"] = _against_bits(table, best, colours, baseline)
     for cost, label in (("size_mib", "size, MiB"), ("gbops", "bit operations, GBOPS")):
-        if runs[cost].gt(0).any():
+        if max(known(list(runs[cost])), default=0.0) > 0:
             figures[f"pareto_{cost}"] = _pareto(runs, cost, label, colours)
     return {
         "dataset": runs.dataset.iloc[0],
         "model": runs.model.iloc[0],
-        "runs": len(runs),
+        "runs": plural(len(runs), "finished run"),
         "float": percent(baseline),
         "headline": headline(best),
         "winners": [_winner(row) for row in rows(best)],

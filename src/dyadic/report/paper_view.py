@@ -1,8 +1,9 @@
 """A section per paper: its published numbers beside ours, and the tables of the experiments."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from dyadic.report import charts
@@ -13,6 +14,7 @@ from dyadic.report.published import drops, methods_of, tables_of
 
 ROWS = 80
 NETWORKS = 5
+LONG = 24
 FLOAT_BITS = 32
 THEIRS = "dot theirs"
 METRICS = {
@@ -36,14 +38,11 @@ def papers(
     colours: dict[str, int],
 ) -> list[dict[str, Any]]:
     """Every paper with published numbers, in alphabetical order; then the tables of no paper."""
-    names = sorted(set(published.paper))
     sections = [
-        _paper(
-            name, where(published, published.paper == name), table, tables_of(name, tables), colours
-        )
-        for name in names
+        _paper(name, numbers, table, tables_of(name, tables), colours)
+        for name, numbers in groups(published, ["paper"])
     ]
-    claimed = {stem for section in sections for stem, *_ in section["tables"]}
+    claimed = {stem for name in set(published.paper) for stem in tables_of(name, tables)}
     rest = [_shown(stem, frame) for stem, frame in tables.items() if stem not in claimed]
     if rest:
         other = {"name": "other tables", "source": "", "figure": None, "published": [], "ours": []}
@@ -80,32 +79,38 @@ def _sources(column: pd.Series) -> str:
 
 def _figure(published: pd.DataFrame, ours: pd.DataFrame, colours: dict[str, int]) -> Figure | None:
     """Loss of top-1 against each one's own float number: the paper's networks hollow, ours full."""
-    theirs, ceiling = drops(published), _ceiling(drops(published), ours)
-    measured = where(ours, ours.bits.notna() & ours.top1_drop.notna())
-    if theirs.empty and measured.empty:
-        return None
+    theirs = drops(published)
     axis = "activation" if theirs.weight_bits.nunique() == 1 else "weight"
     theirs = where(theirs, theirs[f"{axis}_bits"] < FLOAT_BITS)
-    series = [
-        Series(label, slot, [_their_point(row, axis) for row in rows(group)], THEIRS)
-        for slot, (label, group) in enumerate(_networks(theirs))
-    ]
-    for method, group in groups(measured, ["method"]):
-        points = [_our_point(row) for row in rows(group)]
-        series.append(Series(f"{method}, ours", colours[method], points))
-    title = _comparison(measured)
-    far = sum(p.y > ceiling for s in series for p in s.points)
+    measured = where(ours, ours.bits.notna() & ours.top1_drop.notna())
+    series = [*_theirs(theirs, axis), *_measured(measured, colours)]
+    losses = [point.y for s in series for point in s.points]
+    if not losses:
+        return None
+    # One collapse would flatten the rest
+    ceiling = max(8.0, 4 * float(np.quantile(losses, 0.75)))
+    far = sum(loss > ceiling for loss in losses)
     series = [replace(s, points=[p for p in s.points if p.y <= ceiling]) for s in series]
-    drawing = charts.scatter(series, [], f"{axis} bits", "drop in top-1, points", title, whole=True)
     note = "Less is better. Hollow: published, each against the float network that it names."
     note += f" {plural(far, 'number')} above {ceiling:.0f} points not drawn." if far else ""
-    return Figure(title, drawing, note)
+    title, label = _comparison(measured), "drop in top-1, points"
+    return Figure(title, charts.scatter(series, [], f"{axis} bits", label, title, whole=True), note)
 
 
-def _ceiling(theirs: pd.DataFrame, ours: pd.DataFrame) -> float:
-    """Drops above it would flatten the rest: four times the upper quartile, at least 8 points."""
-    drop = pd.concat([theirs.top1_drop, ours.top1_drop]).dropna()
-    return max(8.0, 4 * float(drop.quantile(0.75))) if len(drop) else 8.0
+def _theirs(theirs: pd.DataFrame, axis: str) -> list[Series]:
+    """A hollow series for each of the networks with most numbers; all are in the table."""
+    counted = sorted(groups(theirs, ["network", "data"]), key=lambda item: -len(item[1]))
+    return [
+        Series(f"{network}, {data}", slot, [_their_point(row, axis) for row in rows(group)], THEIRS)
+        for slot, ((network, data), group) in enumerate(counted[:NETWORKS])
+    ]
+
+
+def _measured(measured: pd.DataFrame, colours: dict[str, int]) -> list[Series]:
+    return [
+        Series(f"{method}, ours", colours[method], [_our_point(row) for row in rows(group)])
+        for method, group in groups(measured, ["method"])
+    ]
 
 
 def _comparison(ours: pd.DataFrame) -> str:
@@ -119,12 +124,6 @@ def _comparison(ours: pd.DataFrame) -> str:
         f"Ours drops by {best.top1_drop:.2f} points at {best.bits:g} bits"
         f" and {worst.top1_drop:.2f} at {worst.bits:g}"
     )
-
-
-def _networks(theirs: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
-    """The networks with most numbers; the others are in the table."""
-    counted = sorted(groups(theirs, ["network", "data"]), key=lambda item: -len(item[1]))
-    return [(f"{net}, {data}", group) for (net, data), group in counted[:NETWORKS]]
 
 
 def _their_point(row: dict[str, Any], axis: str) -> Point:
@@ -141,8 +140,7 @@ def _our_point(row: dict[str, Any]) -> Point:
 def _published(published: pd.DataFrame) -> list[dict[str, str]]:
     """The rows as text; values of one metric have equally many decimals, as in print."""
     decimals = {
-        metric: max(len(f"{value:g}".partition(".")[2]) for value in group.value)
-        for metric, group in groups(published, ["metric"])
+        metric: _decimals(list(group.value)) for metric, group in groups(published, ["metric"])
     }
     found = []
     for row in rows(published):
@@ -166,11 +164,48 @@ def _ours(row: dict[str, Any]) -> dict[str, str]:
     }
 
 
-def _shown(stem: str, frame: pd.DataFrame) -> tuple[str, list[tuple[str, bool]], list[list[str]]]:
-    """(name, columns with whether they are numbers, rows of text) of a table as it lies on disk."""
-    columns = [(str(c), pd.api.types.is_numeric_dtype(frame[c])) for c in frame]
-    cells = [[_cell(value) for value in row] for row in frame.head(ROWS).to_numpy()]
-    return stem, columns, cells
+@dataclass(frozen=True)
+class Shown:
+    """A table as it lies on disk: columns with whether they are numbers, and rows of text.
+
+    notes: long texts that a column repeats in every row, said once instead.
+    """
+
+    name: str
+    columns: list[tuple[str, bool]]
+    cells: list[list[str]]
+    notes: list[tuple[str, str]]
+
+
+def _shown(stem: str, frame: pd.DataFrame) -> Shown:
+    repeated = [c for c in frame if len(set(map(str, frame[c]))) == 1 and _long(frame[c].iloc[0])]
+    kept = frame.drop(columns=repeated).head(ROWS)
+    columns = [(_words(c), pd.api.types.is_numeric_dtype(kept[c])) for c in kept]
+    texts = [_aligned(list(kept[c])) for c in kept]
+    notes = [(_words(c), str(frame[c].iloc[0])) for c in repeated]
+    return Shown(_words(stem), columns, [list(row) for row in zip(*texts, strict=True)], notes)
+
+
+def _long(value: Any) -> bool:
+    return isinstance(value, str) and len(value) > LONG
+
+
+def _words(name: Any) -> str:
+    return str(name).replace("_", " ")
+
+
+def _aligned(column: list[Any]) -> list[str]:
+    """The cells of a column as text; numbers with as many decimals as the longest of them."""
+    decimals = _decimals([value for value in column if isinstance(value, float)])
+    return [
+        f"{value:.{decimals}f}" if isinstance(value, float) and value == value else _cell(value)
+        for value in column
+    ]
+
+
+def _decimals(values: list[float]) -> int:
+    texts = [f"{value:.5g}" for value in values]
+    return max([len(text.partition(".")[2]) for text in texts if "e" not in text], default=0)
 
 
 def _cell(value: Any) -> str:

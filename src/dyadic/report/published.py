@@ -12,14 +12,18 @@ COLUMNS = [
     *["paper", "table", "row", "network", "data", "weight_bits", "activation_bits"],
     *["metric", "value", "baseline", "baseline_kind", "source"],
 ]
-NUMERIC = ["weight_bits", "activation_bits", "value", "baseline"]
+NUMERIC = ["value", "baseline"]
+BITS = ["weight_bits", "activation_bits"]
 
 METHODS = {"logquant": ("log2", "log_sqrt2")}
 """The methods that reproduce a paper, where they are not called like the paper's file."""
 
 
 def read_published(folder: Path) -> pd.DataFrame:
-    """Every file in the folder that has the columns of `COLUMNS`, one after the other."""
+    """Every file in the folder that has the columns of `COLUMNS`, one after the other.
+
+    Bits stay as they are printed: mixed widths are `4/8`.
+    """
     frames = [read_csv(path) for path in sorted(folder.glob("*.csv"))]
     fitting = [frame.filter(COLUMNS) for frame in frames if set(COLUMNS) <= set(frame.columns)]
     if not fitting:
@@ -39,18 +43,23 @@ def drops(published: pd.DataFrame) -> pd.DataFrame:
     """The rows that state or imply a loss of top-1 to a float network, as `top1_drop` (points).
 
     The one quantity that can be compared across networks and data: against each one's own float
-    number.
+    number. Bits as numbers, nan for mixed widths.
     """
     sign = published.metric.map({"top1": -1.0, "top1_error": 1.0})
     implied = sign * (published.value - published.baseline)
     stated = published.value.where(published.metric == "top1_drop")
-    table = published.assign(top1_drop=np.where(stated.notna(), stated, implied))
+    bits = {column: numbers(published[column]) for column in BITS}
+    table = published.assign(top1_drop=np.where(stated.notna(), stated, implied), **bits)
     return where(table, table.top1_drop.notna() & (table.weight_bits < 32))
 
 
 def read_tables(folder: Path) -> dict[str, pd.DataFrame]:
-    """The experiments' tables (`results/tables/*.csv`) by their file's stem."""
-    frames = {path.stem: read_csv(path) for path in sorted(folder.glob("*.csv"))}
+    """The experiments' tables (`results/tables/*.csv`) by their file's stem.
+
+    Without `results.csv`, the README's table, which says the same as the page's own.
+    """
+    paths = [path for path in sorted(folder.glob("*.csv")) if path.stem != "results"]
+    frames = {path.stem: read_csv(path) for path in paths}
     return {name: frame for name, frame in frames.items() if len(frame)}
 
 

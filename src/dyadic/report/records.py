@@ -84,7 +84,8 @@ class Record:
         for column in HISTORY_NUMBERS:
             frame[column] = numbers(frame[column]) if column in frame else np.nan
         for column in ("phase", "event"):
-            frame[column] = frame[column].fillna("").astype(str) if column in frame else ""
+            texts = frame[column].astype(object) if column in frame else pd.Series("", frame.index)
+            frame[column] = texts.fillna("").astype(str)
         return frame.dropna(subset=["epoch"])
 
     def layers(self) -> pd.DataFrame:
@@ -94,7 +95,10 @@ class Record:
     def histograms(self) -> dict[str, NDArray[Any]]:
         """`histograms.npz` by key; empty where there is none or it cannot be read."""
         try:
-            with np.load(self.path / "histograms.npz", allow_pickle=False) as archive:
+            with (
+                (self.path / "histograms.npz").open("rb") as file,
+                np.load(file, allow_pickle=False) as archive,
+            ):
                 return {key: archive[key] for key in archive.files}
         except (OSError, ValueError, EOFError, zipfile.BadZipFile):
             return {}

@@ -118,6 +118,11 @@ def _difference(layers: pd.DataFrame, cut: str) -> Figure | None:
     return Figure(title, run_charts.layers(list(layers.layer), panels, title), note + cut)
 
 
+def _by_layer(layers: pd.DataFrame, name: str) -> dict[str, float]:
+    values = _column(layers, name) if "layer" in layers else None
+    return {} if values is None else dict(zip(map(str, layers.layer), values, strict=True))
+
+
 def _column(layers: pd.DataFrame, name: str) -> list[float] | None:
     """A column as numbers, or None where the run did not measure it."""
     if name not in layers:
@@ -131,7 +136,7 @@ def _histograms(arrays: dict[str, NDArray[Any]], layers: pd.DataFrame) -> tuple[
     names = [n for n in names if all(f"{n}/{part}" in arrays for part in PARTS)]
     if not names:
         return [], ""
-    noise = dict(zip(layers.get("layer", []), _column(layers, "sqnr_db") or [], strict=False))
+    noise = _by_layer(layers, "sqnr_db")
     note = "Each layer's weights with its levels as ticks, and on the same axis the errors."
     if len(names) > HISTOGRAMS:
         kept = set(sorted(names, key=lambda n: noise.get(n, np.inf))[:HISTOGRAMS])

@@ -11,7 +11,7 @@
   const compare = (a, b) => {
     if (a === "" || b === "") return (a === "") - (b === "");  // empty cells last, both ways
     const x = Number(a), y = Number(b);
-    return Number.isNaN(x) || Number.isNaN(y) ? a.localeCompare(b) : x - y;
+    return Number.isNaN(x) || Number.isNaN(y) ? (a > b) - (a < b) : x - y;
   };
 
   function sort() {
@@ -46,12 +46,12 @@
   for (const control of form.elements) {
     if (!control.name) continue;
     control.value = state.get(control.name) ?? "";
-    control.addEventListener("input", () => { state.set(control.name, control.value); remember(); filter(); });
+    control.addEventListener("input", () => { state.set(control.name, control.value); filter(); remember(); });
   }
   form.addEventListener("submit", (event) => event.preventDefault());
   form.addEventListener("reset", () => {
     for (const key of ["filter", "dataset", "model", "method", "bits"]) state.delete(key);
-    remember(); filter();
+    filter(); remember();
   });
   table.tHead.addEventListener("click", (event) => {
     const button = event.target.closest("button");
@@ -60,7 +60,7 @@
     const first = button.closest("th").classList.contains("n") ? "desc" : "asc";
     state.set("dir", again ? (state.get("dir") === "desc" ? "asc" : "desc") : first);
     state.set("sort", key);
-    remember(); sort();
+    sort(); remember();
   });
 
   const folds = [...document.querySelectorAll("main details")];

@@ -1,0 +1,126 @@
+"""The page in headless Chromium: it runs without a complaint, sorts, filters and fits a phone."""
+
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Callable
+from html import escape, unescape
+from pathlib import Path
+
+import pytest
+
+from dyadic.report.dashboard import write_dashboard
+
+CHROMIUM = next(
+    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), ""
+)
+FLAGS = [
+    *["--headless", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"],
+    *["--disable-background-networking", "--disable-component-update", "--enable-logging=stderr"],
+    *["--virtual-time-budget=3000", "--dump-dom"],
+]
+PUBLISHED = Path(__file__).parents[2] / "experiments" / "published"
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(not CHROMIUM, reason="no Chromium on this machine"),
+]
+
+
+@pytest.fixture(scope="module")
+def page(runs: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("page") / "dashboard.html"
+    write_dashboard(runs, out, PUBLISHED, out.parent)
+    return out
+
+
+@pytest.fixture
+def load(tmp_path: Path) -> Callable[..., tuple[str, str]]:
+    """Open a file with a fragment; returns the document as it stands then, and the console."""
+
+    def run(path: Path, fragment: str = "") -> tuple[str, str]:
+        # Chromium's own sandbox refuses to start for root, as in a container
+        sandbox = ["--no-sandbox"] if os.geteuid() == 0 else []
+        profile = f"--user-data-dir={tmp_path / 'profile'}"
+        address = path.as_uri() + fragment
+        command = [CHROMIUM, *FLAGS, *sandbox, profile, address]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
+        console = [line for line in done.stderr.splitlines() if "CONSOLE" in line]
+        return done.stdout, "\n".join(console)
+
+    return run
+
+
+def visible(document: str) -> list[list[str]]:
+    """The cells of the run table's rows that are not hidden, in their order."""
+    body = (
+        document.partition('<table id="runs">')[2].partition("<tbody>")[2].partition("</tbody>")[0]
+    )
+    rows = re.findall(r"<tr( hidden[^>]*)?>(.*?)</tr>", body, re.DOTALL)
+    return [
+        [unescape(re.sub("<[^>]+>", "", cell)) for cell in re.findall(r"<td.*?</td>", row)]
+        for hidden, row in rows
+        if not hidden
+    ]
+
+
+def test_no_complaint_and_every_chart_is_drawn(page: Path, load) -> None:
+    document, console = load(page)
+    assert console == ""
+    drawings = re.findall(r"<svg.*?</svg>", document, re.DOTALL)
+    assert len(drawings) > 100
+    assert all(re.search("<(path|circle|rect|polygon)", drawing) for drawing in drawings)
+    assert len(visible(document)) == 49
+
+
+def test_sorting(page: Path, load) -> None:
+    document, _ = load(page, "#sort=top1&dir=desc")
+    scores = [row[4] for row in visible(document)]
+    numbers = [float(score) for score in scores if score]
+    assert numbers == sorted(numbers, reverse=True)
+    assert scores[-1] == "", "a run without a score comes last"
+    assert re.search(r'data-key="top1"[^>]*aria-sort="descending"', document)
+    document, _ = load(page, "#sort=name&dir=asc")
+    names = [row[0] for row in visible(document)]
+    assert names == sorted(names)
+
+
+def test_filtering(page: Path, load) -> None:
+    document, _ = load(page, "#filter=seed1&method=inq")
+    assert {row[0] for row in visible(document)} == {f"inq-{b}bit-seed1" for b in (2, 3, 4, 5)}
+    assert ">4 of 49 runs</output>" in document
+    document, _ = load(page, "#bits=4")
+    assert {row[2] for row in visible(document)} == {"4"}
+
+
+def test_the_address_opens_a_run(page: Path, load) -> None:
+    document, _ = load(page, "#open=run-inq-4bit-seed1,paper-inq")
+    opened = re.findall(r'<details id="([^"]+)" open', document)
+    assert opened == ["paper-inq", "run-inq-4bit-seed1"]
+
+
+SCRIPT = """
+const frame = document.querySelector("iframe");
+const root = frame.contentDocument.documentElement;
+const opened = frame.contentDocument.querySelectorAll("details");
+opened.forEach((details) => { details.open = true; });
+const button = frame.contentDocument.querySelector("th[data-key=bits] button");
+button.focus();
+button.click();
+document.title = [root.scrollWidth <= root.clientWidth, button.closest("th").ariaSort,
+  frame.contentDocument.activeElement === button].join(" ");
+"""
+
+
+def test_nothing_is_wider_than_a_phone_and_a_heading_is_a_button(page: Path, load) -> None:
+    inner = escape(page.read_text())
+    outer = page.with_name("phone.html")
+    outer.write_text(
+        f'<body><iframe srcdoc="{inner}" style="width:390px;height:800px;border:0"></iframe>'
+        f'<script>addEventListener("load", () => {{{SCRIPT}}});</script></body>'
+    )
+    document, _ = load(outer)
+    title = re.search("<title>(.*?)</title>", document)
+    assert title is not None
+    assert title[1] == "true descending true"

@@ -1,0 +1,112 @@
+import itertools
+import re
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dyadic.report import charts, run_charts, svg
+from dyadic.report.charts import Point, Series
+from dyadic.report.run_charts import Panel
+
+finite = st.floats(-1e6, 1e6, allow_nan=False).map(lambda v: round(v, 3))
+
+
+@given(finite, finite)
+def test_ticks_are_round_inside_the_range_and_about_as_many_as_asked(a: float, b: float) -> None:
+    low, high = sorted((a, b))
+    found = svg.ticks(low, high, 5)
+    slack = 1e-6 * max(abs(low), abs(high), 1e-3)
+    assert all(low - slack <= t <= high + slack for t in found)
+    assert len(found) <= 7
+    steps = np.diff(found)
+    assert np.allclose(steps, steps[0]) if len(steps) else True
+
+
+@given(st.lists(finite, min_size=1, max_size=12), st.floats(1, 20))
+def test_spread_labels_keep_their_order_and_their_distance(ys: list[float], gap: float) -> None:
+    placed = svg.spread(ys, gap, -1e7, 1e7)
+    by_height = [placed[i] for i in sorted(range(len(ys)), key=ys.__getitem__)]
+    assert all(b - a >= gap - 1e-6 for a, b in itertools.pairwise(by_height))
+
+
+def test_text_is_escaped() -> None:
+    assert svg.text("<b> & 'c'", 0.0, 0.0) == (
+        '<text class="label" x="0" y="0">&lt;b&gt; &amp; &#x27;c&#x27;</text>'
+    )
+    assert "&quot;" in svg.tag("g", title='"')
+
+
+def series() -> list[Series]:
+    return [
+        Series("inq", 0, [Point(3, 91.0, 0.1, "inq, 3 bits"), Point(4, 92.0)]),
+        Series("log2 <x>", 4, [Point(3, 10.0), Point(4, 91.5)]),
+    ]
+
+
+def histogram() -> str:
+    counts, edges = np.histogram(np.linspace(-1, 1, 500), bins=64)
+    return run_charts.histogram((counts, edges), (counts, edges / 9), edges[::8], "fc", "9 levels")
+
+
+CHARTS = {
+    "lines": lambda: charts.lines(series(), "bits", "top-1, %", "d", (92.5, "float"), 90.0),
+    "scatter": lambda: charts.scatter(series(), [(3, 91.0, "inq 3")], "MiB", "top-1, %", "d"),
+    "whole": lambda: charts.scatter(series()[:1], [], "bits", "drop", "d", whole=True),
+    "layers": lambda: run_charts.layers(
+        ["conv1", "fc"],
+        [Panel("bits", [4, 8], 0), Panel("sensitivity", [1e-3, float("nan")], kind="dot")],
+        "d",
+    ),
+    "histogram": histogram,
+    "training": lambda: run_charts.training(
+        [0, 1, 2],
+        [90.0, float("nan"), 91.0],
+        [0.5, 1, 1],
+        [0.3, 0.6, 1],
+        ["freeze 50 %", "", ""],
+        92.0,
+        "d",
+    ),
+    "heat_map": lambda: run_charts.heat_map(np.array([[9, 1], [0, 7]]), ["cat", "dog"], "d"),
+}
+
+
+@pytest.mark.parametrize("name", CHARTS)
+def test_a_chart_is_well_formed_described_and_has_no_nan(name: str) -> None:
+    drawing = CHARTS[name]()
+    root = ElementTree.fromstring(drawing)
+    assert root.get("role") == "img"
+    assert root.get("aria-label")
+    assert len(root) > 1
+    assert not re.search(r"\bnan\b|\binf\b", drawing)
+
+
+def test_bits_are_whole_ticks() -> None:
+    shown = re.findall(r'class="tick"[^>]*>([^<]+)<', CHARTS["whole"]())
+    assert {"3", "4"} <= set(shown)
+    assert "3.5" not in shown
+
+
+def test_a_fallen_point_stands_under_the_axis_with_its_value() -> None:
+    drawing = CHARTS["lines"]()
+    assert ">10.0</text>" in drawing
+    assert charts.lines(series(), "bits", "top-1, %", "d").count(">10.0</text>") == 0
+
+
+@given(st.integers(1, 300))
+def test_rebinning_loses_no_count(bins: int) -> None:
+    counts, edges = np.arange(bins), np.linspace(0, 1, bins + 1)
+    sums, cuts = run_charts.rebinned(counts, edges)
+    assert sums.sum() == counts.sum()
+    assert len(sums) <= run_charts.BINS
+    assert len(cuts) == len(sums) + 1
+    assert (cuts[0], cuts[-1]) == (0, 1)
+
+
+def test_the_bars_are_as_long_as_the_values() -> None:
+    drawing = run_charts.layers(["a", "b"], [Panel("bits", [2.0, 8.0], 0)], "d")
+    short, long = (float(w) for w in re.findall(r'class="bar"[^>]* width="([\d.]+)"', drawing))
+    assert long / short == pytest.approx(4, rel=1e-3)

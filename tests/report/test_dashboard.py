@@ -1,0 +1,174 @@
+import json
+import re
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pandas as pd
+import pytest
+
+from dyadic.report import dashboard
+from dyadic.report.dashboard import DETAILED, chosen, integers, main, write_dashboard
+from dyadic.report.figures import write_figures
+from dyadic.report.overview_view import headline
+from dyadic.report.records import overview, read_records
+from dyadic.report.run_view import detail
+
+PUBLISHED = Path(__file__).parents[2] / "experiments" / "published"
+
+
+@pytest.fixture(scope="module")
+def page(runs: Path, tmp_path_factory: pytest.TempPathFactory) -> str:
+    out = tmp_path_factory.mktemp("page") / "dashboard.html"
+    write_dashboard(runs, out, PUBLISHED, out.parent)
+    return out.read_text()
+
+
+def test_every_run_has_a_row(page: str, runs: Path) -> None:
+    body = page.partition('<table id="runs">')[2].partition("</table>")[0]
+    for record in read_records(runs):
+        assert f">{record.name}<" in body
+    assert body.count("<tr>") == len(read_records(runs)) + 1
+
+
+def test_the_page_asks_for_nothing(page: str) -> None:
+    assert not re.search(r"""(?:src|href|action)\s*=\s*["']?(?:https?:)?//""", page)
+    assert not re.search(r"@import|url\(\s*['\"]?(?!data:)", page)
+    assert "default-src 'none'" in page
+
+
+def test_every_chart_is_well_formed_and_not_empty(page: str) -> None:
+    drawings = re.findall(r"<svg.*?</svg>", page, re.DOTALL)
+    assert len(drawings) > 3 + 5 * DETAILED
+    for drawing in drawings:
+        assert len(ElementTree.fromstring(drawing)) > 1
+
+
+def test_the_first_sentence_is_the_answer_at_four_bits(page: str) -> None:
+    claim = re.search(r"<h1>(.*?)</h1>", page)
+    assert claim is not None
+    assert claim[1].startswith("At 4 bits ")
+    assert "No logit differs in 48 of 48 checked runs." in page
+
+
+def test_published_numbers_stand_beside_ours(page: str) -> None:
+    section = page.partition('id="paper-inq"')[2].partition("</details>")[0]
+    assert "31.02" in section
+    assert "resnet20 on fashion_mnist" in section
+
+
+def test_a_name_cannot_become_markup(make_run, tmp_path: Path) -> None:
+    path = make_run(tmp_path / "runs", "inq", 4, 0)
+    summary = json.loads((path / "summary.json").read_text())
+    summary |= {"method": "<script>x</script>", "note": "<b>"}
+    (path / "summary.json").write_text(json.dumps(summary))
+    write_dashboard(tmp_path / "runs", tmp_path / "page.html", tmp_path, tmp_path)
+    text = (tmp_path / "page.html").read_text()
+    assert "<script>x" not in text
+    assert "&lt;script&gt;x" in text
+
+
+def test_without_runs_the_page_says_so(tmp_path: Path) -> None:
+    write_dashboard(tmp_path, tmp_path / "page.html", tmp_path, tmp_path)
+    assert "No run has finished yet." in (tmp_path / "page.html").read_text()
+
+
+def test_a_run_with_a_summary_alone_is_shown(make_run, tmp_path: Path) -> None:
+    path = make_run(tmp_path / "runs", "inq", 4, 0, details=False)
+    for key in ("integer", "seconds", "quantizer", "epochs", "classes", "gbops", "size_mib"):
+        summary = json.loads((path / "summary.json").read_text())
+        del summary[key]
+        (path / "summary.json").write_text(json.dumps(summary))
+    write_dashboard(tmp_path / "runs", tmp_path / "page.html", tmp_path, tmp_path)
+    assert path.name in (tmp_path / "page.html").read_text()
+
+
+def test_a_thousand_runs_stay_below_five_megabytes(make_run, tmp_path: Path) -> None:
+    for number in range(1000):
+        path = make_run(tmp_path / "runs", "inq", 2 + number % 4, number, details=number % 20 == 0)
+        assert path.is_dir()
+    write_dashboard(tmp_path / "runs", tmp_path / "page.html", PUBLISHED, tmp_path)
+    assert (tmp_path / "page.html").stat().st_size < 5_000_000
+
+
+def test_details_are_of_running_and_best_runs_first(runs: Path) -> None:
+    frame = overview(read_records(runs))
+    names = chosen(frame)
+    assert len(names) == DETAILED
+    assert names[0] == "inq-3bit-seed9"
+    best = frame[frame.status == "done"].sort_values("top1").groupby(["method", "bits"]).name.last()
+    assert set(best) <= set(names)
+
+
+def test_details_stop_at_the_limit(
+    runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dashboard, "DETAIL_CHARACTERS", 200_000)
+    write_dashboard(runs, tmp_path / "page.html", tmp_path, tmp_path)
+    assert 1 <= (tmp_path / "page.html").read_text().count('<details id="run-') < DETAILED
+
+
+def test_a_detail_draws_what_the_files_hold(make_run, tmp_path: Path) -> None:
+    make_run(tmp_path, "inq", 4, 0)
+    shown = detail(read_records(tmp_path)[0])
+    titles = [figure.title for figure in shown.figures]
+    assert titles[0].endswith("% top-1 after 16 epochs")
+    assert "Shirt is taken for T-shirt 97 times" in titles
+    assert len(shown.histograms) == 20
+    assert all("9 levels" in histogram for histogram in shown.histograms)
+    assert len(shown.images) == 5
+    assert shown.images[0][1] == "Shirt: float T-shirt, integer Shirt"
+    training = shown.figures[0].svg
+    assert all(f"freeze {share} %" in training for share in ("50", "75", "87.5", "100"))
+
+
+def test_one_differing_logit_is_said_aloud(runs: Path) -> None:
+    frame = overview(read_records(runs))
+    frame.loc[3, "integer_passed"] = False
+    assert integers(frame)[:2] == ("bad", "Integers differ in 1 of 48 runs.")
+    frame["integer_passed"] = None
+    assert integers(frame)[0] == "open"
+
+
+@pytest.mark.parametrize(
+    ("verdict", "words"),
+    [
+        ("clear", "At 4 bits inq wins, 0.50 points ahead of uniform."),
+        ("within noise", "At 4 bits inq and uniform cannot be told apart."),
+        ("one seed", "At 4 bits inq leads, 0.50 points ahead of uniform."),
+    ],
+)
+def test_the_headline_claims_no_more_than_the_seeds_allow(verdict: str, words: str) -> None:
+    row = {"bits": 4.0, "method": "inq", "top1": 92.0, "top1_sd": 0.1, "seeds": 3}
+    row |= {"second": "uniform", "second_seeds": 2, "lead": 0.5, "error": 0.1, "verdict": verdict}
+    assert headline(pd.DataFrame([row]))[0] == words
+
+
+def test_figures_are_files_that_stand_alone(runs: Path, tmp_path: Path) -> None:
+    paths = write_figures(runs, tmp_path)
+    assert [p.stem for p in paths] == ["top1_against_bits", "pareto_size_mib", "pareto_gbops"]
+    for path in paths:
+        root = ElementTree.parse(path).getroot()
+        assert root.tag == "{http://www.w3.org/2000/svg}svg"
+        assert "prefers-color-scheme: dark" in path.read_text()
+
+
+def test_the_command_line(
+    runs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main([str(runs), "page.html"]) == 0
+    assert capsys.readouterr().out == "page.html\n"
+    assert main([str(tmp_path / "nowhere")]) == 2
+    assert "make run" in capsys.readouterr().err
+
+
+def test_watching_writes_a_page_that_loads_itself_again(
+    runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stop(seconds: float) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(dashboard.time, "sleep", stop)
+    monkeypatch.chdir(tmp_path)
+    assert main([str(runs), "page.html", "--watch"]) == 0
+    assert '<meta http-equiv="refresh" content="5">' in Path("page.html").read_text()

@@ -128,8 +128,7 @@ def _float32_steps(
             module = module_of(deployed.body, n)
             if isinstance(module, ActivationQuantization):
                 name = lowered.operations[n.name]
-                scale = module.quantizer.codebook().scale.double()
-                codes = torch.round(result.double() / scale).numpy()
+                codes = torch.round(result.double() / lowered.scales[name]).numpy()
                 found[name.removesuffix(".codes")] = int(np.abs(codes - trace[name]).max())
             return result
 

@@ -14,9 +14,19 @@ from dyadic.models.normalize import Normalize
 from dyadic.network.insert import Bits
 from dyadic.network.quantized import QuantizedNetwork
 from dyadic.network.trace import trace
-from dyadic.quantizers.logarithmic import Logarithmic
-from dyadic.quantizers.power_of_two import PowerOfTwo
-from dyadic.quantizers.uniform import Uniform
+from dyadic.quantizers import (
+    Binary,
+    FixedPoint,
+    HalfWave,
+    Lloyd,
+    Logarithmic,
+    Lsq,
+    Pact,
+    PowerOfTwo,
+    SparseHalfWave,
+    Ternary,
+    Uniform,
+)
 
 SHAPE = (3, 12, 12)
 
@@ -69,11 +79,22 @@ WEIGHTS = {
     "power_of_two": lambda bits: PowerOfTwo(bits=bits),
     "log2": lambda bits: Logarithmic(bits=bits, base=2),
     "log_sqrt2": lambda bits: Logarithmic(bits=bits, base="sqrt2"),
+    "binary": lambda bits: Binary(),
+    "ternary": lambda bits: Ternary(),
+    "lloyd": lambda bits: Lloyd(bits),
+    "fixed_point": lambda bits: FixedPoint(bits),
+    "lsq": lambda bits: Lsq(bits),
 }
 ACTIVATIONS = {
     "float": None,
     "uniform": Uniform,
     "log2": lambda bits, signed: Logarithmic(bits=bits, signed=signed, base=2),
+    "log_sqrt2": lambda bits, signed: Logarithmic(bits=bits, signed=signed, base="sqrt2"),
+    "hwgq": lambda bits, signed: HalfWave(bits),
+    "hwgq_lloyd": lambda bits, signed: HalfWave(bits, uniform=False),
+    "sparse": lambda bits, signed: SparseHalfWave(bits),
+    "pact": Pact,
+    "asymmetric": lambda bits, signed: Uniform(bits, signed=True, symmetric=False),
 }
 
 

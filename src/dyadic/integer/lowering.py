@@ -48,6 +48,7 @@ from dyadic.quantizers.codebook import Codebook
 
 PIXEL_SHIFT = 8  # pixels enter as 256ths, so that the mean is subtracted to 1/256 of a pixel
 CELL_BITS = 10  # a staircase that is not uniform is cut on a grid 2^10 times finer than its scale
+ROOT = (181, 128)  # sqrt(2) to 1.1e-4, for activation levels a + b sqrt(2) on one accumulator
 SMALLEST_RATIO = 2.0**-40  # a channel that batch norm switched off (multiplier 0) counts as this
 
 
@@ -82,10 +83,15 @@ class Image:
 
 @dataclass(frozen=True)
 class Lowered:
-    """The program, and for every quantizer node of the graph the operation that computes it."""
+    """The program, and where the graph's quantizers are in it.
+
+    operations the operation that computes each quantizer node
+    scales     real value of one step of those operations' tensors, by operation
+    """
 
     program: Program
     operations: dict[str, str]
+    scales: dict[str, float]
 
 
 Value = Codes | Pending | Image
@@ -107,6 +113,7 @@ class _Lowering:
         self.values: dict[fx.Node, Value] = {}
         self.operations: dict[str, Operation] = {}
         self.of_node: dict[str, str] = {}
+        self.scales: dict[str, float] = {}
 
     def program(self, name: str, note: str) -> Lowered:
         propagate_shapes(self.body, self.network.image_shape)
@@ -120,7 +127,8 @@ class _Lowering:
             raise UserError(f"{name}: the network's output is not the last operation's logits")
         operations = tuple(self.operations.values())
         shape = self.network.image_shape
-        return Lowered(Program(name, shape, operations, logits.scale, note), self.of_node)
+        program = Program(name, shape, operations, logits.scale, note)
+        return Lowered(program, self.of_node, self.scales)
 
     def _value(self, node: fx.Node) -> Value:
         if node.op == "placeholder":
@@ -207,12 +215,13 @@ class _Lowering:
             raise UserError(f"{node.name}: activations need one scale per tensor, not per channel")
         steps = Steps.of(book)
         name = self._rescale(node, value, steps)
+        scale = steps.scale
         if steps.thresholds is not None:
-            values = book.integers.cpu().numpy().astype(np.int64)
+            values, scale = _values(book)
             self._emit(Threshold(f"{name}.codes", (name,), steps.thresholds, values))
             name = f"{name}.codes"
-        self.of_node[node.name] = name
-        return Codes(name, float(book.scale.double()))
+        self.of_node[node.name], self.scales[name] = name, scale
+        return Codes(name, scale)
 
     def _rescale(self, node: fx.Node, value: Value, steps: "Steps") -> str:
         if isinstance(value, Image):
@@ -238,13 +247,12 @@ class Steps:
 
     @classmethod
     def of(cls, book: Codebook) -> "Steps":
-        """The steps of an activation codebook; refuses levels a + b sqrt(2)."""
+        """The steps of an activation codebook."""
         scale = float(book.scale.double())
-        if book.integers.ndim != 1:
-            raise UserError("activation levels a + b * sqrt(2) have no single integer; use base 2")
-        lo, hi = int(book.integers[0]), int(book.integers[-1])
         midpoints = (book.levels[1:] + book.levels[:-1]) / 2
-        if hi - lo == len(book.integers) - 1 and torch.equal(book.cuts, midpoints):
+        lo, hi = int(book.levels[0]), int(book.levels[-1])
+        even = bool((book.levels.diff() == 1).all())
+        if book.integers.ndim == 1 and even and torch.equal(book.cuts, midpoints):
             return cls(scale, lo, hi)
         thresholds = _thresholds(book)
         fine = scale / 2**CELL_BITS
@@ -256,6 +264,18 @@ def _thresholds(book: Codebook) -> np.ndarray:
     cuts = book.cuts.cpu().numpy() * 2.0**CELL_BITS
     included = (cuts >= 0) == book.ties_up
     return np.where(included, np.ceil(cuts), np.floor(cuts) + 1).astype(np.int64)
+
+
+def _values(book: Codebook) -> tuple[np.ndarray, float]:
+    """The integers of activation codes, and the real value of one.
+
+    Levels a + b sqrt(2) become 128 a + 181 b: with sqrt(2) weights, two accumulators would become
+    four. The float64 check uses the same integers; the float32 comparison reports the difference.
+    """
+    integers, scale = book.integers.cpu().numpy().astype(np.int64), float(book.scale.double())
+    if integers.ndim == 1:
+        return integers, scale
+    return integers[0] * ROOT[1] + integers[1] * ROOT[0], scale / ROOT[1]
 
 
 def integer_weights(name: str, module: nn.Conv2d | nn.Linear) -> tuple[Weights, np.ndarray]:

@@ -1,0 +1,42 @@
+"""Tiny runs for tests: the command line's own configuration, on generated images."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+from hydra import compose, initialize_config_dir
+from omegaconf import DictConfig
+
+from dyadic.sweep import register_run_name
+
+ROOT = Path(__file__).parents[1]
+TINY = [
+    "dataset=synthetic",
+    "dataset.source.train_images=192",
+    "dataset.source.test_images=96",
+    "model=resnet8",
+    "model.width=8",
+    "logger=none",
+    "trainer.baseline.epochs=1",
+    "trainer.hardware.threads=1",
+    "trainer.hardware.precision=32-true",
+]
+
+
+def configuration(results: Path, *choices: str) -> DictConfig:
+    """The configuration of `python run.py` with these choices, tiny, writing into `results`."""
+    register_run_name()
+    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
+        return compose("config", [*TINY, f"results_dir={results}", *choices])
+
+
+def command(results: Path, *choices: str) -> list[str]:
+    """The command line of the same run."""
+    return [sys.executable, str(ROOT / "run.py"), *TINY, f"results_dir={results}", *choices]
+
+
+def call(results: Path, *choices: str) -> subprocess.CompletedProcess[str]:
+    """Run it in a process of its own."""
+    return subprocess.run(
+        command(results, *choices), cwd=ROOT, capture_output=True, text=True, check=False
+    )

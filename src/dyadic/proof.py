@@ -15,7 +15,7 @@ from dyadic.errors import UserError
 from dyadic.integer.bounds import accumulator_bits
 from dyadic.integer.check import CheckReport, check
 from dyadic.integer.compiled import export_c
-from dyadic.integer.engines import available
+from dyadic.integer.engines import engines
 from dyadic.integer.files import save
 from dyadic.integer.lowering import Lowered, lower
 from dyadic.integer.onnx_engine import export_onnx
@@ -58,12 +58,10 @@ def prove(
     export_c(lowered.program, directory / "c")
     test_images, labels = data.test_arrays()
     float32, float64 = _float_logits(deployed, lowered, torch.as_tensor(test_images))
-    engines, missing = available(lowered.program)
-    for reason in missing:
+    found = engines(lowered.program)
+    for reason in found.missing:
         log.warning("%s", reason)
-    report = check(
-        lowered.program, engines, np.asarray(test_images), np.asarray(labels), float64, float32
-    )
+    report = check(found, np.asarray(test_images), np.asarray(labels), float64, float32)
     if not report.passed:
         raise UserError(f"the integer check failed: {report.first_difference}")
     arrays = _disagreements(report, float32, np.asarray(test_images), np.asarray(labels))

@@ -1,0 +1,41 @@
+"""The engines that this machine has: PyTorch and ONNX always, the compiled one with a C compiler."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from dyadic.integer.compiled import CompiledEngine, CompilerNotFound
+from dyadic.integer.onnx_engine import OnnxEngine
+from dyadic.integer.program import Program
+from dyadic.integer.reference import ReferenceEngine
+
+
+class Engine(Protocol):
+    """Runs a program: uint8 images [N, C, H, W] to int32 logits [N, classes]."""
+
+    def run(self, images: np.ndarray) -> np.ndarray: ...
+
+    def trace(self, images: np.ndarray) -> dict[str, np.ndarray]:
+        """Every tensor by operation name, [N, C, H, W] or [N, C]."""
+        ...
+
+
+@dataclass(frozen=True)
+class Engines:
+    """Engines by name, the reference first; and in one line each, why others are missing."""
+
+    available: dict[str, Engine]
+    missing: list[str]
+
+
+def engines(program: Program) -> Engines:
+    """Build every engine that runs here."""
+    available: dict[str, Engine] = {"reference": ReferenceEngine(program)}
+    missing = []
+    try:
+        available["compiled"] = CompiledEngine(program)
+    except CompilerNotFound as error:
+        missing.append(f"no compiled engine: {error}")
+    available["onnx"] = OnnxEngine(program)
+    return Engines(available, missing)

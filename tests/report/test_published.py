@@ -32,7 +32,7 @@ def test_columns_types_and_no_duplicate(path: Path) -> None:
     for column in ("value", "baseline"):
         pd.to_numeric(table.loc[table[column] != "", column], errors="raise")
     for column in ("weight_bits", "activation_bits"):
-        assert table[column].str.fullmatch(r"[\w./]*").all()
+        assert table[column].str.fullmatch(r"[\w./*]*").all()
     assert not table.drop(columns="source").duplicated().any()
 
 

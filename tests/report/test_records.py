@@ -31,7 +31,7 @@ def test_a_summary_arrives_as_it_was_written(make_run, tmp_path: Path) -> None:
         assert row[key] == summary[key]
     assert row.seconds == sum(summary["seconds"].values())
     assert row.integer_passed
-    assert row.weight == summary["quantizer"]["weight"]
+    assert (row.weight, row.activation) == ("inq", "float")
 
 
 def test_a_torn_summary_is_an_unfinished_run(make_run, tmp_path: Path) -> None:

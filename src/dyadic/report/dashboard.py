@@ -88,7 +88,8 @@ def page(
 def _counts(frame: pd.DataFrame) -> list[tuple[str, str]]:
     by_status = frame.status.value_counts()
     texts = [(f"{count}", status) for status, count in by_status.items()]
-    return [(f"{frame.method.replace('', None).nunique()}", "methods"), *texts]
+    methods = len(set(frame.method) - {""})
+    return [(f"{methods}", "method" if methods == 1 else "methods"), *texts]
 
 
 def integers(frame: pd.DataFrame) -> tuple[str, str, str]:

@@ -12,6 +12,7 @@ from dyadic.report.configurations import SETTING, finished, floor, front, winner
 from dyadic.report.frames import first_of_each, groups, known, ordered, rows, where
 
 HEADLINE_BITS = 4
+GENERATED = "synthetic"
 CLOSE = 1.0
 """Points of top-1 below the float network that a title calls close."""
 
@@ -52,8 +53,14 @@ def plural(count: int, noun: str) -> str:
 def settings(
     overview: pd.DataFrame, table: pd.DataFrame, colours: dict[str, int]
 ) -> list[dict[str, Any]]:
-    """Per data set and network, most runs first: headline, winners by bits, charts."""
-    counted = sorted(groups(finished(overview), SETTING), key=lambda item: -len(item[1]))
+    """Per data set and network: headline, winners by bits, charts.
+
+    Most runs first; the generated data of smoke runs comes last, whatever their number.
+    """
+    counted = sorted(
+        groups(finished(overview), SETTING),
+        key=lambda item: (item[0][0] == GENERATED, -len(item[1])),
+    )
     return [
         _setting(runs, where(table, (table.dataset == data) & (table.model == model)), colours)
         for (data, model), runs in counted
@@ -63,10 +70,10 @@ def settings(
 def _setting(runs: pd.DataFrame, table: pd.DataFrame, colours: dict[str, int]) -> dict[str, Any]:
     best, baseline = winners(table), runs.float_top1.mean()
     figures = {}
-    if not best.empty:
+    if len(best) > 1:
         figures["top1_against_bits"] = _against_bits(table, best, colours, baseline)
     for cost, label in (("size_mib", "size, MiB"), ("gbops", "bit operations, GBOPS")):
-        if max(known(list(runs[cost])), default=0.0) > 0:
+        if len({value for value in known(list(runs[cost])) if value > 0}) > 1:
             figures[f"pareto_{cost}"] = _pareto(runs, cost, label, colours)
     return {
         "dataset": runs.dataset.iloc[0],

@@ -155,7 +155,7 @@ def _row(record: Record) -> dict[str, Any]:
     row |= {key: _number(summary.get(key)) for key in NUMBERS}
     row |= {f"integer_{key}": _number(integer.get(key)) for key in INTEGER}
     row |= {f"epochs_{key}": _number(epochs.get(key)) for key in ("baseline", "quantize")}
-    row |= {key: _text(quantizer.get(key)) for key in ("weight", "activation")}
+    row |= {key: _quantizer(quantizer, key) for key in ("weight", "activation")}
     row |= {key: _text(summary.get(key)) for key in ("schedule", "allocation")}
     row |= {"name": record.name, "status": record.status}
     row["engines"] = _engines(integer.get("engines"))
@@ -226,6 +226,11 @@ def _number(value: Any) -> float:
 
 def _text(value: Any) -> str:
     return "" if value is None else str(value)
+
+
+def _quantizer(quantizer: dict[str, Any], part: str) -> str:
+    """The quantizer's name; `float` where the record says that there is none."""
+    return "float" if part in quantizer and quantizer[part] is None else _text(quantizer.get(part))
 
 
 def _engines(value: Any) -> str:

@@ -30,12 +30,13 @@ class Panel:
 
 def layers(names: list[str], panels: list[Panel], description: str) -> str:
     """A row a layer, from the input down, and one panel beside the other."""
-    left = max(svg.text_width(name, 10) for name in names) + 10
+    shown = short_names(names)
+    left = max(svg.text_width(name, 10) for name in shown) + 10
     each = (WIDTH - left) / len(panels)
     height = TOP + ROW * len(names) + 8
     parts = [
         svg.text(name, left - 8, TOP + ROW * (k + 0.5) + 4, "tick", "end")
-        for k, name in enumerate(names)
+        for k, name in enumerate(shown)
     ]
     for index, panel in enumerate(panels):
         start = left + each * index
@@ -79,6 +80,19 @@ def _value(value: float, panel: Panel) -> str:
     return f"{mantissa}e{int(exponent)}"
 
 
+def short_names(names: list[str]) -> list[str]:
+    """Layer names without the modules that all of them lie in.
+
+    >>> short_names(["body.conv1", "body.layer1.0.conv1"])
+    ['conv1', 'layer1.0.conv1']
+    """
+    parents = [name.split(".")[:-1] for name in names]
+    common = 0
+    while all(len(p) > common and p[common] == parents[0][common] for p in parents):
+        common += 1
+    return [".".join(name.split(".")[common:]) for name in names]
+
+
 def histogram(
     weights: tuple[NDArray, NDArray],
     errors: tuple[NDArray, NDArray],
@@ -95,8 +109,9 @@ def histogram(
     edges = weights[1]
     reach = float(max(abs(edges[0]), abs(edges[-1]), np.abs(levels).max(initial=0.0))) or 1.0
     x = Axis(-reach, reach, 2.0, width - 2)
+    room = int((width - svg.text_width(fact, 10)) / (svg.GLYPH_WIDTH * 12))
     parts = [
-        svg.text(name, 2.0, 11.0, "label strong"),
+        svg.text(name if len(name) <= room else f"…{name[1 - room :]}", 2.0, 11.0, "label strong"),
         svg.text(fact, width - 2, 11.0, "tick", "end"),
         _area(weights, x, 66.0, 44.0, "area"),
         _level_marks(levels, x),

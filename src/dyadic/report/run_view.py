@@ -142,20 +142,25 @@ def _histograms(arrays: dict[str, NDArray[Any]], layers: pd.DataFrame) -> tuple[
         kept = set(sorted(names, key=lambda n: noise.get(n, np.inf))[:HISTOGRAMS])
         note += f" The {HISTOGRAMS} of {len(names)} layers with the lowest SQNR."
         names = [name for name in names if name in kept]
-    return [_histogram(arrays, name, noise.get(name)) for name in names], note
+    titles = run_charts.short_names(names)
+    drawn = [
+        _histogram(arrays, name, title, noise.get(name))
+        for name, title in zip(names, titles, strict=True)
+    ]
+    return drawn, note
 
 
 PARTS = ("weight_counts", "weight_edges", "error_counts", "error_edges")
 
 
-def _histogram(arrays: dict[str, NDArray[Any]], name: str, sqnr: float | None) -> str:
+def _histogram(arrays: dict[str, NDArray[Any]], name: str, title: str, sqnr: float | None) -> str:
     levels = arrays[f"{name}/levels"].ravel()
     fact = f"{len(np.unique(levels))} levels"
     if sqnr is not None and np.isfinite(sqnr):
         fact += f", {sqnr:.1f} dB"
     parts = [arrays[f"{name}/{part}"] for part in PARTS]
     weights, errors = (parts[0], parts[1]), (parts[2], parts[3])
-    return run_charts.histogram(weights, errors, levels, name, fact)
+    return run_charts.histogram(weights, errors, levels, title, fact)
 
 
 def _class_names(summary: dict[str, Any], count: int) -> list[str]:

@@ -58,12 +58,12 @@ class CompiledEngine:
 
     def run(self, images: np.ndarray) -> np.ndarray:
         """Integer logits, int32 [N, classes], of uint8 images [N, C, H, W]."""
-        check_images(images, self.proof)
+        check_images(images, self.program)
         return self._batches(self._planned, images, [self.program.operations[-1].name])[0]
 
     def trace(self, images: np.ndarray) -> dict[str, np.ndarray]:
         """Every tensor by name, "input" included, int32 [N, C, H, W] or [N, F]; nothing is fused."""
-        check_images(images, self.proof)
+        check_images(images, self.program)
         names = [operation.name for operation in self.program.operations]
         planned = _Planned(self.program, self.proof, PATHS[self.path], traced=True)
         tensors = self._batches(planned, images, names)

@@ -19,30 +19,36 @@ TWO_BYTES = (-256, 254)  # what a sum of two int8 can be
 WORD = 4  # bytes of the input that one lane of a dot product takes
 CHUNK = {"amx": 64, "vnni8": WORD, "vnni16": WORD}  # a stretch is padded to a multiple, in bytes
 GATHER_BYTES = 2**18
+HIGH = 32  # bits of a product's low word
 SPARE_ROWS = 32  # a tile may read beyond the last gathered row
 WASTE = 1.4  # of products, by padding or on the border, that reading in place may cost
 
 
 @dataclass(frozen=True)
 class Lanes:
-    """b and c, int32 [n], one for each lane; high: every c is at least 32."""
+    """b and c, int32 [n], one for each lane, and the shift `up` that makes every c at least 32.
+
+    high  whether it does, and |x| << up fits int32: then the products' high words are enough,
+          since `(x * b + 2**(c - 1)) >> c` is `((x << u) * b + 2**(c + u - 1)) >> (c + u)`
+    """
 
     b: np.ndarray
     c: np.ndarray
+    up: np.ndarray
+    high: bool
     lo: int
     hi: int
 
     @classmethod
-    def of(cls, operation: Linear | Requantize, lanes: int) -> "Lanes":
-        """A scale spread over so many lanes; where b is 0, c does not matter."""
-        scale = operation.scale
-        c = np.where(scale.b == 0, 32, scale.c)
-        return cls(spread(scale.b, lanes), spread(c, lanes, fill=32), operation.lo, operation.hi)
-
-    @property
-    def high(self) -> bool:
-        """Whether the high words of the products hold all that is needed."""
-        return bool((self.c >= 32).all())
+    def of(cls, operation: Linear | Requantize, lanes: int, largest: int) -> "Lanes":
+        """A scale spread over so many lanes, for |x| <= largest; where b is 0, c does not matter."""
+        scale, odd = operation.scale, isinstance(operation, Linear) and operation.odd is not None
+        b = spread(scale.b, lanes)
+        c = spread(scale.c if odd else np.where(scale.b == 0, HIGH, scale.c), lanes, fill=HIGH)
+        up = (HIGH - c).clip(0)
+        high = not odd and largest << int(up.max()) < 2**31
+        c, up = (c + up, up) if high else (c, np.zeros_like(up))
+        return cls(b, c, up, high, operation.lo, operation.hi)
 
 
 @dataclass(frozen=True)
@@ -120,8 +126,8 @@ def choose(operation: Linear, proof: Proof, units: Sequence[str]) -> Choice | No
     return Choice(unit, direct, operation.padding if direct else (0, 0))
 
 
-def pack(operation: Linear, choice: Choice, source: Slot) -> Gemm:
-    """The layer for the place where its input lives."""
+def pack(operation: Linear, choice: Choice, source: Slot, largest: int) -> Gemm:
+    """The layer for the place where its input lives; no accumulator is beyond `largest`."""
     planes = tuple(as_conv(plane) for plane in operation.weights.planes)
     rows = _rows(operation, choice.direct, dense=source.stride == source.shape[0])
     item = 2 if choice.unit == "vnni16" else 1
@@ -136,7 +142,7 @@ def pack(operation: Linear, choice: Choice, source: Slot) -> Gemm:
         flip,
         packed,
         tuple(_bias(operation, index, plane, flip, lanes) for index, plane in enumerate(planes)),
-        Lanes.of(operation, lanes),
+        Lanes.of(operation, lanes, largest),
         np.stack([np.tile(offsets, copies), words], axis=1),
     )
 

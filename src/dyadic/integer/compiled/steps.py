@@ -189,14 +189,16 @@ class Steps:
             step.gemm.lo, step.gemm.hi = group.add.lo, group.add.hi
         outputs = [binding.Output(self.index[name]) for name in group.outputs]
         for output, rescaling in zip(outputs[group.stored :], group.requantize, strict=True):
-            output.lanes = self._lanes(Lanes.of(rescaling, lanes=BLOCK))
+            largest = max(map(abs, self.proof.ranges[group.made]))
+            output.lanes = self._lanes(Lanes.of(rescaling, BLOCK, largest))
         for place, output in enumerate(outputs):
             step.gemm.outputs[place] = output
         step.gemm.output_count = len(outputs)
 
     def _product(self, operation: Linear, output: str) -> binding.Gemm:
         source, target = self.layout.slots[operation.inputs[0]], self.layout.slots[output]
-        gemm = pack(operation, self.choices[operation.name], source)
+        largest = self.proof.accumulators[operation.name].largest
+        gemm = pack(operation, self.choices[operation.name], source, largest)
         self.scratch = max(self.scratch, gemm.scratch)
         planes = [self._keep(plane, plane.dtype.str) for plane in gemm.planes]
         biases = [self._keep(bias, "int32") for bias in gemm.biases]
@@ -222,7 +224,8 @@ class Steps:
 
     def _lanes(self, lanes: Lanes) -> binding.Lanes:
         b, c = self._keep(lanes.b, "int32"), self._keep(lanes.c, "int32")
-        return binding.Lanes(b, c, lanes.high, lanes.lo, lanes.hi)
+        up = self._keep(lanes.up, "int32") if lanes.up.any() else None
+        return binding.Lanes(b, c, up, lanes.high, lanes.lo, lanes.hi)
 
 
 def layer_window(operation: Operation) -> binding.Window:

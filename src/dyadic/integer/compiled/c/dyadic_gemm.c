@@ -89,7 +89,7 @@ static __mmask16 mask_of(int32_t lanes)
 
 /* Constants of a vector of channels; the odd lanes' 64-bit products need theirs one lane lower. */
 typedef struct {
-    __m512i b, b_odd, half, half_odd, c, c_odd, shift, lo, hi;
+    __m512i b, b_odd, half, half_odd, c, c_odd, shift, up, lo, hi;
 } constants;
 
 static constants constants_of(const dy_lanes *lanes, int32_t channel)
@@ -104,6 +104,7 @@ static constants constants_of(const dy_lanes *lanes, int32_t channel)
     k.half = _mm512_srli_epi64(_mm512_sllv_epi64(one, k.c), 1);
     k.half_odd = _mm512_srli_epi64(_mm512_sllv_epi64(one, k.c_odd), 1);
     k.shift = _mm512_sub_epi32(c, _mm512_set1_epi32(32));
+    k.up = lanes->up ? _mm512_loadu_si512(lanes->up + channel) : _mm512_setzero_si512();
     k.lo = _mm512_set1_epi32(lanes->lo);
     k.hi = _mm512_set1_epi32(lanes->hi);
     return k;
@@ -114,7 +115,8 @@ static __m512i limit(__m512i x, __m512i lo, __m512i hi)
     return _mm512_min_epi32(_mm512_max_epi32(x, lo), hi);
 }
 
-/* The rule on 16 lanes, every c >= 32: the high words of acc * b + 2^(c - 1), shifted by c - 32. */
+/* The rule on 16 lanes, every c >= 32: the high words of acc * b + 2^(c - 1), shifted by c - 32.
+ * `acc` is shifted up already. */
 static inline __m512i rescale_high(__m512i acc, const constants *k)
 {
     const __m512i even = _mm512_add_epi64(_mm512_mul_epi32(acc, k->b), k->half);
@@ -190,7 +192,8 @@ static void finish_bytes(const dy_product *p, const segment *s, int32_t channel,
     int32_t i;
     for (i = 0; i < s->count; i++, to += out->stride) {
         const __m512i sums = _mm512_load_si512(s->sums + i * DY_TILE_CHANNELS);
-        _mm_mask_storeu_epi8(to, mask, _mm512_cvtepi32_epi8(rescale_high(sums, &k)));
+        const __m512i codes = rescale_high(_mm512_sllv_epi32(sums, k.up), &k);
+        _mm_mask_storeu_epi8(to, mask, _mm512_cvtepi32_epi8(codes));
     }
 }
 
@@ -212,7 +215,7 @@ static void finish_sums(const dy_product *p, const segment *s, int32_t channel, 
         if (gemm->odd)
             codes = rescale_pair(sums, _mm512_load_si512(s->odd + i * DY_TILE_CHANNELS), odd_b, &k);
         else if (gemm->lanes.high)
-            codes = rescale_high(sums, &k);
+            codes = rescale_high(_mm512_sllv_epi32(sums, k.up), &k);
         else
             codes = rescale(sums, &k);
         _mm512_store_si512(to + i * 16, codes);
@@ -241,7 +244,7 @@ static void finish_output(const dy_product *p, int32_t output, const segment *s,
     for (i = 0; i < s->count; i++) {
         __m512i x = _mm512_load_si512(codes + i * 16);
         if (lanes->b)
-            x = lanes->high ? rescale_high(x, &k) : rescale(x, &k);
+            x = lanes->high ? rescale_high(_mm512_sllv_epi32(x, k.up), &k) : rescale(x, &k);
         store_lanes(out, index_of(out, s, i, channel), mask, x);
     }
 }

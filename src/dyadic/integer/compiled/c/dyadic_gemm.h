@@ -20,9 +20,13 @@ typedef struct {
     int32_t offset, words;
 } dy_stretch;
 
-/* A rescaling with one (b, c) per lane, padded to whole vectors; `high`: every c >= 32. */
+/* A rescaling with one (b, c) per lane, padded to whole vectors.
+ *
+ * high: every c >= 32, so the products' high words are enough. A smaller c gets there where
+ * acc << up fits 32 bits:  acc * b >> c  is  (acc << (32 - c)) * b >> 32,  rounding included. */
 typedef struct {
     const int32_t *b, *c;
+    const int32_t *up;                     /* NULL if no lane is shifted up */
     int32_t high, lo, hi;
 } dy_lanes;
 

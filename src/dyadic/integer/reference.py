@@ -5,16 +5,15 @@ Slow, plain, and what the other engines must equal to the last bit.
 
 from collections.abc import Iterator
 from functools import singledispatch
-from math import prod
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from dyadic.errors import UserError
 from dyadic.integer.bounds import Accumulator, Proof, prove
 from dyadic.integer.dyadic import requantize, requantize_pair
+from dyadic.integer.images import batches
 from dyadic.integer.program import (
     Add,
     Concat,
@@ -32,7 +31,6 @@ from dyadic.integer.program import (
     Threshold,
 )
 
-BATCH_ELEMENTS = 2**22  # int64 values of all tensors of one batch: 32 MiB
 INT64_MIN = -(2**63)
 
 
@@ -60,26 +58,13 @@ class ReferenceEngine:
 
     @torch.no_grad()
     def _batches(self, images: np.ndarray) -> Iterator[dict[str, Tensor]]:
-        """All tensors of one batch after another; there is always one, even of no images."""
-        check_images(images, self.program)
-        elements = sum(prod(shape) for shape in self.proof.shapes.values())
-        size = max(1, BATCH_ELEMENTS // elements)
-        for start in range(0, max(len(images), 1), size):
-            batch = np.ascontiguousarray(images[start : start + size])
+        """All tensors of one batch after another."""
+        for batch in batches(images, self.program, self.proof):
             tensors = {"input": torch.from_numpy(batch).long()}
             for operation in self.program.operations:
                 inputs = (tensors[name] for name in operation.inputs)
                 tensors[operation.name] = _apply(operation, self.proof, *inputs)
             yield tensors
-
-
-def check_images(images: np.ndarray, program: Program) -> None:
-    """Raise UserError unless the images are what the program takes: uint8 [N, C, H, W]."""
-    if images.dtype != np.uint8 or images.shape[1:] != program.input_shape:
-        expected = f"uint8 [N, {', '.join(map(str, program.input_shape))}]"
-        raise UserError(
-            f"images are {images.dtype} {list(images.shape)}; the program takes {expected}"
-        )
 
 
 @singledispatch

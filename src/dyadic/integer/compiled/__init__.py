@@ -2,5 +2,6 @@
 
 from dyadic.integer.compiled.build import CompilerNotFound
 from dyadic.integer.compiled.engine import CompiledEngine, available_paths
+from dyadic.integer.compiled.export import export_c
 
-__all__ = ["CompiledEngine", "CompilerNotFound", "available_paths"]
+__all__ = ["CompiledEngine", "CompilerNotFound", "available_paths", "export_c"]

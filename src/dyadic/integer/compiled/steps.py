@@ -33,10 +33,16 @@ PIXELS_AT_ONCE = 4  # DY_PIXELS
 
 
 class Steps:
-    """Translates groups into `dy_step`s; owns every array that a step points to."""
+    """Translates groups into `dy_step`s; owns every array that a step points to.
 
-    def __init__(self, layout: Layout, proof: Proof, choices: dict[str, Choice]) -> None:
-        self.layout, self.proof, self.choices = layout, proof, choices
+    choices  layers that are matrix products; all others are `dy_convolve`s
+    shifts   whether these turn powers of two into shifts
+    """
+
+    def __init__(
+        self, layout: Layout, proof: Proof, choices: dict[str, Choice], shifts: bool = False
+    ) -> None:
+        self.layout, self.proof, self.choices, self.shifts = layout, proof, choices, shifts
         self.index = {name: i for i, name in enumerate(layout.slots)}
         self.arrays: list[np.ndarray] = []
         self.steps: list[binding.Step] = []
@@ -99,7 +105,7 @@ class Steps:
         self.scratch = max(self.scratch, depth * PIXELS_AT_ONCE * 4)
 
     def _conv(self, operation: Linear) -> binding.Conv:
-        packed = blocks(operation, self.proof.accumulators[operation.name], shifts=False)
+        packed = blocks(operation, self.proof.accumulators[operation.name], self.shifts)
         groups = operation.groups if isinstance(operation, Conv) else 1
         outputs, group_in = operation.weights.codes.shape[:2]
         planes = [self._keep(plane, plane.dtype.str) for plane in packed.planes]

@@ -71,7 +71,7 @@ def test_a_share_lies_between_all_low_and_all_high(share: float) -> None:
     limit = allocation.limits(allocation.grid(PROBLEM))["gbops"]
     ends = 64 * (LAYERS[0].macs + LAYERS[-1].macs)
     middle = sum(layer.macs for layer in LAYERS[1:-1])
-    assert limit == ends + 16 * middle + math.floor(share * 48 * middle)
+    assert limit == ends + 16 * middle + math.floor(share * (48 * middle))
 
 
 def test_zero_share_is_all_low_and_a_full_one_all_high() -> None:

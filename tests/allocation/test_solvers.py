@@ -1,5 +1,7 @@
 """Every solver against enumeration, and what is believed of a solver's answer."""
 
+import math
+
 import numpy as np
 import pulp
 import pytest
@@ -9,8 +11,9 @@ from hypothesis import strategies as st
 from dyadic.allocation.exhaustive import exhaustive
 from dyadic.allocation.greedy import greedy
 from dyadic.allocation.ilp import Cbc, Highs
-from dyadic.allocation.knapsack import Knapsack, undominated
+from dyadic.allocation.knapsack import Knapsack
 from dyadic.allocation.random_fill import RandomFill
+from dyadic.allocation.reduction import reduce
 from dyadic.errors import UserError
 
 
@@ -30,7 +33,7 @@ def knapsacks(draw: st.DrawFn) -> Knapsack:
 
 
 @pytest.mark.parametrize("solver", [Cbc(), Highs()])
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(problem=knapsacks())
 def test_ilp_equals_enumeration(solver: Cbc | Highs, problem: Knapsack) -> None:
     best, ours = exhaustive(problem), solver(problem)
@@ -40,8 +43,8 @@ def test_ilp_equals_enumeration(solver: Cbc | Highs, problem: Knapsack) -> None:
         assert ours is not None
         assert ours.proven
         assert problem.fits(ours.choice)
-        assert problem.objective(ours.choice) == pytest.approx(
-            problem.objective(best.choice), rel=1e-7
+        assert math.isclose(
+            problem.objective(ours.choice), problem.objective(best.choice), rel_tol=1e-9
         )
 
 
@@ -56,28 +59,16 @@ def test_heuristics_stay_within_the_budget_and_never_beat_the_optimum(solver, pr
         assert problem.objective(picks.choice) >= problem.objective(best.choice) * (1 - 1e-12)
 
 
-@settings(deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(problem=knapsacks())
 def test_start_from_any_feasible_choice_leaves_the_optimum_as_it_is(problem: Knapsack) -> None:
     start, best = RandomFill(3)(problem), exhaustive(problem)
     if start is not None and best is not None:
         ours = Cbc()(problem, start.choice)
         assert ours is not None
-        assert problem.objective(ours.choice) == pytest.approx(
-            problem.objective(best.choice), rel=1e-7
+        assert math.isclose(
+            problem.objective(ours.choice), problem.objective(best.choice), rel_tol=1e-9
         )
-
-
-@given(problem=knapsacks())
-def test_a_dominated_choice_is_beaten_by_a_kept_one(problem: Knapsack) -> None:
-    for omega, cost in zip(problem.omega, problem.cost, strict=True):
-        kept = undominated(omega, cost)
-        for choice in range(len(omega)):
-            assert any(omega[k] <= omega[choice] and (cost[k] <= cost[choice]).all() for k in kept)
-
-
-def test_equal_choices_leave_exactly_one() -> None:
-    assert undominated(np.ones(3), np.ones((3, 2), dtype=int)).tolist() == [0]
 
 
 def test_without_a_budget_the_best_choice_of_every_group_is_taken() -> None:
@@ -100,24 +91,96 @@ def test_enumeration_refuses_what_would_take_for_ever() -> None:
         exhaustive(problem)
 
 
-def test_a_time_out_is_not_called_optimal(monkeypatch: pytest.MonkeyPatch) -> None:
-    """PuLP says Optimal for what the time limit stopped; only sol_status tells."""
-    problem = Knapsack([np.array([2.0, 1.0])], [np.array([[0], [1]])], np.array([1]))
+# The bound 5.33 leaves this one open: the optimum is 6, with choice 1 everywhere.
+OPEN = Knapsack([np.array([5.0, 2.0, 0.0])] * 3, [np.array([[0], [4], [7]])] * 3, np.array([13]))
 
-    def stopped(self: pulp.LpProblem, solver: pulp.LpSolver) -> int:
+
+def answering(picks: list[int], sol_status: int):
+    def solve(self: pulp.LpProblem, solver: pulp.LpSolver) -> int:
         for variable in self.variables():
-            variable.varValue = float(variable.name == "x0_0")
-        self.assignStatus(pulp.LpStatusOptimal, pulp.LpSolutionIntegerFeasible)
+            group, choice = map(int, variable.name.removeprefix("x").split("_"))
+            variable.varValue = float(picks[group] == choice)
+        self.assignStatus(pulp.LpStatusOptimal, sol_status)
         return self.status
 
+    return solve
+
+
+def test_a_time_out_is_not_called_optimal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """PuLP says Optimal for what the time limit stopped; only sol_status tells."""
+    best = exhaustive(OPEN)
+    assert best is not None
+    stopped = answering(best.choice, pulp.LpSolutionIntegerFeasible)
     monkeypatch.setattr(pulp.LpProblem, "solve", stopped)
-    picks = Cbc()(problem)
+    picks = Cbc()(OPEN)
     assert picks is not None
-    assert picks.choice == [0]
+    assert OPEN.objective(picks.choice) == OPEN.objective(best.choice)
     assert not picks.proven
+
+
+@pytest.mark.parametrize("lie", [[0, 0, 0], [2, 2, 2]])
+def test_an_optimum_that_is_worse_than_ours_or_does_not_fit_is_not_believed(
+    lie: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pulp.LpProblem, "solve", answering(lie, pulp.LpSolutionOptimal))
+    picks = Cbc()(OPEN)
+    assert picks is not None
+    assert OPEN.fits(picks.choice)
+    assert picks.choice != lie
+    assert not picks.proven
+
+
+def test_a_crash_of_cbc_is_followed_by_its_other_preprocessing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    solve, tried = pulp.LpProblem.solve, []
+
+    def crashing_once(self: pulp.LpProblem, solver: pulp.LpSolver) -> int:
+        tried.append(solver.options)
+        if len(tried) == 1:
+            raise pulp.PulpSolverError("crashed")
+        return solve(self, solver)
+
+    monkeypatch.setattr(pulp.LpProblem, "solve", crashing_once)
+    picks, best = Cbc()(OPEN), exhaustive(OPEN)
+    assert picks is not None
+    assert best is not None
+    assert OPEN.objective(picks.choice) == OPEN.objective(best.choice)
+    assert tried == [["preprocess off"], ["preprocess sos"]]
+
+
+@settings(deadline=None)
+@given(problem=knapsacks())
+def test_the_reduction_keeps_an_optimum_and_its_bound_is_one(problem: Knapsack) -> None:
+    reduced, best = reduce(problem), exhaustive(problem)
+    if reduced is None:
+        assert best is None
+    elif best is not None:
+        optimum = problem.objective(best.choice)
+        assert reduced.bound <= optimum * (1 + 1e-12)
+        kept = Knapsack(
+            [row[keep] for row, keep in zip(problem.omega, reduced.kept, strict=True)],
+            [row[keep] for row, keep in zip(problem.cost, reduced.kept, strict=True)],
+            problem.limit,
+        )
+        again = exhaustive(kept)
+        assert again is not None
+        assert kept.objective(again.choice) == optimum
+        assert reduced.incumbent is None or problem.fits(reduced.incumbent)
+
+
+def test_a_gap_that_the_bound_already_proves_needs_no_solver(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delattr(pulp.LpProblem, "solve")
+    picks, best = Cbc(gap=0.5)(OPEN), exhaustive(OPEN)
+    assert picks is not None
+    assert best is not None
+    assert picks.proven
+    assert OPEN.objective(picks.choice) <= OPEN.objective(best.choice) / 0.5
 
 
 def test_highs_without_its_package_is_one_clear_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pulp.HiGHS, "available", lambda self: False)
     with pytest.raises(UserError, match="pip install highspy"):
-        Highs().backend(warm=False)
+        Highs().run(pulp.LpProblem(), warm=False)

@@ -56,17 +56,3 @@ class Solver(Protocol):
     def __call__(self, knapsack: Knapsack, start: Sequence[int] | None = None) -> Picks | None:
         """A feasible choice, or None where there is none."""
         ...
-
-
-def undominated(omega: np.ndarray, cost: np.ndarray) -> np.ndarray:
-    """Indices of the choices that no other choice beats or equals in omega and in every cost.
-
-    >>> undominated(np.array([1.0, 2.0, 3.0]), np.array([[5], [5], [1]])).tolist()
-    [0, 2]
-    """
-    points = np.column_stack([omega, cost])
-    no_worse = (points[:, None] <= points[None]).all(axis=2)
-    # Of two equal choices the first stays.
-    earlier = np.arange(len(points))[:, None] < np.arange(len(points))
-    beaten = no_worse & (~no_worse.T | earlier)
-    return np.flatnonzero(~beaten.any(axis=0))

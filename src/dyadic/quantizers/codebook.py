@@ -110,8 +110,10 @@ class Codebook:
         return levels[codes] * self.scale
 
     def __call__(self, x: Tensor) -> Tensor:
-        """`dequantize(quantize(x))`, computed and returned in x's dtype (float64: exactly)."""
-        levels = self.levels.to(x.device, widened(x).dtype)
+        """`dequantize(quantize(x))` in x's dtype, computed in the wider one of x and the scale."""
+        levels = self.levels.to(x.device, torch.promote_types(widened(x).dtype, self.scale.dtype))
+        if self.scale.ndim == 0:
+            return (levels * self.scale).to(x.dtype)[self.quantize(x)]
         return (levels[self.quantize(x)] * self.scale).to(x.dtype)
 
 

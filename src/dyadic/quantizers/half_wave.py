@@ -7,6 +7,7 @@ other input is measured by its standard deviation. They differ in the dead zone 
 none, t_1 = 0: every positive x, however small, becomes at least q_1.
 """
 
+import math
 from abc import abstractmethod
 from dataclasses import dataclass
 from statistics import NormalDist
@@ -34,10 +35,14 @@ class Grid:
 
 
 def uniform_grid(step: float, count: int, first_cut: float) -> Grid:
-    """Levels step * (0 .. count), boundaries max(first_cut, (k - 1/2) * step)."""
-    cuts = (torch.arange(1, count + 1, dtype=torch.float64) - 0.5).clamp_min(first_cut / step)
-    cuts[0] = first_cut / step
-    return Grid(step, torch.arange(count + 1), cuts)
+    """Levels step * (0 .. count), boundaries first_cut and (k - 1/2) * step.
+
+    Levels within the dead zone are left out: their values would be quantized to 0.
+    """
+    zero, lowest = first_cut / step, math.floor(first_cut / step) + 1
+    k = torch.arange(lowest, count + 1)
+    cuts = torch.cat([torch.tensor([zero], dtype=torch.float64), k[1:] - 0.5])
+    return Grid(step, torch.cat([torch.zeros_like(k[:1]), k]), cuts)
 
 
 def lloyd_grid(count: int) -> Grid:
@@ -157,8 +162,8 @@ class SparseHalfWave(HalfWaveQuantizer):
     """TSQ's sparse quantization (Wang et al. 2018, Eqs. 4 to 6): the share theta becomes 0.
 
     eps = Phi^-1(theta), and the step minimises E[(Q(x) - x)^2 | x > eps]: the dead zone's own error
-    does not count. Boundaries max(eps, (k - 1/2) * step): where eps is beyond one, its level is
-    never used.
+    does not count. Boundaries eps and (k - 1/2) * step. Levels up to eps are not in the codebook
+    (the paper is silent; none at its 2 bits, some at 3 bits from 75 % or at 4 bits from 62.5 %).
 
     bits   1 .. 8
     theta  share of zeros for x ~ N(0, 1), 0.5 (HWGQ) to below 1

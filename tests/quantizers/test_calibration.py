@@ -1,0 +1,59 @@
+"""Range estimators against brute force and against each other."""
+
+import pytest
+import torch
+from torch import Tensor
+
+from dyadic.quantizers import Uniform
+from dyadic.quantizers.calibration import Calibration, entropy, minmax, mse, percentile
+
+ESTIMATORS = [minmax, percentile, mse, entropy]
+
+
+@pytest.mark.parametrize("estimate", ESTIMATORS)
+@pytest.mark.parametrize("signed", [True, False])
+def test_ranges_hold_zero_and_lie_within_min_max(estimate: Calibration, signed: bool) -> None:
+    rows = torch.randn(3, 2000)
+    low, high = estimate(rows, 4, signed)
+    widest = minmax(rows, 4, signed)
+    assert (low <= 0).all()
+    assert (high > 0).all()
+    assert (low >= widest[0]).all()
+    assert (high <= widest[1]).all()
+    assert signed or (low == 0).all()
+
+
+@pytest.mark.parametrize("estimate", ESTIMATORS)
+def test_a_row_of_zeros_has_the_range_zero(estimate: Calibration) -> None:
+    low, high = estimate(torch.zeros(2, 50), 4, False)
+    assert low.tolist() == high.tolist() == [0.0, 0.0]
+
+
+def error(w: Tensor, high: float, bits: int) -> float:
+    quantizer = Uniform(bits, signed=False)
+    quantizer.observe(torch.tensor([high]))
+    return (quantizer(w) - w).square().mean().item()
+
+
+def test_mse_is_the_best_fraction_of_min_max() -> None:
+    w = torch.randn(5000).abs()
+    _, high = mse(w[None], 3, False)
+    best = min(error(w, w.max().item() * k / 80, 3) for k in range(1, 81))
+    assert error(w, high.item(), 3) == pytest.approx(best, rel=1e-5)
+
+
+def test_percentile_is_the_ith_largest_value() -> None:
+    rows = torch.arange(1.0, 1001.0)[torch.randperm(1000)][None]
+    assert percentile(rows, 8, False, share=99.5)[1].item() == 995.0
+    assert percentile(rows - 500.5, 8, True, share=99.0)[0].item() == -489.5
+
+
+def test_entropy_and_mse_cut_an_outlier_off() -> None:
+    rows = torch.cat([torch.randn(20_000).abs(), torch.tensor([40.0])])[None]
+    for estimate in (entropy, mse):
+        assert 1.0 < estimate(rows, 4, False)[1].item() < 20.0
+
+
+def test_entropy_keeps_a_uniform_distribution_whole() -> None:
+    rows = torch.linspace(0, 1, 100_001)[None]
+    assert entropy(rows, 8, False)[1].item() > 0.95

@@ -1,0 +1,61 @@
+"""The codebook: cells, ties and thresholds, in exact arithmetic."""
+
+import itertools
+from fractions import Fraction
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dyadic.quantizers import Codebook
+
+level_lists = st.lists(st.integers(-50, 50), min_size=2, max_size=12, unique=True).map(sorted)
+floats = st.floats(-100, 100, width=32)
+scales = st.floats(2.0**-10, 8.0, width=32)
+
+
+def cell(x: float, scale: float, levels: list[int], ties_up: bool) -> int:
+    """The code of x by rational arithmetic, ties as the codebook documents them."""
+    code = 0
+    for a, b in itertools.pairwise(levels):
+        cut = Fraction(a + b, 2) * Fraction(scale)
+        up = ties_up if cut >= 0 else not ties_up
+        code += Fraction(x) > cut or (up and Fraction(x) == cut)
+    return code
+
+
+@settings(max_examples=200)
+@given(x=st.lists(floats, min_size=1), scale=scales, levels=level_lists, ties_up=st.booleans())
+def test_codes_equal_rational_arithmetic(
+    x: list[float], scale: float, levels: list[int], ties_up: bool
+) -> None:
+    expected = [cell(value, scale, levels, ties_up) for value in x]
+    shared = Codebook(torch.tensor(scale), torch.tensor(levels), 8, ties_up=ties_up)
+    assert shared.quantize(torch.tensor(x)).tolist() == expected
+    spread = Codebook(torch.full((len(x),), scale), torch.tensor(levels), 8, ties_up=ties_up)
+    assert spread.quantize(torch.tensor(x)).tolist() == expected
+
+
+@pytest.mark.parametrize("ties_up", [True, False])
+def test_ties_go_away_from_zero_or_towards_it(ties_up: bool) -> None:
+    book = Codebook(torch.tensor(0.1), torch.tensor([-2, -1, 0, 1, 2]), 3, ties_up=ties_up)
+    ties = torch.tensor([-1.5, -0.5, 0.5, 1.5], dtype=torch.float64) * book.scale.double()
+    away, towards = [0, 1, 3, 4], [1, 2, 2, 3]
+    assert book.quantize(ties).tolist() == (away if ties_up else towards)
+
+
+def test_a_sum_with_sqrt_2_is_a_level() -> None:
+    book = Codebook(torch.tensor(1.0), torch.tensor([[0, 1, 0, 2], [0, 0, 1, 0]]), 2)
+    assert book.levels.tolist() == [0, 1, 2**0.5, 2]
+    assert book(torch.tensor([1.3])).item() == pytest.approx(2**0.5)
+
+
+def test_saturations_are_counted_beyond_the_margin() -> None:
+    book = Codebook(torch.tensor(2.0), torch.tensor([-1, 0, 1]), 2, margin=0.5)
+    assert book.saturations(torch.tensor([-3.1, -3.0, -2.9, 0.0, 2.9, 3.0])) == 3
+
+
+def test_negative_values_do_not_saturate_a_non_negative_codebook() -> None:
+    book = Codebook(torch.tensor(1.0), torch.tensor([0, 1, 2]), 2)
+    assert book.saturations(torch.tensor([-5.0, 1.0, 2.5])) == 1

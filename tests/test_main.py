@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from tests.runs import ROOT, call, command, configuration
 
 from dyadic.errors import UserError
 from dyadic.main import run
-from tests.runs import ROOT, call, command, configuration
 
 INQ = ("method=inq", "schedule.portions=[0.5,1.0]", "schedule.after=1", "deploy=none")
 

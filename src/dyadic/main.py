@@ -76,14 +76,16 @@ def build(cfg: DictConfig, directory: Path, loggers: list[Logger]) -> Run:
 
 def _model(config: DictConfig, data: Any) -> nn.Module:
     """The float network for a data set, its normalization in front."""
-    arguments = OmegaConf.masked_copy(config, [key for key in config if key != "name"])
+    arguments = OmegaConf.masked_copy(config, [str(key) for key in config if key != "name"])
     return normalized(_part(arguments, classes=data.classes, channels=data.channels), data)
 
 
 def _part(config: Any, **more: Any) -> Any:
     """`hydra.utils.instantiate`, whose long errors become one line with the reason."""
+    if config is None:
+        return None
     try:
-        return instantiate(config, **more) if config is not None else None
+        return instantiate(config, **more)
     except Exception as error:
         cause: BaseException = error
         while cause.__cause__ is not None:
@@ -91,7 +93,7 @@ def _part(config: Any, **more: Any) -> Any:
         if isinstance(cause, UserError):
             raise cause from None
         if isinstance(cause, TypeError | ValueError | ImportError | AttributeError):
-            raise UserError(f"{config.get('_target_')}: {cause}") from error
+            raise UserError(f"{config['_target_']}: {cause}") from error
         raise
 
 

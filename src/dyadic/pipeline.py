@@ -122,9 +122,7 @@ def _no_omega(layer: str, weight: int, activation: int) -> float:
     raise UserError("this allocation weighs layers; choose a sensitivity, such as hessian")
 
 
-def _quantize(
-    run: Run, network: QuantizedNetwork, bits: dict[str, Bits], images: Tensor
-) -> None:
+def _quantize(run: Run, network: QuantizedNetwork, bits: dict[str, Bits], images: Tensor) -> None:
     widths = {
         name: LayerBits(*(None if width == FLOAT else width for width in pair))
         for name, pair in bits.items()

@@ -23,10 +23,11 @@ from dyadic.pipeline import Run, Trained, calibration_images
 from dyadic.proof import Proof, prove
 from dyadic.training.record import histograms, layer_rows, write_histograms, write_layers
 
+
 def finish(run: Run, trained: Trained, facts: dict[str, Any]) -> dict[str, Any]:
     """Prove the integers, write the record, and return the summary (written last, atomically)."""
-    arrays = histograms(trained.network)
-    rows = layer_rows(trained.network, {})
+    arrays = histograms(trained.network, trained.baseline.state)
+    rows = layer_rows(trained.network, trained.baseline.state)
     proof = None
     if run.deployment is not None:
         images = calibration_images(run.data, run.deployment.images)
@@ -115,7 +116,9 @@ def print_summary(summary: dict[str, Any], directory: Path) -> None:
     table.add_row("GBOPS", f"{summary['gbops']:.4f}")
     if integer := summary["integer"]:
         engines = ", ".join(integer["engines"])
-        table.add_row("integer program", f"{integer['top1']:.2f} % top-1 on {integer['images']} images")
+        table.add_row(
+            "integer program", f"{integer['top1']:.2f} % top-1 on {integer['images']} images"
+        )
         table.add_row("engines", f"{engines}: {integer['mismatched_logits']} logits differ")
     if summary["note"]:
         table.add_row("note", summary["note"])

@@ -56,8 +56,10 @@ def command(main: Callable[[], Any]) -> None:
         main()
         lines = outcomes.read_text().splitlines() if outcomes.exists() else []
     failed = [line.split(" ", 1)[1] for line in lines if line.startswith("failed ")]
-    print(f"{len(lines) - len(failed)} done, {len(failed)} failed" + "".join(
-        f"\n  failed: {name}" for name in failed))
+    print(
+        f"{len(lines) - len(failed)} done, {len(failed)} failed"
+        + "".join(f"\n  failed: {name}" for name in failed)
+    )
     sys.exit(1 if failed else 0)
 
 

@@ -7,14 +7,13 @@ import numpy as np
 from dyadic.integer.engines import Engines
 
 
-
 @dataclass(frozen=True)
 class CheckReport:
     """What the comparison of engines found.
 
     mismatched_logits        logits in which any engine differs from the reference
     mismatched_vs_float64    logits in which the float64 network differs, None if not compared
-    float32_top1_disagreement share of images, in percent, that the float32 network decides otherwise
+    float32_top1_disagreement images that the float32 network decides otherwise, in percent
     top1                     of the program, in percent
     first_difference         layer, channel and pixel of the first value that differs; empty if none
     """
@@ -103,7 +102,8 @@ def _locate(engines: Engines, name: str, images: np.ndarray, wrong: np.ndarray) 
 def first_difference(expected: dict[str, np.ndarray], found: dict[str, np.ndarray]) -> str:
     """The first tensor, in the program's order, that differs, and where; empty if none does.
 
-    >>> first_difference({"a": np.zeros((1, 2, 2, 2))}, {"a": np.eye(2)[None, None] * [[[1]], [[0]]]})
+    >>> zeros = np.zeros((1, 1, 2, 2), dtype=np.int64)
+    >>> first_difference({"a": zeros}, {"a": zeros + np.eye(2, dtype=np.int64)})
     'a, channel 0, row 0, column 0: 1 instead of 0'
     """
     for name, values in expected.items():

@@ -1,4 +1,4 @@
-"""The engines that this machine has: PyTorch and ONNX always, the compiled one with a C compiler."""
+"""The engines of this machine: PyTorch and ONNX always, the compiled one with a C compiler."""
 
 from dataclasses import dataclass
 from typing import Protocol

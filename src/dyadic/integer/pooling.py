@@ -30,13 +30,13 @@ def lower_pool(
     raise UserError(f"{name}: {kind} has no integer form; see the operations of integer/program.py")
 
 
-def _average(
-    name: str, inputs: tuple[str, ...], pool: nn.AvgPool2d
-) -> tuple[Operation, int]:
+def _average(name: str, inputs: tuple[str, ...], pool: nn.AvgPool2d) -> tuple[Operation, int]:
     kernel, padding = _two(pool.kernel_size), _two(pool.padding)
     if pool.ceil_mode or (padding != (0, 0) and not pool.count_include_pad):
-        raise UserError(f"{name}: average pooling whose divisor varies at the border; "
-                        "use ceil_mode=False and count_include_pad=True")
+        raise UserError(
+            f"{name}: average pooling whose divisor varies at the border; "
+            "use ceil_mode=False and count_include_pad=True"
+        )
     divisor = pool.divisor_override or kernel[0] * kernel[1]
     return SumPool(name, inputs, kernel, _two(pool.stride), padding), divisor
 
@@ -53,8 +53,10 @@ def _adaptive(
         return SumPool(name, inputs, kernel, kernel, (0, 0)), kernel[0] * kernel[1]
     if out_rows % rows == 0 and out_columns % columns == 0:
         return Repeat(name, inputs, (out_rows // rows, out_columns // columns)), 1
-    raise UserError(f"{name}: adaptive pooling {before[1:]} to {after[1:]} has windows of different "
-                    "sizes; choose an image size that divides evenly")
+    raise UserError(
+        f"{name}: adaptive pooling {before[1:]} to {after[1:]} has windows of different "
+        "sizes; choose an image size that divides evenly"
+    )
 
 
 def _two(value: int | tuple[int, ...]) -> tuple[int, int]:

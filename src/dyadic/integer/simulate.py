@@ -74,13 +74,9 @@ class Float64Network(fx.Interpreter):
         assert isinstance(operation, Linear)
         planes = [torch.from_numpy(p).double() for p in operation.weights.planes]
         bias = [torch.from_numpy(operation.bias).double(), None]
-        results = []
-        for plane, shift in zip(planes, bias, strict=False):
-            if isinstance(module, nn.Linear):
-                results.append(F.linear(x, plane, shift))
-            else:
-                window = (module.stride, module.padding, module.dilation, module.groups)
-                results.append(F.conv2d(x, plane, shift, *window))
+        results = [
+            _apply(module, x, plane, shift) for plane, shift in zip(planes, bias, strict=False)
+        ]
         return results[0] if len(results) == 1 else (results[0], results[1])
 
     def _quantize(self, n: fx.Node, value: Value) -> Tensor:
@@ -91,7 +87,8 @@ class Float64Network(fx.Interpreter):
         assert isinstance(operation, Linear | Requantize | Normalize)
         ends = (operation.lo, operation.hi)
         if isinstance(value, tuple):
-            assert isinstance(operation, Linear) and operation.odd is not None
+            assert isinstance(operation, Linear)
+            assert operation.odd is not None
             pair = (value[0].long(), value[1].long())
             codes = requantize_pair(*pair, operation.scale, operation.odd, *ends)
         else:
@@ -111,6 +108,13 @@ class Float64Network(fx.Interpreter):
             size = (x.shape[2] // mean.shape[2]) * (x.shape[3] // mean.shape[3])
             return torch.round(mean * max(size, 1))
         return module(x)
+
+
+def _apply(module: nn.Conv2d | nn.Linear, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    """The layer's geometry with other weights."""
+    if isinstance(module, nn.Linear):
+        return F.linear(x, weight, bias)
+    return module._conv_forward(x, weight, bias)
 
 
 def _accumulator(operation: Linear | Requantize | Normalize, value: Tensor) -> Tensor:

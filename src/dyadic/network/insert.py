@@ -1,8 +1,8 @@
 """Inserting quantizers: what turns a traced float network into a quantized one.
 
-Each weight layer reads a quantized tensor: its activation quantizer stands directly before it and is
-shared by all layers that read the same tensor with the same bits (a block's first convolution and
-its downsample convolution). The first layer reads the image with signed 8-bit codes.
+Each weight layer reads a quantized tensor: its activation quantizer stands directly before it and
+is shared by all layers that read the same tensor with the same bits (a block's first convolution
+and its downsample convolution). The first layer reads the image with signed 8-bit codes.
 """
 
 import operator
@@ -31,9 +31,7 @@ class Bits:
     activation: int | None
 
 
-def quantize_weights(
-    layers: list[Layer], factory: WeightFactory, bits: Mapping[str, Bits]
-) -> None:
+def quantize_weights(layers: list[Layer], factory: WeightFactory, bits: Mapping[str, Bits]) -> None:
     """Give every layer with weight bits a quantizer of its own."""
     for layer in layers:
         width = bits[layer.name].weight
@@ -47,7 +45,7 @@ def quantize_activations(
     factory: ActivationFactory,
     bits: Mapping[str, Bits],
 ) -> None:
-    """Insert an activation quantizer before every layer with activation bits, shared where equal."""
+    """Insert a quantizer before every layer with activation bits, shared where they are equal."""
     placed: dict[tuple[fx.Node, int], fx.Node] = {}
     for layer in layers:
         source, width = layer.node.all_input_nodes[0], bits[layer.name].activation

@@ -66,9 +66,7 @@ def _layer(node: fx.Node, module: nn.Conv2d | nn.Linear, order: int) -> Layer:
     weights = module.weight.numel()
     positions = shape[1] * shape[2] if isinstance(module, nn.Conv2d) else 1
     kind = "conv" if isinstance(module, nn.Conv2d) else "linear"
-    return Layer(
-        str(node.target), module, node, kind, weights, weights * positions, order, shape
-    )
+    return Layer(str(node.target), module, node, kind, weights, weights * positions, order, shape)
 
 
 def batch_norm_after(network: fx.GraphModule, node: fx.Node) -> fx.Node | None:
@@ -115,4 +113,3 @@ def _origin(network: fx.GraphModule, node: fx.Node) -> fx.Node:
     while isinstance(module_of(network, source), ActivationQuantization):
         source = source.all_input_nodes[0]
     return source
-

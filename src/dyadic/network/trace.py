@@ -1,7 +1,7 @@
 """Tracing: any torch.fx-traceable model as a graph of modules, additions and concatenations.
 
-Functional calls (`F.relu`, `torch.flatten`, `x.view(n, -1)`, ...) become modules, so that what comes
-after - inserting quantizers, counting, lowering to integers - sees one form of each operation.
+Functional calls (`F.relu`, `torch.flatten`, `x.view(n, -1)`, ...) become modules, so that what
+comes after - inserting quantizers, counting, lowering - sees one form of each operation.
 """
 
 import operator

@@ -59,7 +59,9 @@ class WeightQuantization(nn.Module):
 
     def forward(self, w: Tensor) -> Tensor:
         free = self._free(w)
-        return free if self.mask is None else torch.where(self.mask, self.frozen, free)
+        if self.mask is None or self.frozen is None:
+            return free
+        return torch.where(self.mask, self.frozen, free)
 
     def _free(self, w: Tensor) -> Tensor:
         if self.blend == 0.0:
@@ -97,7 +99,7 @@ def weight_quantization(layer: nn.Module) -> WeightQuantization | None:
     return layer.parametrizations.weight[0]  # type: ignore[union-attr,index]
 
 
-def latent_weight(layer: nn.Conv2d | nn.Linear) -> nn.Parameter:
+def latent_weight(layer: nn.Conv2d | nn.Linear) -> Tensor:
     """The float weight that the optimizer updates (the shadow copy)."""
     if parametrize.is_parametrized(layer, "weight"):
         return layer.parametrizations.weight.original  # type: ignore[union-attr,return-value]

@@ -16,9 +16,10 @@ from dyadic.schedules.schedule import Phase, Schedule
 from dyadic.training.evaluate import evaluate
 from dyadic.training.module import Training
 
-HISTORY = (
-    "epoch step phase event train_loss val_loss top1 top5 quantized_share blend lr seconds".split()
-)
+HISTORY = [
+    *("epoch", "step", "phase", "event", "train_loss", "val_loss", "top1", "top5"),
+    *("quantized_share", "blend", "lr", "seconds"),
+]
 
 
 def phase_at(phases: list[Phase], epoch: int) -> tuple[int, bool]:
@@ -38,7 +39,8 @@ class ScheduleCallback(pl.Callback):
         self.schedule, self.images = schedule, images
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        assert isinstance(pl_module, Training) and isinstance(pl_module.network, QuantizedNetwork)
+        assert isinstance(pl_module, Training)
+        assert isinstance(pl_module.network, QuantizedNetwork)
         index, first = phase_at(pl_module.phases, trainer.current_epoch)
         if first:
             self.schedule.enter(pl_module.network, index, self.images.to(pl_module.device))
@@ -51,7 +53,8 @@ class ScheduleCallback(pl.Callback):
     def on_train_batch_start(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
     ) -> None:
-        assert isinstance(pl_module, Training) and isinstance(pl_module.network, QuantizedNetwork)
+        assert isinstance(pl_module, Training)
+        assert isinstance(pl_module.network, QuantizedNetwork)
         epoch = trainer.current_epoch + batch_idx / pl_module.steps_per_epoch
         self.schedule.step(pl_module.network, epoch)
 
@@ -91,13 +94,15 @@ class History(pl.Callback):
 
     def _position(self, trainer: pl.Trainer, module: Training) -> dict[str, Any]:
         index, first = phase_at(module.phases, trainer.current_epoch)
-        quantized = isinstance(module.network, QuantizedNetwork)
+        network = module.network
         return {
             "epoch": trainer.current_epoch,
             "step": trainer.global_step,
             "phase": module.phases[index].name,
             "event": module.phases[index].event if first else "",
-            "quantized_share": module.network.quantized_share() if quantized else 0.0,
+            "quantized_share": network.quantized_share()
+            if isinstance(network, QuantizedNetwork)
+            else 0.0,
             "blend": self.schedule.blend(trainer.current_epoch + 1.0) if self.schedule else 0.0,
             "lr": float(trainer.optimizers[0].param_groups[0]["lr"]),
         }

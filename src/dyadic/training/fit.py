@@ -1,4 +1,4 @@
-"""Running Lightning: how, on what, resumable at epoch granularity, with progress that names itself."""
+"""Running Lightning: on what hardware, resumable at epochs, with progress that names itself."""
 
 import ctypes
 import logging

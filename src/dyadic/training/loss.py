@@ -23,8 +23,10 @@ class Distillation(nn.Module):
     def __init__(self, teacher: nn.Module, alpha: float = 0.5, temperature: float = 1.0) -> None:
         super().__init__()
         if not 0 <= alpha <= 1 or temperature <= 0:
-            raise UserError(f"distillation alpha={alpha}, temperature={temperature}; "
-                            "alpha is 0 to 1 and the temperature positive")
+            raise UserError(
+                f"distillation alpha={alpha}, temperature={temperature}; "
+                "alpha is 0 to 1 and the temperature positive"
+            )
         self.teacher = teacher.eval().requires_grad_(False)
         self.alpha, self.temperature = alpha, temperature
 

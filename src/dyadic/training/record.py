@@ -16,10 +16,11 @@ from dyadic.network.quantized import QuantizedNetwork
 from dyadic.network.weights import latent_weight, weight_quantization
 from dyadic.training.callbacks import write_rows
 
-LAYERS = (
-    "layer kind parameters macs weight_bits activation_bits levels sqnr_db saturations zero_share "
-    "accumulator_bits sensitivity float_difference_steps"
-).split()
+LAYERS = [
+    *("layer", "kind", "parameters", "macs", "weight_bits", "activation_bits", "levels"),
+    *("sqnr_db", "saturations", "zero_share", "accumulator_bits", "sensitivity"),
+    "float_difference_steps",
+]
 BINS = 64
 
 
@@ -30,16 +31,25 @@ def sqnr_db(x: Tensor, value: Tensor) -> float:
 
 
 @torch.no_grad()
-def layer_rows(
-    network: QuantizedNetwork, extra: Mapping[str, Mapping[str, Any]]
-) -> list[dict[str, Any]]:
-    """One row a weight layer; `extra` adds columns by layer name (accumulator bits and so on)."""
+def layer_rows(network: QuantizedNetwork, baseline: Mapping[str, Tensor]) -> list[dict[str, Any]]:
+    """One row a weight layer; `baseline` is the float network's state."""
     with parametrize.cached():
-        rows = [_row(network, layer) | dict(extra.get(layer.name, {})) for layer in network.layers]
-    return rows
+        return [_row(network, layer, baseline) for layer in network.layers]
 
 
-def _row(network: QuantizedNetwork, layer: Layer) -> dict[str, Any]:
+def unquantized(layer: Layer, baseline: Mapping[str, Tensor]) -> Tensor:
+    """The weights that a layer's codebook is measured on.
+
+    The shadow weights, where training keeps them; the float baseline's where the schedule froze
+    the weights (INQ, TSQ), because no unquantized copy of those is left.
+    """
+    quantization = weight_quantization(layer.module)
+    frozen = quantization is not None and quantization.mask is not None
+    latent = latent_weight(layer.module)
+    return baseline[f"{layer.name}.weight"].to(latent.device) if frozen else latent.detach()
+
+
+def _row(network: QuantizedNetwork, layer: Layer, baseline: Mapping[str, Tensor]) -> dict[str, Any]:
     row: dict[str, Any] = {
         "layer": layer.name,
         "kind": layer.kind,
@@ -51,13 +61,13 @@ def _row(network: QuantizedNetwork, layer: Layer) -> dict[str, Any]:
     quantization = weight_quantization(layer.module)
     if quantization is None:
         return row
-    latent, weight = latent_weight(layer.module), layer.module.weight
-    book = quantization.codebook(latent)
+    weight, before = layer.module.weight, unquantized(layer, baseline)
+    book = quantization.codebook(latent_weight(layer.module))
     return row | {
         "weight_bits": book.bits,
         "levels": book.levels.numel(),
-        "sqnr_db": round(sqnr_db(latent, weight), 3),
-        "saturations": book.saturations(latent),
+        "sqnr_db": round(sqnr_db(before, book(before)), 3),
+        "saturations": book.saturations(before),
         "zero_share": round(float((weight == 0).float().mean()), 5),
     }
 
@@ -69,18 +79,18 @@ def activation_bits(network: QuantizedNetwork, layer: Layer) -> int:
 
 
 @torch.no_grad()
-def histograms(network: QuantizedNetwork) -> dict[str, np.ndarray]:
+def histograms(network: QuantizedNetwork, baseline: Mapping[str, Tensor]) -> dict[str, np.ndarray]:
     """Histograms of weights and of quantization errors, and the levels, of every quantized layer.
 
-    Where scales are per channel, the levels are those of the first channel.
+    The weights before quantization (`unquantized`) and the error of the codebook on them. Where
+    scales are per channel, the levels are those of the first channel.
     """
     found: dict[str, np.ndarray] = {}
     for layer, quantization in network.weights():
-        latent = latent_weight(layer.module)
-        book = quantization.codebook(latent)
+        before = unquantized(layer, baseline)
+        book = quantization.codebook(latent_weight(layer.module))
         levels = (book.levels * book.scale.double().flatten()[0].cpu()).numpy()
-        error = layer.module.weight - latent
-        for kind, values in (("weight", latent), ("error", error)):
+        for kind, values in (("weight", before), ("error", book(before) - before)):
             counts, edges = np.histogram(values.float().cpu().numpy(), bins=BINS)
             found[f"{layer.name}/{kind}_counts"] = counts.astype(np.int64)
             found[f"{layer.name}/{kind}_edges"] = edges.astype(np.float32)

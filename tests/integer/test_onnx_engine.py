@@ -39,7 +39,7 @@ def same(program: Program, count: int = 3) -> bool:
     )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(programs())
 def test_random_programs_agree_in_every_tensor(program: Program) -> None:
     assert same(program)
@@ -49,7 +49,7 @@ def test_a_program_of_resnet20s_size_agrees() -> None:
     assert same(resnet20(bits=8))
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(programs())
 def test_the_graph_holds_integers_alone(program: Program) -> None:
     model = onnx.shape_inference.infer_shapes(build(program), strict_mode=True)
@@ -66,7 +66,7 @@ def test_the_graph_holds_integers_alone(program: Program) -> None:
     assert not {node.op_type for node in graph.node} & {"Div", "Mod", "AveragePool", "Reciprocal"}
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(programs())
 def test_no_comparison_of_64_bit_numbers(program: Program) -> None:
     """ONNX Runtime's are wrong for some beyond 32 bits (its pull request 25280)."""

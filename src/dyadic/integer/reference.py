@@ -93,8 +93,9 @@ def _(operation: Linear, proof: Proof, x: Tensor) -> Tensor:
 def _accumulate(
     operation: Linear, bound: Accumulator, x: Tensor, weight: Tensor, bias: Tensor | None
 ) -> Tensor:
-    """The sums of products, int64. In float64 if no partial sum reaches 2^53: the same integers."""
-    dtype = torch.float64 if bound.largest < 2**53 else torch.int64
+    """The sums of products, int64, in the fastest type that holds every partial sum exactly."""
+    exact = ((torch.float32, 2**24), (torch.float64, 2**53), (torch.int64, 2**63))
+    dtype = next(kind for kind, limit in exact if bound.largest < limit)
     x, weight, bias = x.to(dtype), weight.to(dtype), None if bias is None else bias.to(dtype)
     if not isinstance(operation, Conv):
         return F.linear(x, weight, bias).long()

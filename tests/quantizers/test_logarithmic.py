@@ -6,9 +6,11 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.quantizers.cases import tensors
+from torch import Tensor
 
 from dyadic.errors import UserError
-from dyadic.quantizers import Logarithmic
+from dyadic.quantizers import Codebook, Logarithmic
 
 BASES = {2: 2.0, "sqrt2": math.sqrt(2)}
 magnitudes = st.floats(2.0**-30, 2.0**10, width=32)
@@ -64,6 +66,19 @@ def test_integers_are_exact_and_below_32_bits(base: int | str) -> None:
     assert rows.abs().max() == 2**30
     powers = rows[:, rows.shape[1] // 2 + 1 :].abs().sum(dim=0)
     assert all(n & (n - 1) == 0 for n in powers.tolist())
+
+
+@pytest.mark.parametrize("base", BASES)
+@pytest.mark.parametrize("signed", [True, False])
+@given(x=tensors, bits=st.integers(2, 8), exponent=st.integers(-20, 20))
+def test_reading_the_exponent_is_the_search(
+    base: int | str, signed: bool, x: Tensor, bits: int, exponent: int
+) -> None:
+    book = Logarithmic(bits, signed, base=base).codebook(x.abs())
+    edges = torch.cat([book.reach[1].reshape(1), book.cuts * book.scale]).float()
+    near = [edges, *(torch.nextafter(edges, torch.full_like(edges, end)) for end in (-99, 99))]
+    for values in (torch.ldexp(x, torch.tensor(exponent)), *near):
+        assert torch.equal(book(values), Codebook.__call__(book, values))
 
 
 def test_the_range_of_the_largest_value_and_its_offset() -> None:

@@ -75,9 +75,9 @@ def _entropy_limit(magnitudes: Tensor, cells: int, bins: int) -> Tensor:
     top = magnitudes.max()
     if top == 0:
         return top
-    histogram = torch.histc(magnitudes.float(), bins, min=0.0, max=top.item()).double()
+    histogram = torch.histc(magnitudes.float(), bins, min=0.0, max=top.item()).double().cpu()
     # Zero is represented without an error whatever the range (ReLU outputs are full of it).
-    histogram[0] = (histogram[0] - (magnitudes == 0).sum()).clamp_min(0)
+    histogram[0] = (histogram[0] - (magnitudes == 0).sum().cpu()).clamp_min(0)
     widths = range(min(cells, bins), bins + 1, max(1, bins // 128))
     divergences = [_divergence(histogram, width, cells) for width in widths]
     best = widths[min(range(len(divergences)), key=divergences.__getitem__)]

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from dyadic.quantizers.codebook import SQRT2, Codebook, widened
 from dyadic.quantizers.granularity import PerTensor, granularity_of
+from dyadic.quantizers.powers_codebook import PowersCodebook
 from dyadic.quantizers.quantizer import Quantizer, check_bits, check_choice, unobserved
 from dyadic.quantizers.search import least_error
 from dyadic.quantizers.statistics import MOMENTUM, RunningMean
@@ -42,19 +43,19 @@ def integers_of(count: int, steps: int) -> Tensor:
     return torch.stack([power * (1 - k % 2), power * (k % 2)])
 
 
-def power(k: Tensor, steps: int, dtype: torch.dtype) -> Tensor:
-    """base^k for integer k, base 2^(1/steps): exact for whole octaves."""
+def power(k: Tensor, steps: int) -> Tensor:
+    """base^k for integer k, base 2^(1/steps), float64: exact for whole octaves."""
     octaves = torch.div(k, steps, rounding_mode="floor")
     remainder = torch.where(k % steps == 0, 1.0, SQRT2).double()
-    return torch.ldexp(remainder, octaves).to(dtype)
+    return torch.ldexp(remainder, octaves)
 
 
 def logarithmic_codebook(
-    lowest: Tensor, count: int, steps: int, signed: bool, floor: bool, bits: int, dtype: torch.dtype
+    lowest: Tensor, count: int, steps: int, signed: bool, floor: bool, bits: int
 ) -> Codebook:
     """Zero and base^k for k = lowest .. lowest + count - 1, mirrored where signed.
 
-    lowest has the scale's shape, in steps of the base.
+    lowest has the scale's shape, in steps of the base; the scale is float64.
     """
     positive = torch.atleast_2d(integers_of(count, steps))
     zero = torch.zeros(len(positive), 1, dtype=torch.int64)
@@ -64,13 +65,11 @@ def logarithmic_codebook(
     edge = FLOAT_EDGE if floor else base**-0.5
     cuts = edge * base ** torch.arange(count, dtype=torch.float64)
     top = base ** (count - 1)
-    return Codebook(
-        power(lowest, steps, dtype),
-        integers.squeeze(0),
-        bits,
-        boundaries=torch.cat([-cuts.flip(0), cuts]) if signed else cuts,
-        margin=(base if floor else base**0.5) * top - top,
-    )
+    scale, boundaries = power(lowest, steps), torch.cat([-cuts.flip(0), cuts]) if signed else cuts
+    if floor:
+        return Codebook(scale, integers.squeeze(0), bits, boundaries, margin=(base - 1) * top)
+    margin = (base**0.5 - 1) * top
+    return PowersCodebook(scale, integers.squeeze(0), bits, boundaries, margin=margin, steps=steps)
 
 
 class Logarithmic(Quantizer):
@@ -128,11 +127,11 @@ class Logarithmic(Quantizer):
 
     def codebook(self, x: Tensor | None = None) -> Codebook:
         if self.top.known:
-            return self._codebook(self.top.value, torch.float64)
+            return self._codebook(self.top.value)
         if x is None:
             raise unobserved(self)
         rows = self.granularity.rows(widened(x))
-        return self._codebook(self.granularity.spread(self._top(rows), x.shape), rows.dtype)
+        return self._codebook(self.granularity.spread(self._top(rows), x.shape))
 
     def _top(self, rows: Tensor) -> Tensor:
         """log_base of the largest value, or the whole k of the best range, float64 [R]."""
@@ -141,12 +140,12 @@ class Logarithmic(Quantizer):
         if self.fsr == "max":
             return top
         lower = (top - k for k in range(SEARCHED_OCTAVES * self.steps + 1))
-        return least_error(rows, lower, lambda t: self._codebook(t[:, None], rows.dtype)).round()
+        return least_error(rows, lower, lambda t: self._codebook(t[:, None])).round()
 
-    def _codebook(self, top: Tensor, dtype: torch.dtype) -> Codebook:
+    def _codebook(self, top: Tensor) -> Codebook:
         # 1e-9: the logarithm of a power of the base may come out just below its exponent.
         whole = (top + 1e-9).floor() if self.floor else top.round()
         lowest = whole.long() + self.offset - self.count + 1
         return logarithmic_codebook(
-            lowest, self.count, self.steps, self.signed, self.floor, self.stored_bits, dtype
+            lowest, self.count, self.steps, self.signed, self.floor, self.stored_bits
         )

@@ -1,0 +1,59 @@
+"""The codebook of powers on a logarithmic scale: the exponent is read from the float's bits."""
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from dyadic.quantizers.codebook import Codebook
+
+MANTISSA_BITS = 23  # of float32
+ONE = 1 << MANTISSA_BITS  # one octave, as float32's bits count it
+EXPONENT = 0x7F800000
+
+
+def round_octave(x: Tensor, cut: float) -> Tensor:
+    """2^e of x = m * 2^e, 1 <= m < 2, or 2^(e+1) where m >= cut; x float32, not negative.
+
+    The cut is irrational: the first mantissa above it decides, so this is exact. In place.
+    """
+    first = math.ceil((cut - 1) * ONE)
+    return x.view(torch.int32).add_(ONE - first).bitwise_and_(EXPONENT).view(torch.float32)
+
+
+def nearest_power(x: Tensor, steps: int) -> Tensor:
+    """The power of 2^(1/steps), steps 1 or 2, nearest to x on the logarithmic scale.
+
+    Base sqrt(2): the geometric mean of the octaves rounded at 2^(1/4) and at 2^(3/4); they differ
+    just where sqrt(2) * 2^e is nearest. In place.
+
+    >>> nearest_power(torch.tensor([0.0, 1.4, 1.5, 3.0]), steps=2)
+    tensor([0.0000, 1.4142, 1.4142, 2.8284])
+    """
+    if steps == 1:
+        return round_octave(x, 2**0.5)
+    return round_octave(x.clone(), 2**0.25).mul_(round_octave(x, 2**0.75)).sqrt_()
+
+
+@dataclass(frozen=True, eq=False)
+class PowersCodebook(Codebook):
+    """Zero and consecutive powers of 2^(1/steps), mirrored or not, with geometric boundaries.
+
+    With one scale for all it quantizes float32 without a search, to the same values.
+    """
+
+    steps: int = 1
+
+    def __call__(self, x: Tensor) -> Tensor:
+        if x.dtype != torch.float32 or self.scale.ndim > 0:
+            return super().__call__(x)
+        lowest, largest = (float(self.scale) * self.levels[i].item() for i in (-self._count, -1))
+        signed = self.levels[0] < 0
+        magnitude = (x.abs() if signed else x).clamp(0, largest)
+        value = torch.threshold_(nearest_power(magnitude, self.steps), 0.9 * lowest, 0.0)
+        return value.copysign_(x) if signed else value
+
+    @property
+    def _count(self) -> int:
+        return int((self.levels > 0).sum())

@@ -25,7 +25,7 @@ from dyadic.report.frames import numbers
 RUNNING_SECONDS = 900
 """A folder without summary whose files changed this recently belongs to a run in progress."""
 
-NOT_THE_EXPERIMENT = r"seed|name|force|resume|logger|hydra|deploy|\w*dir|\w*path"
+NOT_THE_EXPERIMENT = r"seed|name|force|resume|logger|hydra|deploy|claim|\w*dir|\w*path"
 """Top-level keys of `config.yaml` that differ between the seeds of one experiment."""
 
 HISTORY_NUMBERS = [

@@ -25,6 +25,7 @@ DECIMALS = {
     "float top-1": 2,
     "top-1": 2,
     "sd": 2,
+    "best epoch": 2,
     "drop": 2,
     "MiB": 3,
     "GBOPS": 3,
@@ -103,13 +104,13 @@ def read_table(path: Path) -> pd.DataFrame:
     return table.astype({name: str for name in ("integers", "hardware")})
 
 
-def insert(text: str, block: str) -> str:
-    """The text with `block` between the marks `BEGIN` and `END`; raises UserError without them."""
-    head, begin, rest = text.partition(BEGIN)
-    _, end, tail = rest.partition(END)
-    if not (begin and end):
-        raise UserError(f"the README has no place for the table; add lines {BEGIN} and {END}")
-    return f"{head}{BEGIN}\n\n{block.strip()}\n\n{END}{tail}"
+def insert(text: str, block: str, begin: str = BEGIN, end: str = END) -> str:
+    """The text with `block` between two marks; raises UserError where they are missing."""
+    head, first, rest = text.partition(begin)
+    _, last, tail = rest.partition(end)
+    if not (first and last):
+        raise UserError(f"the README has no place for the table; add lines {begin} and {end}")
+    return f"{head}{begin}\n\n{block.strip()}\n\n{end}{tail}"
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -1,0 +1,268 @@
+"""Verdicts on published claims: margins, seeds, noise, settings, and tables that say so."""
+
+import json
+import math
+import re
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dyadic.errors import UserError
+from dyadic.report.claims import block, main, read_verdicts
+from dyadic.report.declarations import (
+    Comparison,
+    parse,
+    published_difference,
+    published_row,
+    read_claims,
+)
+from dyadic.report.published import read_published
+from dyadic.report.verdicts import matches, verdict
+
+ROOT = Path(__file__).resolve().parents[2]
+EXPERIMENTS = ROOT / "experiments"
+TABLES = ROOT / "results" / "tables"
+
+CLAIM = {
+    "paper": "inq",
+    "table": "Table 2",
+    "statement": "Largest first is better.",
+    "seeds": 2,
+    "runs": {"method.name": "inq"},
+    "published": {"table": "Table 2"},
+    "arms": {
+        "largest": {"runs": {"partition": "largest"}, "published": {"row": "largest first"}},
+        "random": {"runs": {"partition": "random"}, "published": {"row": "random"}},
+    },
+    "comparisons": [
+        {"better": "largest", "worse": "random", "margin": 0.5},
+        {"better": "largest", "worse": "float", "margin": -1.0},
+    ],
+}
+PUBLISHED = (
+    "paper,table,row,network,data,weight_bits,activation_bits,metric,value,baseline,"
+    "baseline_kind,source\n"
+    "inq,Table 2,largest first,ResNet-18,ImageNet,5,32,top1_error,31.02,31.73,start,x\n"
+    "inq,Table 2,random,ResNet-18,ImageNet,5,32,top1_error,32.11,31.73,start,x\n"
+)
+
+
+class Workplace:
+    """An experiments folder and run records, made up."""
+
+    def __init__(self, root: Path) -> None:
+        self.experiments, self.runs, self.out = root / "exp", root / "runs", root / "tables"
+        (self.experiments / "published").mkdir(parents=True)
+        (self.experiments / "published" / "inq.csv").write_text(PUBLISHED)
+        readme = "before\n<!-- claims:begin -->\n<!-- claims:end -->\nafter\n"
+        (self.experiments / "README.md").write_text(readme)
+        self.write(CLAIM)
+
+    def write(self, claim: dict) -> None:
+        (self.experiments / "partition.yaml").write_text(yaml.safe_dump({"claim": claim}))
+
+    def run(self, partition: str, seed: int, top1: float, network="resnet8", epochs=3) -> None:
+        folder = self.runs / f"{network}-{partition}-{seed}-{epochs}"
+        folder.mkdir(parents=True)
+        config = {"method": {"name": "inq"}, "partition": partition, "epochs": epochs}
+        (folder / "config.yaml").write_text(yaml.safe_dump(config | {"seed": seed}))
+        (folder / "history.csv").write_text(f"epoch,top1\n0,{top1 + 0.5}\n1,{top1}\n")
+        summary = {
+            "status": "done", "dataset": "fashion_mnist", "model": network, "seed": seed,
+            "top1": top1, "float_top1": 91.0 + seed, "hardware": "two cores",
+            "precision": "bf16-mixed", "epochs": {"baseline": 4, "quantize": epochs},
+            "ended": f"2026-11-20T10:00:0{epochs}",
+        }  # fmt: skip
+        (folder / "summary.json").write_text(json.dumps(summary))
+
+    def claims(self, *more: str) -> int:
+        where = [str(self.runs), str(self.out), "--experiments", str(self.experiments)]
+        return main([*where, *more])
+
+    def verdicts(self) -> pd.DataFrame:
+        assert self.claims() == 0
+        return read_verdicts(self.out)
+
+
+@pytest.fixture
+def workplace(tmp_path):
+    return Workplace(tmp_path)
+
+
+def test_a_margin_that_is_reached_beyond_the_noise_holds(workplace):
+    for seed, (largest, random) in enumerate([(91.0, 89.9), (91.5, 90.5)]):
+        workplace.run("largest", seed, largest)
+        workplace.run("random", seed, random)
+    first, second = workplace.verdicts().to_dict("records")
+    assert first["verdict"] == "held"
+    assert (first["difference"], first["error"], first["seeds"]) == (1.05, 0.05, 2)
+    assert first["published"] == 1.09  # errors: less is better
+    assert (second["difference"], second["published"]) == (-0.25, 0.71)
+    assert second["claim"] == "largest − float ≥ −1.0"
+
+
+def test_a_margin_that_is_missed_does_not_hold_and_the_noise_is_named(workplace):
+    for seed, (largest, random) in enumerate([(91.0, 90.6), (91.5, 91.2)]):
+        workplace.run("largest", seed, largest)
+        workplace.run("random", seed, random)
+    assert workplace.verdicts().verdict[0] == "did not hold"
+    workplace.run("largest", 2, 95.0)
+    workplace.run("random", 2, 90.0)
+    assert workplace.verdicts().verdict[0] == "held, within the noise"
+
+
+def test_a_seed_counts_only_where_both_arms_have_it(workplace):
+    workplace.run("largest", 0, 91.0)
+    workplace.run("largest", 1, 92.0)
+    workplace.run("random", 1, 90.0)
+    assert list(workplace.verdicts().verdict) == ["not run (1 of 2 seeds)", "held"]
+
+
+def test_networks_and_longer_training_are_not_mixed(workplace):
+    for seed in (0, 1):
+        workplace.run("largest", seed, 91.0)
+        workplace.run("random", seed, 90.0)
+        workplace.run("largest", seed, 80.0, network="resnet20")
+        workplace.run("random", seed, 85.0, network="resnet20")
+    workplace.run("largest", 0, 99.0, epochs=9)  # later, but one seed
+    table = workplace.verdicts()
+    assert list(table.network) == ["resnet20", "resnet20", "resnet8", "resnet8"]
+    assert list(table.difference) == [-5.0, -11.5, 1.0, -0.5]
+
+
+def test_tables_name_the_last_and_the_best_epoch_beside_the_published_number(workplace):
+    for seed in (0, 1):
+        workplace.run("largest", seed, 91.0 + seed)
+        workplace.run("random", seed, 90.0)
+    workplace.verdicts()
+    row = pd.read_csv(workplace.out / "partition.csv").iloc[0]
+    assert (row["top-1"], row["best epoch"], row["sd"]) == (91.5, 92.0, 0.71)
+    assert (row["published"], row["published on"]) == (31.02, "ResNet-18, ImageNet")
+    assert "held" in row["verdict"]
+    text = (workplace.out / "partition.md").read_text()
+    assert "Largest first is better." in text
+    assert "+1.09" in text
+    assert "bf16-mixed" in text
+
+
+def test_without_runs_every_claim_is_not_run_and_earlier_tables_stay(workplace, tmp_path):
+    assert set(workplace.verdicts().verdict) == {"not run"}
+    for seed in (0, 1):
+        workplace.run("largest", seed, 91.0)
+        workplace.run("random", seed, 90.0)
+    before = workplace.verdicts()
+    workplace.runs = tmp_path / "nothing"
+    pd.testing.assert_frame_equal(workplace.verdicts(), before)
+    workplace.write(CLAIM | {"comparisons": CLAIM["comparisons"][:1]})
+    assert list(workplace.verdicts().verdict) == ["not run"]
+
+
+def test_check_finds_a_stale_readme(workplace, capsys):
+    workplace.verdicts()
+    assert workplace.claims("--check") == 0
+    readme = workplace.experiments / "README.md"
+    readme.write_text(readme.read_text().replace("not run", "held"))
+    assert workplace.claims("--check") == 1
+    assert "stale" in capsys.readouterr().err
+    workplace.verdicts()
+    assert readme.read_text().startswith("before\n")
+    assert readme.read_text().endswith("after\n")
+
+
+def test_unfinished_and_foreign_records_are_left_out(workplace):
+    workplace.run("largest", 0, 91.0)
+    (workplace.runs / "half").mkdir()
+    (workplace.runs / "half" / "config.yaml").write_text("method: {name: inq}\n")
+    (workplace.runs / "foreign").mkdir()
+    (workplace.runs / "foreign" / "summary.json").write_text('{"status": "done"}')
+    assert set(workplace.verdicts().verdict) == {"not run"}
+
+
+def test_a_claim_that_names_no_arm_of_its_own_is_refused(workplace, capsys):
+    workplace.write(CLAIM | {"comparisons": [{"better": "a", "worse": "random", "margin": 0}]})
+    assert workplace.claims() == 2
+    assert "no arm a; use largest, random" in capsys.readouterr().err
+    workplace.write({"paper": "inq"})
+    assert workplace.claims() == 2
+
+
+def test_published_rows_are_one_or_refused():
+    claim = parse("x", CLAIM)
+    table = pd.DataFrame([{"table": "Table 2", "row": "random", "value": 1.0}] * 2)
+    with pytest.raises(UserError, match="2 published rows"):
+        published_row(claim.arms["random"], table)
+
+
+def test_missing_values_are_null_and_others_must_be_equal():
+    config = {"quantizer": {"activation": None, "weight": {"base": 2}}}
+    assert matches(config, {"quantizer.activation": None, "quantizer.weight.base": 2})
+    assert matches(config, {"quantizer.activation.ste": None})
+    assert not matches(config, {"quantizer.weight.base": "sqrt2"})
+
+
+@given(st.floats(-9, 9), st.floats(0, 2), st.floats(-2, 2))
+def test_a_verdict_is_certain_exactly_two_standard_errors_away(difference, error, margin):
+    text = verdict(difference, error, margin)
+    assert text.startswith("held") == (difference >= margin - 1e-9)
+    assert ("noise" in text) == (abs(difference - margin) <= 2 * error)
+    assert verdict(difference, math.nan, margin).endswith("one seed")
+
+
+# The repository's own experiments.
+
+PUBLISHED_HERE = read_published(EXPERIMENTS / "published")
+CLAIMS = read_claims(EXPERIMENTS)
+
+
+@pytest.mark.parametrize("claim", CLAIMS, ids=lambda claim: claim.experiment)
+def test_every_claim_finds_its_published_rows(claim):
+    assert claim.paper in {"bottom_up", *PUBLISHED_HERE.paper}
+    for arm in claim.arms.values():
+        published_row(arm, PUBLISHED_HERE)
+    for comparison in claim.comparisons:
+        difference = published_difference(comparison, claim, PUBLISHED_HERE)
+        # What is asked for here is never more than what the paper has.
+        assert difference is None or difference >= comparison.margin
+
+
+def test_published_differences_are_the_papers():
+    by_name = {claim.experiment: claim for claim in CLAIMS}
+    comparison = Comparison("largest first", "random", 0.0)
+    found = published_difference(comparison, by_name["inq_partition"], PUBLISHED_HERE)
+    assert found == pytest.approx(1.09)
+
+
+def test_the_readme_shows_the_committed_table_and_every_claim():
+    text = (EXPERIMENTS / "README.md").read_text()
+    assert block(TABLES) in text, "run `python -m dyadic.report.claims`"
+    table = read_verdicts(TABLES)
+    declared = {(c.experiment, str(x)) for c in CLAIMS for x in c.comparisons}
+    assert set(zip(table.experiment, table.claim, strict=True)) == declared
+
+
+def test_the_readme_names_files_that_exist():
+    text = (EXPERIMENTS / "README.md").read_text()
+    named = re.findall(r"`([\w/]+\.(?:py|yaml))` \|$", text, flags=re.MULTILINE)
+    assert len(named) > 20
+    for name in named:
+        place = EXPERIMENTS / name if name.endswith(".yaml") else ROOT / "src" / "dyadic" / name
+        assert place.is_file(), name
+
+
+@pytest.mark.parametrize("path", sorted(EXPERIMENTS.glob("*.yaml")), ids=lambda path: path.stem)
+def test_experiments_say_what_they_are_and_how_to_run(path):
+    text = path.read_text()
+    assert text.startswith("# @package _global_\n# ")
+    assert f"python run.py -m +experiments={path.stem}\n" in text
+    assert re.search(r"^# .*on two cores [\d.]+ minutes", text, flags=re.MULTILINE)
+    assert yaml.safe_load(text)["hydra"]["mode"] == "MULTIRUN"
+
+
+def test_the_smoke_experiment_has_every_method():
+    smoke = yaml.safe_load((EXPERIMENTS / "smoke.yaml").read_text())
+    named = smoke["hydra"]["sweeper"]["params"]["method"].split(",")
+    assert sorted(named) == sorted(path.stem for path in (ROOT / "conf/method").glob("*.yaml"))

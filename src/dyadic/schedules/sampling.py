@@ -1,16 +1,21 @@
-"""Samples of what a layer reads and gives: the data that TSQ's second step is solved on."""
+"""Samples of what layers read and give: the data that TSQ's second step is solved on."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, fx, nn
+from torch import Tensor, nn
+from torch.nn.utils import parametrize
 
-from dyadic.network.layers import Layer, module_of
 from dyadic.network.quantized import QuantizedNetwork
 from dyadic.schedules.calibration import BATCH
 
+Take = Callable[[Tensor, Tensor], Tensor]  # (input, output) of a module -> rows of samples
+
 
 class Sampler:
-    """Draws the same output positions of the same images, whatever tensor they are taken from."""
+    """Draws the same output positions for every tensor of the same batches and size."""
 
     def __init__(self, count: int, seed: int) -> None:
         self.count, self.generator = count, torch.Generator().manual_seed(seed)
@@ -21,35 +26,26 @@ class Sampler:
         return index // (height * width), index // width % height, index % width
 
 
-def sample_outputs(
-    sampler: Sampler, network: QuantizedNetwork, node: fx.Node, images: Tensor
-) -> Tensor:
-    """A node's values at the sampled positions, [N, F]."""
-    rows = []
-    module = module_of(network.body, node)
-    assert module is not None
-    for batch in images.split(BATCH):
-        value = _capture(network, module, batch)[1]
-        maps = value if value.ndim == 4 else value[:, :, None, None]
+def outputs(sampler: Sampler) -> Take:
+    """Takes a module's output at sampled positions, [count, F] a batch."""
+
+    def take(x: Tensor, y: Tensor) -> Tensor:
+        maps = y if y.ndim == 4 else y[:, :, None, None]
         image, row, column = sampler.draw(len(maps), *maps.shape[2:])
-        rows.append(maps[image, :, row, column])
-    return torch.cat(rows)
+        return maps[image, :, row, column]
+
+    return take
 
 
-def sample_inputs(
-    sampler: Sampler, network: QuantizedNetwork, layer: Layer, images: Tensor
-) -> Tensor:
-    """The inputs that a layer's outputs at the sampled positions are made of, [N, groups, m]."""
-    rows = []
-    module = network.get_submodule(f"body.{layer.name}")
-    for batch in images.split(BATCH):
-        value, output = _capture(network, module, batch)
-        if isinstance(module, nn.Conv2d):
-            positions = sampler.draw(len(output), *output.shape[2:])
-            rows.append(patches(value, module, *positions))
-        else:
-            rows.append(value[sampler.draw(len(value), 1, 1)[0]][:, None])
-    return torch.cat(rows)
+def inputs(sampler: Sampler, layer: nn.Conv2d | nn.Linear) -> Take:
+    """Takes what a layer's outputs at sampled positions are made of, [count, groups, m] a batch."""
+
+    def take(x: Tensor, y: Tensor) -> Tensor:
+        if isinstance(layer, nn.Conv2d):
+            return patches(x, layer, *sampler.draw(len(y), *y.shape[2:]))
+        return x[sampler.draw(len(x), 1, 1)[0]][:, None]
+
+    return take
 
 
 def patches(x: Tensor, conv: nn.Conv2d, image: Tensor, row: Tensor, column: Tensor) -> Tensor:
@@ -57,21 +53,31 @@ def patches(x: Tensor, conv: nn.Conv2d, image: Tensor, row: Tensor, column: Tens
     assert isinstance(conv.padding, tuple), "padding given as text has no numbers"
     top, left = conv.padding
     padded = F.pad(x, (left, left, top, top))
-    height, width = (torch.arange(k, device=x.device) for k in conv.kernel_size)
+    height, width = (torch.arange(k) for k in conv.kernel_size)
     rows = (row * conv.stride[0])[:, None] + height * conv.dilation[0]
     columns = (column * conv.stride[1])[:, None] + width * conv.dilation[1]
     patch = padded[image[:, None, None], :, rows[:, :, None], columns[:, None, :]]
     return patch.permute(0, 3, 1, 2).reshape(len(image), conv.groups, -1)
 
 
-def _capture(network: nn.Module, module: nn.Module, images: Tensor) -> tuple[Tensor, Tensor]:
-    """What a module reads and gives while the network sees the images."""
-    seen: list[tuple[Tensor, Tensor]] = []
+@torch.no_grad()
+def collect(
+    network: QuantizedNetwork, takes: Mapping[nn.Module, Take], images: Tensor
+) -> list[Tensor]:
+    """What each take gets from its module while the network sees the images, all batches."""
+    rows: list[list[Tensor]] = [[] for _ in takes]
 
-    def keep(_: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
-        seen.append((inputs[0], output))
+    def keeper(take: Take, kept: list[Tensor]) -> Callable[..., None]:
+        def keep(module: nn.Module, args: tuple[Any, ...], output: Tensor) -> None:
+            kept.append(take(args[0], output))
 
-    handle = module.register_forward_hook(keep)
-    network(images)
-    handle.remove()
-    return seen[0]
+        return keep
+
+    pairs = zip(takes.items(), rows, strict=True)
+    hooks = [module.register_forward_hook(keeper(take, kept)) for (module, take), kept in pairs]
+    with parametrize.cached():
+        for batch in images.split(BATCH):
+            network(batch)
+    for hook in hooks:
+        hook.remove()
+    return [torch.cat(kept) for kept in rows]

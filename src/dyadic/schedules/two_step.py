@@ -28,7 +28,7 @@ from dyadic.network.quantized import QuantizedNetwork
 from dyadic.network.weights import WeightQuantization, latent_weight
 from dyadic.schedules.blend import set_blend
 from dyadic.schedules.calibration import BATCH, calibrate
-from dyadic.schedules.sampling import Sampler, sample_inputs, sample_outputs
+from dyadic.schedules.sampling import Sampler, collect, inputs, outputs
 from dyadic.schedules.schedule import Phase, Schedule
 from dyadic.schedules.tsq_solver import LayerCodes, learn
 
@@ -41,6 +41,7 @@ class TwoStep(Schedule):
     strengths    the rising list of lambdas
     alternations for each lambda
     samples      positions that x and y are made of
+    images       calibration images that they are drawn from, at most
     asymmetric   x comes from the already quantized layers below (the paper's choice), else from
                  the float ones
     seed         of the positions
@@ -53,6 +54,7 @@ class TwoStep(Schedule):
         strengths: Sequence[float] = (0.01, 0.1, 1.0, 10.0),
         alternations: int = 5,
         samples: int = 4096,
+        images: int = 256,
         asymmetric: bool = True,
         seed: int = 0,
     ) -> None:
@@ -60,11 +62,12 @@ class TwoStep(Schedule):
             raise UserError(
                 f"epochs={epochs}, fine_tuning={fine_tuning}; use at least 1, and 0 or more"
             )
-        if any(s <= 0 for s in strengths) or alternations < 1 or samples < 1:
-            raise UserError("strengths, alternations and samples must be positive")
+        if any(s <= 0 for s in strengths) or min(alternations, samples, images) < 1:
+            raise UserError("strengths, alternations, samples and images must be positive")
         self.epochs, self.fine_tuning = epochs, fine_tuning
         self.strengths, self.alternations = list(strengths), alternations
-        self.samples, self.asymmetric, self.seed = samples, asymmetric, seed
+        self.samples, self.images = samples, images
+        self.asymmetric, self.seed = asymmetric, seed
 
     def phases(self, network: QuantizedNetwork) -> list[Phase]:
         after = Phase("fine-tuning", self.fine_tuning, "weights layer by layer", restart=True)
@@ -93,19 +96,19 @@ class TwoStep(Schedule):
         set_blend(network, 0.0)
         teacher, training = network.clone().eval(), network.training
         network.eval()
+        images = images[: self.images]
+        count = -(-self.samples // -(-len(images) // BATCH))
+        targets = [Target.of(teacher.body, layer) for layer, _ in teacher.weights()]
+        takes = {target.module: outputs(Sampler(count, self.seed)) for target in targets}
+        wanted = collect(teacher, takes, images)
         lower = network if self.asymmetric else teacher
-        pairs = zip(list(network.weights()), teacher.weights(), strict=True)
-        for (layer, weights), (taught, _) in pairs:
-            inputs = sample_inputs(self._sampler(images), lower, layer, images)
-            target = Target.of(teacher.body, taught)
-            outputs = sample_outputs(self._sampler(images), teacher, target.node, images)
-            self._solve(layer, weights, inputs, outputs, target)
+        for (layer, weights), target, y in zip(network.weights(), targets, wanted, strict=True):
+            module = lower.body.get_submodule(layer.name)
+            take = inputs(Sampler(count, self.seed), layer.module)
+            (x,) = collect(lower, {module: take}, images)
+            self._solve(layer, weights, x, y, target)
             weights.blend = 1.0
         network.train(training)
-
-    def _sampler(self, images: Tensor) -> Sampler:
-        batches = -(-len(images) // BATCH)
-        return Sampler(-(-self.samples // batches), self.seed)
 
     def _solve(
         self, layer: Layer, weights: WeightQuantization, x: Tensor, y: Tensor, target: "Target"
@@ -146,10 +149,10 @@ def scale_is_free(weights: WeightQuantization, w: Tensor) -> bool:
 class Target:
     """What a layer's output goes through: batch norm, a ReLU or not, a quantizer or none.
 
-    node is where the output is taken: the batch norm, or the layer itself.
+    module is where the output is taken: the batch norm, or the layer itself.
     """
 
-    node: fx.Node
+    module: nn.Module
     norm: nn.BatchNorm2d | None
     relu: bool
     quantization: ActivationQuantization | None
@@ -158,7 +161,8 @@ class Target:
     def of(cls, body: fx.GraphModule, layer: Layer) -> "Target":
         """Follow a layer's output to the activation that alone reads it."""
         node = start = batch_norm_after(body, layer.node) or layer.node
-        norm = module_of(body, start)
+        taken = module_of(body, start)
+        assert taken is not None
         relu, quantization = False, None
         while len(node.users) == 1 and quantization is None:
             node = next(iter(node.users))
@@ -169,7 +173,8 @@ class Target:
                 relu = True
             elif not isinstance(module, TRANSPARENT):
                 break
-        return cls(start, norm if isinstance(norm, nn.BatchNorm2d) else None, relu, quantization)
+        norm = taken if isinstance(taken, nn.BatchNorm2d) else None
+        return cls(taken, norm, relu, quantization)
 
     def affine(self, layer: nn.Conv2d | nn.Linear) -> tuple[Tensor, Tensor]:
         """Multiplier and shift from the layer's x w to the activation, float64 [F]."""

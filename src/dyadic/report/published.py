@@ -64,10 +64,11 @@ def read_tables(folder: Path) -> dict[str, pd.DataFrame]:
 
 
 def tables_of(paper: str, tables: dict[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
-    """The tables that belong to a paper: by their file's name or by their column `paper`."""
-    names = (paper, *methods_of(paper))
-    return {
-        stem: table
-        for stem, table in tables.items()
-        if stem.startswith(names) or ("paper" in table and (table.paper == paper).any())
-    }
+    """The tables that belong to a paper: its rows by the column `paper`, or by the file's name."""
+    names, found = (paper, *methods_of(paper)), {}
+    for stem, table in tables.items():
+        if "paper" in table and (table.paper == paper).any():
+            found[stem] = where(table, table.paper == paper)
+        elif stem.startswith(names):
+            found[stem] = table
+    return found

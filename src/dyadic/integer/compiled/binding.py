@@ -90,7 +90,7 @@ class Step(Structure):
     """dy_step."""
 
     _fields_ = [
-        *_ints("kind source other target lo hi count times_y times_x"),
+        *_ints("kind vector source other target lo hi count times_y times_x"),
         *_pointers("thresholds values bias"),
         ("scale", Scale),
         ("window", Window),

@@ -108,7 +108,7 @@ class _Planned:
         groups = single(program) if traced else fuse(program, set(choices), binding.OUTPUTS)
         borders = _borders(groups, choices)
         layout = plan(groups, proof, borders, share=not traced)
-        self.steps = Steps(layout, proof, choices)
+        self.steps = Steps(layout, proof, choices, vector=bool(units))
         steps = self.steps.build(groups)
         slots = self.steps.slots()
         self.plan = binding.Plan(

@@ -36,13 +36,20 @@ class Steps:
     """Translates groups into `dy_step`s; owns every array that a step points to.
 
     choices  layers that are matrix products; all others are `dy_convolve`s
-    shifts   whether these turn powers of two into shifts
+    vector   whether the other operations may use AVX-512
+    shifts   whether a `dy_convolve` turns powers of two into shifts
     """
 
     def __init__(
-        self, layout: Layout, proof: Proof, choices: dict[str, Choice], shifts: bool = False
+        self,
+        layout: Layout,
+        proof: Proof,
+        choices: dict[str, Choice],
+        vector: bool = False,
+        shifts: bool = False,
     ) -> None:
-        self.layout, self.proof, self.choices, self.shifts = layout, proof, choices, shifts
+        self.layout, self.proof, self.choices = layout, proof, choices
+        self.vector, self.shifts = vector, shifts
         self.index = {name: i for i, name in enumerate(layout.slots)}
         self.arrays: list[np.ndarray] = []
         self.steps: list[binding.Step] = []
@@ -70,7 +77,7 @@ class Steps:
         return binding.Slot(view, *place, *slot.border, self.index[slot.root])
 
     def _append(self, kind: str, source: str | None, target: str) -> binding.Step:
-        step = binding.Step(kind=binding.STEPS.index(kind), other=binding.NONE)
+        step = binding.Step(kind=binding.STEPS.index(kind), vector=self.vector, other=binding.NONE)
         step.source = binding.NONE if source is None else self.index[source]
         step.target = self.index[target]
         self.steps.append(step)
@@ -127,6 +134,8 @@ class Steps:
     def _(self, operation: Requantize) -> None:
         step = self._append("requantize", operation.inputs[0], operation.name)
         step.scale = self._scale(operation.scale, operation.lo, operation.hi)
+        largest = max(map(abs, self.proof.ranges[operation.inputs[0]]))
+        step.gemm.lanes = self._lanes(Lanes.of(operation, BLOCK, largest))
 
     @_step.register
     def _(self, operation: Threshold) -> None:

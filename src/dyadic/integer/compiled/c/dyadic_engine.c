@@ -2,6 +2,7 @@
 #include "dyadic_engine.h"
 
 #include "dyadic_pool.h"
+#include "dyadic_vector.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -87,7 +88,10 @@ static void run_rows(const dy_engine *engine, const dy_step *step, int32_t image
                     (int32_t *)(void *)(engine->scratch + plan->scratch * thread), first, last);
         break;
     case DY_STEP_REQUANTIZE:
-        dy_requantize(&step->scale, &in, &out, first, last);
+        if (step->vector)
+            dy_vector_requantize(&step->gemm.lanes, &in, &out, first, last);
+        else
+            dy_requantize(&step->scale, &in, &out, first, last);
         break;
     case DY_STEP_THRESHOLD:
         dy_threshold(step->thresholds, step->values, step->count, &in, &out, first, last);
@@ -102,7 +106,10 @@ static void run_rows(const dy_engine *engine, const dy_step *step, int32_t image
         dy_copy(&in, &out, first, last);
         break;
     case DY_STEP_MAX_POOL:
-        dy_max_pool(&step->window, &in, &out, first, last);
+        if (step->vector && in.type == out.type)
+            dy_vector_max_pool(&step->window, &in, &out, first, last);
+        else
+            dy_max_pool(&step->window, &in, &out, first, last);
         break;
     case DY_STEP_SUM_POOL:
         dy_sum_pool(&step->window, &in, &out, first, last);

@@ -36,6 +36,7 @@ typedef struct {
 
 typedef struct {
     int32_t kind;
+    int32_t vector;                        /* whether AVX-512 may be used; gemm.lanes is the scale */
     int32_t source, other, target;         /* slots; -1 for none, source -1 for the pixels */
     int32_t lo, hi;                        /* of an addition */
     int32_t count;                         /* of thresholds */

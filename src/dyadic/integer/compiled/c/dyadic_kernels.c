@@ -288,10 +288,14 @@ void dy_convolve(const dy_conv *conv, const dy_tensor *in, const dy_tensor *out,
 static void map_plane(const uint8_t *plane, const int32_t *table, int32_t channel,
                       const dy_tensor *out, int32_t first, int32_t last)
 {
+    const int bytes = out->type == DY_U8 || out->type == DY_S8;
     int32_t y, x;
     for (y = first; y < last; y++) {
         const uint8_t *row = plane + (int64_t)y * out->width;
-        for (x = 0; x < out->width; x++)
+        uint8_t *to = out->data + at(out, y, 0) + channel;
+        for (x = 0; bytes && x < out->width; x++, to += out->stride)
+            *to = (uint8_t)table[row[x]];
+        for (; x < out->width; x++)
             store(out, at(out, y, x) + channel, table + row[x], 1);
     }
 }

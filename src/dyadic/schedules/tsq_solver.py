@@ -53,13 +53,14 @@ def auxiliary(codes: LayerCodes, v: Tensor, strength: float) -> Tensor:
 
     Below, inside and above the clamp's range the best z is known; the best of the three is taken.
     """
-    inside = (strength * v + codes.y) / (1 + strength)
-    candidates = torch.stack(
-        [v.clamp(max=codes.low), inside.clamp(codes.low, codes.high), v.clamp(min=codes.high)]
-    )
-    costs = (codes.y - candidates.clamp(codes.low, codes.high)) ** 2
-    costs += strength * (candidates - v) ** 2
-    return candidates.gather(0, costs.argmin(0, keepdim=True))[0]
+
+    def cost(z: Tensor) -> Tensor:
+        return (codes.y - z.clamp(codes.low, codes.high)) ** 2 + strength * (z - v) ** 2
+
+    z = ((strength * v + codes.y) / (1 + strength)).clamp(codes.low, codes.high)
+    for outside in (v.clamp(max=codes.low), v.clamp(min=codes.high)):
+        z = torch.where(cost(outside) < cost(z), outside, z)
+    return z
 
 
 def objective(codes: LayerCodes, a: Tensor, w: Tensor, strength: float) -> Tensor:

@@ -27,7 +27,7 @@ from dyadic.network.quantized import QuantizedNetwork
 
 log = logging.getLogger(__name__)
 COMPARED = 256  # images on which every layer's codes are compared with the float32 network's
-BATCH = 250
+BATCH = 32  # small enough for the caches, which is what float64 and int64 tensors need
 
 
 @dataclass(frozen=True)

@@ -105,6 +105,12 @@ class Builder:
         ratio = (bounds[1] - bounds[0]) / reach * rng.uniform(0.2, 2, self.choice(1, outputs))
         ratio = ratio * rng.choice([-1, 1, 1, 1], ratio.shape)
         bias = rng.integers(-int(reach) - 1, int(reach) + 1, outputs)
+        zero = np.flatnonzero((np.atleast_2d(weights.levels) == 0).all(axis=0))
+        if rng.random() < 0.2 and zero.size:
+            # A channel that is switched off: a narrow accumulator with a scale above 1.
+            weights.codes[0], bias[0] = zero[0], rng.integers(-50, 50)
+            ratio = np.broadcast_to(ratio, outputs).copy()
+            ratio[0] = rng.uniform(1, 1000)
         scale, odd = (dyadic(ratio), None) if weights.levels.ndim == 1 else pair(ratio)
         return self.add(kind(self.name(), (name,), weights, bias, scale, *bounds, odd=odd, **extra))
 

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from dyadic.allocation.modes import evaluating
+
 Bits = tuple[int, int]
 """Width of a layer's weights and of the activations that it reads."""
 
@@ -102,12 +104,10 @@ def layer_costs(model: nn.Module, input_shape: tuple[int, int, int]) -> list[Lay
         if isinstance(module, nn.Conv2d | nn.Linear)
     ]
     parameter = next(model.parameters())
-    training = model.training
     try:
-        with torch.no_grad():
-            model.eval()(torch.empty(1, *input_shape, device=parameter.device))
+        with evaluating(model), torch.no_grad():
+            model(torch.empty(1, *input_shape, device=parameter.device))
     finally:
-        model.train(training)
         for handle in handles:
             handle.remove()
     return costs

@@ -12,8 +12,10 @@ import torch
 from pytorch_lightning.loggers import Logger
 from torch import Tensor, nn
 
+from dyadic.allocation.allocation import Allocation
 from dyadic.allocation.cost import FLOAT, Bits, LayerCost
 from dyadic.allocation.problem import Problem
+from dyadic.allocation.sensitivity import Sample, Sensitivity
 from dyadic.errors import UserError
 from dyadic.integer.deploy import Deployment
 from dyadic.network.insert import ActivationFactory, WeightFactory
@@ -29,6 +31,7 @@ from dyadic.training.loss import cross_entropy
 from dyadic.training.module import Curve, OptimizerFactory, Training
 
 log = logging.getLogger(__name__)
+SENSITIVITY_IMAGES = 256
 
 
 @dataclass(frozen=True)
@@ -50,8 +53,8 @@ class Run:
     weight: WeightFactory | None
     activation: ActivationFactory | None
     schedule: Schedule
-    allocation: Any
-    sensitivity: Any
+    allocation: Allocation
+    sensitivity: Sensitivity | None
     deployment: Deployment | None
     hardware: Hardware
     recipe: BaselineRecipe
@@ -114,8 +117,24 @@ def calibration_images(data: Any, count: int) -> Tensor:
 
 def _allocate(run: Run, network: QuantizedNetwork) -> dict[str, Bits]:
     costs = [LayerCost(x.name, x.parameters, x.macs) for x in network.layers]
-    omega = run.sensitivity(network, run.data) if run.sensitivity is not None else _no_omega
+    omega = _no_omega if run.sensitivity is None else run.sensitivity(_sample(run, network))
     return run.allocation.assign(Problem(costs, omega, ties(network.body)))
+
+
+def _sample(run: Run, network: QuantizedNetwork) -> Sample:
+    """What the layers' sensitivity is measured on: the float network and training images."""
+    batches = list(run.data.calibration_batches(SENSITIVITY_IMAGES))
+    device = run.hardware.device
+    return Sample(
+        model=network.body,
+        layers={layer.name: layer.module for layer in network.layers},
+        images=torch.cat([images for images, _ in batches]).to(device),
+        labels=torch.cat([labels for _, labels in batches]).to(device),
+        weight=run.weight,
+        activation=run.activation,
+        cache=run.cache.parent / "cache",
+        progress=log.info,
+    )
 
 
 def _no_omega(layer: str, weight: int, activation: int) -> float:

@@ -12,7 +12,7 @@ STEPS = (
     " flatten"
 ).split()
 UNITS = ("vnni8", "vnni16", "amx")
-FORMS = ("int8", "int16", "int64", "shift")
+FORMS = ("int8", "int16", "int32", "int64", "shift")
 
 
 def _ints(names: str) -> list[tuple[str, type]]:

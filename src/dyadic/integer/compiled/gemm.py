@@ -12,9 +12,10 @@ import numpy as np
 
 from dyadic.integer.bounds import Accumulator, Proof
 from dyadic.integer.compiled.layout import Border, Slot, storage
-from dyadic.integer.compiled.packing import BLOCK, as_conv
+from dyadic.integer.compiled.packing import as_conv
 from dyadic.integer.program import Conv, Linear, Requantize
 
+BLOCK = 16  # output channels side by side
 TWO_BYTES = (-256, 254)  # what a sum of two int8 can be
 WORD = 4  # bytes of the input that one lane of a dot product takes
 CHUNK = {"amx": 64, "vnni8": WORD, "vnni16": WORD}  # a stretch is padded to a multiple, in bytes

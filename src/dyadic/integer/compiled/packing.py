@@ -1,22 +1,20 @@
-"""Weights in the order in which the C kernels read them."""
+"""Weights in the order in which `dy_convolve` reads them: a row of the depth per output channel."""
 
 from dataclasses import dataclass
 
 import numpy as np
 
 from dyadic.integer.bounds import Accumulator
-from dyadic.integer.program import Conv, Linear
-
-BLOCK = 16  # output channels side by side: DY_BLOCK
+from dyadic.integer.program import Linear
 
 NEGATIVE, ZERO = 64, 128  # DY_NEGATIVE, DY_ZERO
 
 
 @dataclass(frozen=True)
-class Blocks:
-    """A layer for `dy_convolve`: planes [groups][blocks][taps * group_in][BLOCK] of one form.
+class Rows:
+    """A layer's planes [O, kh, kw, I/groups], of one form.
 
-    form  "int8", "int16", "int64" or "shift"
+    form  "int8", "int16", "int32", "int64" or "shift"
     wide  whether accumulators need 64 bits, or two words when they are rescaled
     """
 
@@ -25,19 +23,14 @@ class Blocks:
     wide: bool
 
 
-def blocks(operation: Linear, bound: Accumulator, shifts: bool) -> Blocks:
-    """Weights in the narrowest form; powers of two as shifts, if `shifts`."""
-    planes = tuple(as_conv(plane) for plane in operation.weights.planes)
-    groups = operation.groups if isinstance(operation, Conv) else 1
+def rows(operation: Linear, bound: Accumulator, source: str, shifts: bool) -> Rows:
+    """Weights in the narrowest form for an input of type `source`; or as shifts, if `shifts`."""
+    planes = tuple(as_conv(plane).transpose(0, 2, 3, 1) for plane in operation.weights.planes)
     wide = bound.split or bound.dtype == "int64"
     if shifts and all(is_shift(plane) for plane in planes):
-        form, planes = "shift", tuple(shift_codes(plane) for plane in planes)
-    else:
-        form = "int64" if wide else _narrowest(planes)
-        wide = form == "int64"
-    dtype = np.uint8 if form == "shift" else np.dtype(form)
-    fill = ZERO if form == "shift" else 0
-    return Blocks(tuple(_blocks(p.astype(dtype), groups, fill) for p in planes), form, wide)
+        return Rows(tuple(shift_codes(plane) for plane in planes), "shift", wide)
+    form = "int64" if wide else "int32" if source == "int32" else _narrowest(planes)
+    return Rows(tuple(plane.astype(form) for plane in planes), form, wide)
 
 
 def as_conv(plane: np.ndarray) -> np.ndarray:
@@ -58,18 +51,9 @@ def shift_codes(plane: np.ndarray) -> np.ndarray:
 
 
 def _narrowest(planes: tuple[np.ndarray, ...]) -> str:
+    """The form that holds all weights; int32 ones meet an input of 32 bits in C."""
     for form in ("int8", "int16"):
         limits = np.iinfo(form)
         if all(limits.min <= p.min() and p.max() <= limits.max for p in planes):
             return form
-    return "int64"
-
-
-def _blocks(plane: np.ndarray, groups: int, fill: int) -> np.ndarray:
-    """[O, I/groups, kh, kw] to [groups, blocks, kh * kw * I/groups, BLOCK], padded with `fill`."""
-    outputs = len(plane) // groups
-    rows = plane.transpose(0, 2, 3, 1).reshape(groups, outputs, -1)
-    padding = -outputs % BLOCK
-    rows = np.pad(rows, ((0, 0), (0, padding), (0, 0)), constant_values=fill)
-    tiles = rows.reshape(groups, -1, BLOCK, rows.shape[-1])
-    return np.ascontiguousarray(tiles.transpose(0, 1, 3, 2))
+    return "int32"

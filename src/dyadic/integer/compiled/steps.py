@@ -9,9 +9,9 @@ import numpy as np
 from dyadic.integer.bounds import Proof
 from dyadic.integer.compiled import binding
 from dyadic.integer.compiled.fusion import Group
-from dyadic.integer.compiled.gemm import Choice, Lanes, pack, spread
+from dyadic.integer.compiled.gemm import BLOCK, Choice, Lanes, pack, spread
 from dyadic.integer.compiled.layout import Layout, Slot
-from dyadic.integer.compiled.packing import BLOCK, blocks
+from dyadic.integer.compiled.packing import rows
 from dyadic.integer.program import (
     Add,
     Concat,
@@ -112,7 +112,8 @@ class Steps:
         self.scratch = max(self.scratch, depth * PIXELS_AT_ONCE * 4)
 
     def _conv(self, operation: Linear) -> binding.Conv:
-        packed = blocks(operation, self.proof.accumulators[operation.name], self.shifts)
+        bound, source = self.proof.accumulators[operation.name], operation.inputs[0]
+        packed = rows(operation, bound, self.layout.slots[source].dtype, self.shifts)
         groups = operation.groups if isinstance(operation, Conv) else 1
         outputs, group_in = operation.weights.codes.shape[:2]
         planes = [self._keep(plane, plane.dtype.str) for plane in packed.planes]
@@ -134,8 +135,9 @@ class Steps:
     def _(self, operation: Requantize) -> None:
         step = self._append("requantize", operation.inputs[0], operation.name)
         step.scale = self._scale(operation.scale, operation.lo, operation.hi)
-        largest = max(map(abs, self.proof.ranges[operation.inputs[0]]))
-        step.gemm.lanes = self._lanes(Lanes.of(operation, BLOCK, largest))
+        if self.vector:
+            largest = max(map(abs, self.proof.ranges[operation.inputs[0]]))
+            step.gemm.lanes = self._lanes(Lanes.of(operation, BLOCK, largest))
 
     @_step.register
     def _(self, operation: Threshold) -> None:

@@ -2,10 +2,9 @@
 
 #include <string.h>
 
-enum { CHUNK = 64 }; /* elements that an operation without weights handles at a time */
+enum { CHUNK = 64 }; /* channels that are handled at a time */
 
-#define WORD 31 /* bits of the low word of a wide accumulator */
-#define LOW_WORD (((int64_t)1 << WORD) - 1)
+enum { WORD = 31 };  /* most bits of the low word of a wide accumulator */
 
 /* ---- integers in memory ---------------------------------------------------------------- */
 
@@ -86,200 +85,224 @@ static int32_t rescale_pair(int64_t acc, int64_t b, int64_t odd, int64_t odd_b, 
     return clamp((acc * b + odd * odd_b + half(c)) >> c, lo, hi);
 }
 
-/* acc = high * 2^31 + low, twice; c >= 31. The bits that the low products drop meet in `carry`,
- * so the nested floors equal the floor of the whole sum. */
+/* acc = high * 2^s + low with s = min(c, 31), for both. The bits that the low products drop meet in
+ * `carry`, so the nested floors equal the floor of the whole sum. */
 static int32_t rescale_wide(int64_t acc, int64_t b, int64_t odd, int64_t odd_b, uint8_t c,
                             int32_t lo, int32_t hi)
 {
-    const int64_t low = (acc & LOW_WORD) * b, odd_low = (odd & LOW_WORD) * odd_b;
-    const int64_t carry = ((low & LOW_WORD) + (odd_low & LOW_WORD) + half(c)) >> WORD;
-    const int64_t high = (acc >> WORD) * b + (odd >> WORD) * odd_b;
-    const int64_t sum = high + (low >> WORD) + (odd_low >> WORD) + carry;
-    return clamp(sum >> (c > WORD ? c - WORD : 0), lo, hi);
+    const int32_t s = smaller(c, WORD);
+    const int64_t mask = ((int64_t)1 << s) - 1;
+    const int64_t low = (acc & mask) * b, odd_low = (odd & mask) * odd_b;
+    const int64_t carry = ((low & mask) + (odd_low & mask) + half(c)) >> s;
+    const int64_t high = (acc >> s) * b + (odd >> s) * odd_b;
+    return clamp((high + (low >> s) + (odd_low >> s) + carry) >> (c - s), lo, hi);
 }
 
 /* ---- convolution ----------------------------------------------------------------------- */
 
-/* The input that output pixels x .. x + DY_PIXELS - 1 of row y see, [pixels][taps * group_in];
- * zeros where the window leaves the image. */
-static void gather(const dy_conv *conv, const dy_tensor *in, int32_t group, int32_t y, int32_t x,
-                   int32_t pixels, int32_t *patch)
+/* What a step of a convolution works on: DY_PIXELS pixels' inputs and a range of channels. */
+typedef struct {
+    const dy_conv *conv;
+    int32_t depth;                         /* taps * group_in */
+    void *patch;                           /* [DY_PIXELS][depth], int16_t or int32_t */
+    int32_t short_patch;
+} tile;
+
+static void load_short(const dy_tensor *t, int64_t index, int16_t *to, int32_t count)
 {
-    const dy_window *w = &conv->window;
-    const int32_t count = conv->group_in;
+    const uint8_t *from = t->data + index;
+    int32_t i;
+    if (t->type == DY_U8)
+        for (i = 0; i < count; i++)
+            to[i] = from[i];
+    else if (t->type == DY_S8)
+        for (i = 0; i < count; i++)
+            to[i] = (int8_t)from[i];
+    else
+        memcpy(to, t->data + 2 * index, (uint32_t)count * sizeof *to);
+}
+
+/* One tap of one pixel: channels of the input, or zeros outside the image. */
+static void gather_tap(const tile *t, const dy_tensor *in, int64_t index, int32_t inside,
+                       int64_t place)
+{
+    const int32_t count = t->conv->group_in;
+    const uint32_t size = t->short_patch ? sizeof(int16_t) : sizeof(int32_t);
+    if (!inside)
+        memset((uint8_t *)t->patch + place * size, 0, (uint32_t)count * size);
+    else if (t->short_patch)
+        load_short(in, index, (int16_t *)t->patch + place, count);
+    else
+        load(in, index, (int32_t *)t->patch + place, count);
+}
+
+/* The input that output pixels x .. x + DY_PIXELS - 1 of row y see. */
+static void gather(const tile *t, const dy_tensor *in, int32_t group, int32_t y, int32_t x,
+                   int32_t pixels)
+{
+    const dy_window *w = &t->conv->window;
+    int64_t place = 0;
     int32_t p, i, j;
     for (p = 0; p < DY_PIXELS; p++)
         for (i = 0; i < w->height; i++)
-            for (j = 0; j < w->width; j++, patch += count) {
+            for (j = 0; j < w->width; j++, place += t->conv->group_in) {
                 const int32_t row = y * w->step_y - w->pad_y + i * w->dilation_y;
                 const int32_t column = (x + p) * w->step_x - w->pad_x + j * w->dilation_x;
                 const int inside = p < pixels && row >= 0 && row < in->height && column >= 0
                                    && column < in->width;
-                if (inside)
-                    load(in, at(in, row, column) + (int64_t)group * count, patch, count);
-                else
-                    memset(patch, 0, (uint32_t)count * sizeof *patch);
+                gather_tap(t, in, at(in, row, column) + (int64_t)group * t->conv->group_in, inside,
+                           place);
             }
 }
 
-/* acc[p][o] += sum over k of patch[p][k] * weights[k][o] */
-#define DEFINE_MULTIPLY(NAME, ACC, WEIGHT)                                                       \
-    static void NAME(ACC acc[DY_PIXELS][DY_BLOCK], const int32_t *patch, int32_t depth,          \
-                     const WEIGHT *weights)                                                      \
+/* acc[p] += sum over k of patch[p][k] * weights[k]; compilers make dot products of it. */
+#define DEFINE_MULTIPLY(NAME, ACC, INPUT, WEIGHT)                                                \
+    static void NAME(ACC *acc, const INPUT *patch, int32_t depth, const WEIGHT *weights)         \
     {                                                                                            \
-        int32_t k, p, o;                                                                         \
-        for (k = 0; k < depth; k++, weights += DY_BLOCK)                                         \
-            for (p = 0; p < DY_PIXELS; p++) {                                                    \
-                const ACC x = patch[p * depth + k];                                              \
-                for (o = 0; o < DY_BLOCK; o++)                                                   \
-                    acc[p][o] += x * weights[o];                                                 \
-            }                                                                                    \
+        const INPUT *x0 = patch, *x1 = x0 + depth, *x2 = x1 + depth, *x3 = x2 + depth;           \
+        ACC sum0 = 0, sum1 = 0, sum2 = 0, sum3 = 0;                                              \
+        int32_t k;                                                                               \
+        for (k = 0; k < depth; k++) {                                                            \
+            sum0 += (ACC)x0[k] * weights[k];                                                     \
+            sum1 += (ACC)x1[k] * weights[k];                                                     \
+            sum2 += (ACC)x2[k] * weights[k];                                                     \
+            sum3 += (ACC)x3[k] * weights[k];                                                     \
+        }                                                                                        \
+        acc[0] += sum0;                                                                          \
+        acc[1] += sum1;                                                                          \
+        acc[2] += sum2;                                                                          \
+        acc[3] += sum3;                                                                          \
     }
 
-DEFINE_MULTIPLY(multiply_s8, int32_t, int8_t)
-DEFINE_MULTIPLY(multiply_s16, int32_t, int16_t)
-DEFINE_MULTIPLY(multiply_s64, int64_t, int64_t)
+DEFINE_MULTIPLY(multiply_s8, int32_t, int16_t, int8_t)
+DEFINE_MULTIPLY(multiply_s16, int32_t, int16_t, int16_t)
+DEFINE_MULTIPLY(multiply_s32, int32_t, int32_t, int32_t)
+DEFINE_MULTIPLY(multiply_s64, int64_t, int32_t, int64_t)
 
 /* The same with weights +-2^e or 0: a shift, a mask and a conditional negation, no product.
  * Unsigned, so that a negative x shifts as two's complement does; the bound on the accumulator
  * says that the sum comes back into its range. */
 #define DEFINE_SHIFT(NAME, ACC, UNSIGNED)                                                        \
-    static void NAME(ACC acc[DY_PIXELS][DY_BLOCK], const int32_t *patch, int32_t depth,          \
-                     const uint8_t *weights)                                                     \
+    static void NAME(ACC *acc, const int32_t *patch, int32_t depth, const uint8_t *weights)      \
     {                                                                                            \
-        const int32_t *from[DY_PIXELS];                                                          \
-        int32_t k, p, o;                                                                         \
-        for (p = 0; p < DY_PIXELS; p++)                                                          \
-            from[p] = p == 0 ? patch : from[p - 1] + depth;                                      \
-        for (k = 0; k < depth; k++, weights += DY_BLOCK)                                         \
-            for (p = 0; p < DY_PIXELS; p++) {                                                    \
-                const UNSIGNED x = (UNSIGNED)(ACC)from[p][k];                                    \
-                for (o = 0; o < DY_BLOCK; o++) {                                                 \
-                    const UNSIGNED shift = weights[o] & DY_EXPONENT;                             \
-                    const UNSIGNED keep = weights[o] & DY_ZERO ? 0 : ~(UNSIGNED)0;               \
-                    const UNSIGNED flip = weights[o] & DY_NEGATIVE ? ~(UNSIGNED)0 : 0;           \
-                    const UNSIGNED term = ((x << shift) & keep) ^ flip;                          \
-                    acc[p][o] = (ACC)((UNSIGNED)acc[p][o] + term - flip);                        \
-                }                                                                                \
+        int32_t p, k;                                                                            \
+        for (p = 0; p < DY_PIXELS; p++, patch += depth) {                                        \
+            UNSIGNED sum = (UNSIGNED)acc[p];                                                     \
+            for (k = 0; k < depth; k++) {                                                        \
+                const UNSIGNED x = (UNSIGNED)(ACC)patch[k];                                      \
+                const UNSIGNED shift = weights[k] & DY_EXPONENT;                                 \
+                const UNSIGNED keep = weights[k] & DY_ZERO ? 0 : ~(UNSIGNED)0;                   \
+                const UNSIGNED flip = weights[k] & DY_NEGATIVE ? ~(UNSIGNED)0 : 0;               \
+                sum += (((x << shift) & keep) ^ flip) - flip;                                    \
             }                                                                                    \
+            acc[p] = (ACC)sum;                                                                   \
+        }                                                                                        \
     }
 
 DEFINE_SHIFT(shift_narrow, int32_t, uint32_t)
 DEFINE_SHIFT(shift_wide, int64_t, uint64_t)
 
-/* Where the weights of block `index` begin; a block is depth * DY_BLOCK weights of one size. */
-static const void *block_of(const dy_conv *conv, const void *plane, int64_t index, int32_t depth)
+/* A channel's row of a plane of weights. */
+static const void *row_of(const dy_conv *conv, const void *plane, int32_t channel, int32_t depth)
 {
-    static const int64_t size[] = {sizeof(int8_t), sizeof(int16_t), sizeof(int64_t), 1};
-    return (const uint8_t *)plane + index * depth * DY_BLOCK * size[conv->form];
+    static const int64_t size[] = {sizeof(int8_t), sizeof(int16_t), sizeof(int32_t),
+                                   sizeof(int64_t), 1};
+    return (const uint8_t *)plane + (int64_t)channel * depth * size[conv->form];
 }
 
-static void accumulate_narrow(const dy_conv *conv, const void *weights, const int32_t *patch,
-                              int32_t depth, int32_t acc[DY_PIXELS][DY_BLOCK])
+static void accumulate_narrow(const tile *t, const void *weights, int32_t *acc)
 {
-    if (conv->form == DY_WEIGHTS_S8)
-        multiply_s8(acc, patch, depth, weights);
-    else if (conv->form == DY_WEIGHTS_S16)
-        multiply_s16(acc, patch, depth, weights);
+    if (t->conv->form == DY_WEIGHTS_S8)
+        multiply_s8(acc, t->patch, t->depth, weights);
+    else if (t->conv->form == DY_WEIGHTS_S16)
+        multiply_s16(acc, t->patch, t->depth, weights);
+    else if (t->conv->form == DY_WEIGHTS_S32)
+        multiply_s32(acc, t->patch, t->depth, weights);
     else
-        shift_narrow(acc, patch, depth, weights);
+        shift_narrow(acc, t->patch, t->depth, weights);
 }
 
-static void accumulate_wide(const dy_conv *conv, const void *weights, const int32_t *patch,
-                            int32_t depth, int64_t acc[DY_PIXELS][DY_BLOCK])
+static void accumulate_wide(const tile *t, const void *weights, int64_t *acc)
 {
-    if (conv->form == DY_WEIGHTS_S64)
-        multiply_s64(acc, patch, depth, weights);
+    if (t->conv->form == DY_WEIGHTS_S64)
+        multiply_s64(acc, t->patch, t->depth, weights);
     else
-        shift_wide(acc, patch, depth, weights);
+        shift_wide(acc, t->patch, t->depth, weights);
 }
 
-/* What a block of output channels is made from. */
-typedef struct {
-    const dy_conv *conv;
-    const int32_t *patch;
-    int32_t depth;                         /* taps * group_in */
-    int64_t block;                         /* index of the block's weights */
-    int32_t channel, count;                /* first output channel, number of channels */
-} tile;
-
-static void tile_narrow(const tile *t, int32_t out[DY_PIXELS][DY_BLOCK])
+/* One channel of the tile's pixels. */
+static void channel_narrow(const tile *t, int32_t channel, int32_t *out)
 {
     const dy_conv *conv = t->conv;
     const dy_scale *s = &conv->scale;
-    int32_t acc[DY_PIXELS][DY_BLOCK] = {{0}}, odd[DY_PIXELS][DY_BLOCK] = {{0}};
-    int32_t p, o;
-    for (p = 0; p < DY_PIXELS; p++)
-        for (o = 0; o < t->count; o++)
-            acc[p][o] = (int32_t)conv->bias[t->channel + o];
-    accumulate_narrow(conv, block_of(conv, conv->weights, t->block, t->depth), t->patch, t->depth,
-                      acc);
+    const int32_t i = s->per_channel ? channel : 0, bias = (int32_t)conv->bias[channel];
+    int32_t acc[DY_PIXELS] = {bias, bias, bias, bias}, odd[DY_PIXELS] = {0};
+    int32_t p;
+    accumulate_narrow(t, row_of(conv, conv->weights, channel, t->depth), acc);
     if (conv->odd)
-        accumulate_narrow(conv, block_of(conv, conv->odd, t->block, t->depth), t->patch, t->depth,
-                          odd);
+        accumulate_narrow(t, row_of(conv, conv->odd, channel, t->depth), odd);
     for (p = 0; p < DY_PIXELS; p++)
-        for (o = 0; o < t->count; o++) {
-            const int32_t i = t->channel + o, k = s->per_channel ? i : 0;
-            out[p][o] = conv->odd ? rescale_pair(acc[p][o], s->b[k], odd[p][o], conv->odd_b[k],
-                                                 s->c[k], s->lo, s->hi)
-                                  : rescale(acc[p][o], s->b[k], s->c[k], s->lo, s->hi);
-        }
+        out[p] = conv->odd ? rescale_pair(acc[p], s->b[i], odd[p], conv->odd_b[i], s->c[i], s->lo,
+                                          s->hi)
+                           : rescale(acc[p], s->b[i], s->c[i], s->lo, s->hi);
 }
 
-static void tile_wide(const tile *t, int32_t out[DY_PIXELS][DY_BLOCK])
+static void channel_wide(const tile *t, int32_t channel, int32_t *out)
 {
     const dy_conv *conv = t->conv;
     const dy_scale *s = &conv->scale;
-    int64_t acc[DY_PIXELS][DY_BLOCK] = {{0}}, odd[DY_PIXELS][DY_BLOCK] = {{0}};
-    int32_t p, o;
-    for (p = 0; p < DY_PIXELS; p++)
-        for (o = 0; o < t->count; o++)
-            acc[p][o] = conv->bias[t->channel + o];
-    accumulate_wide(conv, block_of(conv, conv->weights, t->block, t->depth), t->patch, t->depth,
-                    acc);
+    const int32_t i = s->per_channel ? channel : 0;
+    const int64_t bias = conv->bias[channel], odd_b = conv->odd ? conv->odd_b[i] : 0;
+    int64_t acc[DY_PIXELS] = {bias, bias, bias, bias}, odd[DY_PIXELS] = {0};
+    int32_t p;
+    accumulate_wide(t, row_of(conv, conv->weights, channel, t->depth), acc);
     if (conv->odd)
-        accumulate_wide(conv, block_of(conv, conv->odd, t->block, t->depth), t->patch, t->depth,
-                        odd);
+        accumulate_wide(t, row_of(conv, conv->odd, channel, t->depth), odd);
     for (p = 0; p < DY_PIXELS; p++)
-        for (o = 0; o < t->count; o++) {
-            const int32_t k = s->per_channel ? t->channel + o : 0;
-            out[p][o] = rescale_wide(acc[p][o], s->b[k], odd[p][o], conv->odd ? conv->odd_b[k] : 0,
-                                     s->c[k], s->lo, s->hi);
-        }
+        out[p] = rescale_wide(acc[p], s->b[i], odd[p], odd_b, s->c[i], s->lo, s->hi);
 }
 
-static void convolve_pixels(const dy_conv *conv, const dy_tensor *in, const dy_tensor *out,
-                            int32_t *patch, int32_t y, int32_t x)
+/* Some channels of some pixels, [pixel][channel - first]. */
+static void store_channels(const tile *t, int32_t first, int32_t count, int32_t pixels,
+                           const dy_tensor *out, int64_t index)
 {
-    const int32_t pixels = smaller(DY_PIXELS, out->width - x);
-    int32_t made[DY_PIXELS][DY_BLOCK];
-    int32_t group, o, p;
-    tile t = {0};
-    t.conv = conv;
-    t.patch = patch;
-    t.depth = conv->window.height * conv->window.width * conv->group_in;
-    for (group = 0; group < conv->groups; group++) {
-        gather(conv, in, group, y, x, pixels, patch);
-        for (o = 0; o < conv->group_out; o += DY_BLOCK, t.block++) {
-            t.channel = group * conv->group_out + o;
-            t.count = smaller(DY_BLOCK, conv->group_out - o);
-            if (conv->wide)
-                tile_wide(&t, made);
-            else
-                tile_narrow(&t, made);
-            for (p = 0; p < pixels; p++)
-                store(out, at(out, y, x + p) + t.channel, made[p], t.count);
-        }
+    int32_t made[DY_PIXELS][CHUNK], channel[DY_PIXELS];
+    int32_t c, p;
+    for (c = 0; c < count; c++) {
+        if (t->conv->wide)
+            channel_wide(t, first + c, channel);
+        else
+            channel_narrow(t, first + c, channel);
+        for (p = 0; p < DY_PIXELS; p++)
+            made[p][c] = channel[p];
+    }
+    for (p = 0; p < pixels; p++)
+        store(out, index + (int64_t)p * out->stride + first, made[p], count);
+}
+
+static void convolve_pixels(const tile *t, const dy_tensor *in, const dy_tensor *out, int32_t y,
+                            int32_t x)
+{
+    const int32_t pixels = smaller(DY_PIXELS, out->width - x), channels = t->conv->group_out;
+    int32_t group, c;
+    for (group = 0; group < t->conv->groups; group++) {
+        gather(t, in, group, y, x, pixels);
+        for (c = 0; c < channels; c += CHUNK)
+            store_channels(t, group * channels + c, smaller(CHUNK, channels - c), pixels, out,
+                           at(out, y, x));
     }
 }
 
 void dy_convolve(const dy_conv *conv, const dy_tensor *in, const dy_tensor *out, int32_t *patch,
                  int32_t first, int32_t last)
 {
+    const dy_window *w = &conv->window;
+    const int short_patch = conv->form == DY_WEIGHTS_S8 || conv->form == DY_WEIGHTS_S16;
+    const tile t = {conv, w->height * w->width * conv->group_in, patch, short_patch};
     int32_t y, x;
     for (y = first; y < last; y++)
         for (x = 0; x < out->width; x += DY_PIXELS)
-            convolve_pixels(conv, in, out, patch, y, x);
+            convolve_pixels(&t, in, out, y, x);
 }
 
 /* ---- pixels ---------------------------------------------------------------------------- */

@@ -16,8 +16,10 @@
 typedef char dy_shift_is_arithmetic[(-1 >> 1) == -1 ? 1 : -1];
 
 enum { DY_U8, DY_S8, DY_S16, DY_S32 };                                  /* dy_tensor.type */
-enum { DY_WEIGHTS_S8, DY_WEIGHTS_S16, DY_WEIGHTS_S64, DY_WEIGHTS_SHIFT }; /* dy_conv.form */
-enum { DY_PIXELS = 4, DY_BLOCK = 16 }; /* a tile of accumulators: pixels x output channels */
+/* dy_conv.form: the weights' type. S8 and S16 meet inputs of at most 16 bits; S64 has wide
+ * accumulators, SHIFT has either kind. */
+enum { DY_WEIGHTS_S8, DY_WEIGHTS_S16, DY_WEIGHTS_S32, DY_WEIGHTS_S64, DY_WEIGHTS_SHIFT };
+enum { DY_PIXELS = 4 };                    /* that share a pass over the weights */
 
 typedef struct {
     uint8_t *data;                         /* channel 0 of pixel (0, 0) */
@@ -47,7 +49,7 @@ typedef struct {
     int32_t group_in, group_out;           /* channels of a group */
     int32_t form;                          /* type of weights and odd */
     int32_t wide;                          /* 64-bit accumulators, split in two words to rescale */
-    const void *weights;                   /* [groups][blocks][taps * group_in][DY_BLOCK] */
+    const void *weights;                   /* [groups][group_out][taps * group_in] */
     const void *odd;                       /* the plane of sqrt(2), or NULL */
     const int64_t *bias;                   /* [channels] */
     const int64_t *odd_b;                  /* b of the odd plane, or NULL */

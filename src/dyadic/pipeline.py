@@ -95,10 +95,15 @@ def train(run: Run) -> Trained:
     score = evaluate(network, run.data.test_batches())
     seconds = {
         "baseline": float_run.seconds,
-        "quantize": round(quantized - started, 1),
+        "quantize": _training_seconds(history) or round(quantized - started, 1),
         "evaluate": round(time.monotonic() - quantized, 1),
     }
     return Trained(network, bits, float_run, score, history, seconds)
+
+
+def _training_seconds(history: list[dict]) -> float:
+    """Seconds of all epochs, those before an interruption too."""
+    return round(sum(row["seconds"] for row in history), 1)
 
 
 def _float_network(run: Run, trained: Baseline) -> QuantizedNetwork:

@@ -38,22 +38,25 @@ def sample(cache: Path | None = None, activation: bool = True, **more) -> Sample
         nn.Conv2d(1, 4, 3), nn.ReLU(inplace=True), nn.Flatten(), nn.Linear(4 * 16, 3)
     )
     layers = {"0": model[0], "3": model[3]}
-    images = torch.randn(8, 1, 6, 6)
-    with torch.no_grad():
-        # A confident network: noise can only make it worse.
-        model[3].weight.mul_(3.0)
-        labels = model(images).argmax(dim=1)
+    images, labels = torch.randn(8, 1, 6, 6), torch.arange(8) % 3
     factory = Grid if activation else None
     return Sample(model, layers, images, labels, Grid, factory, cache, **more)
 
 
 @pytest.mark.parametrize("sensitivity", ALL)
-def test_fewer_bits_do_more_harm_and_float_none(sensitivity: Sensitivity) -> None:
+def test_float_does_no_harm_and_no_width_less_than_none(sensitivity: Sensitivity) -> None:
+    omega = sensitivity(sample())
+    assert omega("0", 32, 32) == omega("3", 32, 32) == 0
+    assert all(omega(layer, bits, bits) >= 0 for layer in ("0", "3") for bits in (2, 4, 8))
+
+
+@pytest.mark.parametrize("sensitivity", ALL[:-1])
+def test_fewer_bits_do_more_harm(sensitivity: Sensitivity) -> None:
     omega = sensitivity(sample())
     for layer in ("0", "3"):
         harm = [omega(layer, bits, 32) for bits in (2, 4, 8, 32)]
-        assert min(harm[:2]) > harm[2] >= 0
-        assert harm[3] == 0
+        assert harm == sorted(harm, reverse=True)
+        assert harm[0] > harm[1] > harm[2] > 0
 
 
 @pytest.mark.parametrize("sensitivity", [Sqnr(), LossIncrease()])

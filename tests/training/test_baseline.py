@@ -1,0 +1,75 @@
+"""The float baseline is trained once for equal choices, by one process at a time."""
+
+import logging
+import threading
+from functools import partial
+
+import pytest
+import torch
+
+from dyadic.data import InMemory
+from dyadic.data.synthetic import Synthetic
+from dyadic.models import resnet8
+from dyadic.models.normalize import normalized
+from dyadic.training.baseline import BaselineRecipe, baseline, key_of
+from dyadic.training.curves import cosine
+from dyadic.training.fit import Hardware
+
+HARDWARE = Hardware(accelerator="cpu", precision="32-true", threads=1)
+
+
+@pytest.fixture
+def data(tmp_path):
+    source = Synthetic(classes=4, channels=1, size=8, train_images=64, test_images=32, data_seed=0)
+    return InMemory(
+        "synthetic", source, 4, [0.5], [0.25], data_dir=str(tmp_path), batch_size=16, seed=0,
+        holdout=0, image_size=None, crop_padding=1, flip=False,
+    )  # fmt: skip
+
+
+def train(data, cache, determined_by, built):
+    def network():
+        built.append(determined_by)
+        return normalized(resnet8(classes=4, channels=1, width=4), data)
+
+    recipe = BaselineRecipe(1, partial(torch.optim.SGD, lr=0.1), cosine)
+    return baseline(network, data, recipe, determined_by, HARDWARE, cache)
+
+
+def test_two_at_once_train_it_once_and_the_second_says_that_it_waits(data, tmp_path, caplog):
+    built, found, cache = [], [], tmp_path / "baselines"
+    directory = cache / key_of({"seed": 0})
+    started, release = threading.Event(), threading.Event()
+    real = InMemory.train_batches
+
+    def held(self, epoch):
+        started.set()
+        release.wait(30)
+        return real(self, epoch)
+
+    data.train_batches = held.__get__(data)
+    first = threading.Thread(target=lambda: found.append(train(data, cache, {"seed": 0}, built)))
+    first.start()
+    assert started.wait(30)
+    with caplog.at_level(logging.INFO, "dyadic"):
+        second = threading.Thread(
+            target=lambda: found.append(train(data, cache, {"seed": 0}, built))
+        )
+        second.start()
+        while "waiting for another run" not in caplog.text:
+            second.join(0.01)
+        release.set()
+        first.join()
+        second.join()
+    assert built == [{"seed": 0}]
+    assert found[0].top1 == found[1].top1
+    assert all(torch.equal(v, found[1].state[k]) for k, v in found[0].state.items())
+    assert not (directory / "checkpoint" / "last.ckpt").exists()
+
+
+def test_other_choices_are_other_baselines(data, tmp_path):
+    built = []
+    for choice in ({"seed": 0}, {"seed": 1}, {"seed": 0}):
+        train(data, tmp_path, choice, built)
+    assert built == [{"seed": 0}, {"seed": 1}]
+    assert key_of({"a": 1, "b": 2}) == key_of({"b": 2, "a": 1})

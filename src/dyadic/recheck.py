@@ -24,4 +24,5 @@ def recheck(directory: Path) -> CheckReport:
     data = instantiate(cfg.dataset, data_dir=cfg.data_dir, seed=cfg.seed)
     images, labels = data.test_arrays()
     program = load(directory)
-    return check(engines(program), np.asarray(images), np.asarray(labels))
+    found = engines(program, directory / "program.onnx")
+    return check(found, np.asarray(images), np.asarray(labels))

@@ -26,7 +26,8 @@ from dyadic.integer.program import (
     Threshold,
     Weights,
 )
-from dyadic.integer.shapes import Shape, pool_positions
+from dyadic.integer.requirements import Shape
+from dyadic.integer.shapes import pool_positions
 
 
 @dataclass

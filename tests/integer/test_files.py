@@ -12,14 +12,14 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.integer.random_programs import programs, random_images, random_program
+from tests.integer.random_programs import Builder, programs, random_images, random_program
 from tests.integer.resnet20 import resnet20
 
 from dyadic.integer.files import load, save, stored_bytes
 from dyadic.integer.packing import pack, packed_bytes, unpack
-from dyadic.integer.program import Dyadic, Program, Weights
+from dyadic.integer.program import Dyadic, Flatten, Linear, MaxPool, Program, Weights
 from dyadic.integer.reference import ReferenceEngine
-from dyadic.integer.shapes import ProgramError
+from dyadic.integer.requirements import ProgramError
 
 
 @given(st.integers(1, 16), st.integers(0, 300), st.integers(0, 2**32 - 1))
@@ -93,10 +93,13 @@ def saved(tmp_path: Path) -> Path:
 
 @cache
 def sample() -> Program:
-    """The first random program that has every operation the mutations below need."""
-    needed = {"Conv", "Normalize", "Requantize", "Add", "Threshold", "MaxPool"}
-    candidates = map(random_program, range(10_000))
-    return next(p for p in candidates if needed <= {type(o).__name__ for o in p.operations})
+    builder = Builder(np.random.default_rng(0), (2, 8, 8))
+    name = builder.threshold(builder.residual(builder.conv(builder.normalize("input"))))
+    size = builder.shape(name)[1:]
+    pooled = builder.add(MaxPool("pool", (name,), (1, size[1]), (1, 1), (0, 0), False))
+    flat = builder.add(Flatten("flat", (pooled,)))
+    builder.layer(flat, Linear, (3, *builder.shape(flat)), hi=2**20)
+    return builder.program()
 
 
 def change(directory: Path, edit: Any) -> None:

@@ -13,11 +13,12 @@ from tests.integer.random_programs import programs, random_images
 from tests.integer.resnet20 import resnet20
 
 from dyadic.integer.dyadic import dyadic, requantize, requantize_pair
-from dyadic.integer.onnx_engine import OnnxEngine, build, export_onnx, weight_digits
+from dyadic.integer.onnx_engine import OnnxEngine, export_onnx
 from dyadic.integer.onnx_graph import Graph, Term
+from dyadic.integer.onnx_operations import build, weight_digits
 from dyadic.integer.program import INT32, Dyadic, Flatten, Linear, Program, Threshold, Weights
 from dyadic.integer.reference import ReferenceEngine
-from dyadic.integer.shapes import ProgramError
+from dyadic.integer.requirements import ProgramError
 
 INTEGERS = {
     TensorProto.UINT8, TensorProto.INT8, TensorProto.INT32, TensorProto.INT64, TensorProto.UINT64
@@ -164,3 +165,16 @@ def test_sums_that_32_bits_cannot_hold_are_refused() -> None:
     program = Program("wide", (count, 1, 1), (Flatten("flat", ("input",)), layer), 1.0)
     with pytest.raises(ProgramError, match="'wide'"):
         build(program)
+
+
+def test_another_or_a_damaged_export_is_refused(tmp_path: Path) -> None:
+    program, path = resnet20(bits=3), tmp_path / "program.onnx"
+    with pytest.raises(ProgramError, match="No such file"):
+        OnnxEngine(program, path)
+    export_onnx(resnet20(bits=3, size=32), path)
+    with pytest.raises(ProgramError, match=r"program.onnx: its input or output"):
+        OnnxEngine(program, path)
+    path.write_bytes(path.read_bytes()[:-1000])
+    with pytest.raises(ProgramError, match=r"program.onnx: damaged") as caught:
+        OnnxEngine(program, path)
+    assert "\n" not in str(caught.value)

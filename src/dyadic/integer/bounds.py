@@ -31,7 +31,8 @@ from dyadic.integer.program import (
     SumPool,
     Threshold,
 )
-from dyadic.integer.shapes import ProgramError, Shape, require, shapes
+from dyadic.integer.requirements import ProgramError, Shape, require
+from dyadic.integer.shapes import shapes
 
 __all__ = [
     "Accumulator",

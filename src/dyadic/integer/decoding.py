@@ -10,7 +10,7 @@ from typing import Any, get_args, get_origin
 import numpy as np
 
 from dyadic.integer.program import Dyadic, Weights
-from dyadic.integer.shapes import ProgramError
+from dyadic.integer.requirements import ProgramError
 
 LONGEST_TEXT = 2000
 LONGEST_TUPLE = 2**16

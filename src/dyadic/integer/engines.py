@@ -1,6 +1,7 @@
 """The engines of this machine: PyTorch and ONNX always, the compiled one with a C compiler."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
@@ -29,13 +30,16 @@ class Engines:
     missing: list[str]
 
 
-def engines(program: Program) -> Engines:
-    """Build every engine that runs here."""
+def engines(program: Program, exported: Path | None = None) -> Engines:
+    """Build every engine that runs here.
+
+    exported  the ONNX file to run, for a program from disk; exported anew where it is None
+    """
     available: dict[str, Engine] = {"reference": ReferenceEngine(program)}
     missing = []
     try:
         available["compiled"] = CompiledEngine(program)
     except CompilerNotFound as error:
         missing.append(f"no compiled engine: {error}")
-    available["onnx"] = OnnxEngine(program)
+    available["onnx"] = OnnxEngine(program, exported)
     return Engines(available, missing)

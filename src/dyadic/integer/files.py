@@ -41,7 +41,7 @@ from dyadic.integer.program import (
     Threshold,
     Weights,
 )
-from dyadic.integer.shapes import ProgramError
+from dyadic.integer.requirements import ProgramError
 
 FORMAT, VERSION = "dyadic program", 1
 PROGRAM, WEIGHTS, MEMBER = "program.json", "weights.npz", "packed.npy"

@@ -10,14 +10,11 @@ from math import prod
 
 import numpy as np
 
-from dyadic.errors import UserError
-from dyadic.integer.dyadic import LARGEST_SHIFT
 from dyadic.integer.program import (
     INT32,
     Add,
     Concat,
     Conv,
-    Dyadic,
     Flatten,
     Linear,
     MaxPool,
@@ -29,23 +26,20 @@ from dyadic.integer.program import (
     Requantize,
     SumPool,
     Threshold,
-    Weights,
+)
+from dyadic.integer.requirements import (
+    LARGEST_TENSOR,
+    ProgramError,
+    Shape,
+    check_clamp,
+    check_integers,
+    check_layer,
+    check_positive,
+    check_scale,
+    require,
 )
 
-Shape = tuple[int, ...]
-LARGEST_TENSOR = 2**31 - 1  # elements of one image: every index fits an int
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.]{0,199}")
-
-
-class ProgramError(UserError):
-    """A program that no engine may run; one line that names the operation."""
-
-
-def require(condition: bool, operation: Operation, message: str) -> None:
-    """Raise ProgramError, naming the operation, unless the condition holds."""
-    if not condition:
-        kind = type(operation).__name__
-        raise ProgramError(f"operation {operation.name!r} ({kind}): {message}")
 
 
 def shapes(program: Program) -> dict[str, Shape]:
@@ -90,16 +84,16 @@ def _only(operation: Operation, inputs: tuple[Shape, ...], rank: int = 0) -> Sha
 def _(operation: Normalize, *inputs: Shape) -> Shape:
     shape = _only(operation, inputs, rank=3)
     require(operation.inputs == ("input",), operation, "its input must be the pixels")
-    _check_integers(operation, "bias", operation.bias, (shape[0],), INT32)
-    _check_scale(operation, operation.scale, shape[0])
-    _check_clamp(operation, operation.lo, operation.hi)
+    check_integers(operation, "bias", operation.bias, (shape[0],), INT32)
+    check_scale(operation, operation.scale, shape[0])
+    check_clamp(operation, operation.lo, operation.hi)
     return shape
 
 
 @_shape.register
 def _(operation: Linear, *inputs: Shape) -> Shape:
     (features,) = _only(operation, inputs, rank=1)
-    outputs, expected = _check_layer(operation, rank=2)
+    outputs, expected = check_layer(operation, rank=2)
     require(expected == features, operation, f"{features} inputs, weights for {expected}")
     return (outputs,)
 
@@ -107,9 +101,9 @@ def _(operation: Linear, *inputs: Shape) -> Shape:
 @_shape.register
 def _(operation: Conv, *inputs: Shape) -> Shape:
     channels, *size = _only(operation, inputs, rank=3)
-    outputs, per_group = _check_layer(operation, rank=4)
+    outputs, per_group = check_layer(operation, rank=4)
     groups = operation.groups
-    _check_positive(operation, groups, *operation.stride, *operation.dilation)
+    check_positive(operation, groups, *operation.stride, *operation.dilation)
     require(min(operation.padding) >= 0, operation, f"padding {operation.padding} is negative")
     divided = outputs % groups == 0 and channels == per_group * groups
     require(
@@ -126,16 +120,16 @@ def _windows(operation: Conv, size: list[int], kernel: Shape) -> Shape:
 
 @_shape.register
 def _(operation: Requantize, *inputs: Shape) -> Shape:
-    _check_scale(operation, operation.scale, channels=1)
-    _check_clamp(operation, operation.lo, operation.hi)
+    check_scale(operation, operation.scale, channels=1)
+    check_clamp(operation, operation.lo, operation.hi)
     return _only(operation, inputs)
 
 
 @_shape.register
 def _(operation: Threshold, *inputs: Shape) -> Shape:
     levels = len(operation.values)
-    _check_integers(operation, "thresholds", operation.thresholds, (levels - 1,), INT32)
-    _check_integers(operation, "values", operation.values, (levels,), INT32)
+    check_integers(operation, "thresholds", operation.thresholds, (levels - 1,), INT32)
+    check_integers(operation, "values", operation.values, (levels,), INT32)
     for array in (operation.thresholds, operation.values):
         require(bool((np.diff(array) >= 0).all()), operation, "not in ascending order")
     return _only(operation, inputs)
@@ -145,7 +139,7 @@ def _(operation: Threshold, *inputs: Shape) -> Shape:
 def _(operation: Add, *inputs: Shape) -> Shape:
     require(len(inputs) == 2, operation, f"{len(inputs)} inputs; two expected")
     require(inputs[0] == inputs[1], operation, f"inputs of shapes {inputs[0]} and {inputs[1]}")
-    _check_clamp(operation, operation.lo, operation.hi)
+    check_clamp(operation, operation.lo, operation.hi)
     return inputs[0]
 
 
@@ -166,7 +160,7 @@ def _(operation: Concat, *inputs: Shape) -> Shape:
 @_shape.register(SumPool)
 def _(operation: MaxPool | SumPool, *inputs: Shape) -> Shape:
     channels, *size = _only(operation, inputs, rank=3)
-    _check_positive(operation, *operation.kernel, *operation.stride)
+    check_positive(operation, *operation.kernel, *operation.stride)
     small = all(0 <= 2 * p <= k for p, k in zip(operation.padding, operation.kernel, strict=True))
     require(small, operation, f"padding {operation.padding} is more than half the window")
     steps = zip(size, operation.kernel, operation.stride, operation.padding, strict=True)
@@ -190,75 +184,10 @@ def pool_positions(size: int, kernel: int, stride: int, padding: int, ceil: bool
 @_shape.register
 def _(operation: Repeat, *inputs: Shape) -> Shape:
     channels, rows, columns = _only(operation, inputs, rank=3)
-    _check_positive(operation, *operation.times)
+    check_positive(operation, *operation.times)
     return (channels, rows * operation.times[0], columns * operation.times[1])
 
 
 @_shape.register
 def _(operation: Flatten, *inputs: Shape) -> Shape:
     return (prod(_only(operation, inputs)),)
-
-
-def _check_layer(operation: Linear, rank: int) -> tuple[int, int]:
-    """Weights, bias and scales of a layer; its output channels and inputs per output."""
-    _check_weights(operation, operation.weights, rank)
-    outputs, inputs = operation.weights.codes.shape[:2]
-    _check_integers(operation, "bias", operation.bias, (outputs,), (-(2**62), 2**62))
-    _check_clamp(operation, operation.lo, operation.hi)
-    planes = len(operation.weights.planes)
-    require(planes == 1 + (operation.odd is not None), operation, "two planes need two scales")
-    if operation.odd is None:
-        _check_scale(operation, operation.scale, outputs)
-        return outputs, inputs
-    for scale in (operation.scale, operation.odd):
-        _check_scale(operation, scale, outputs, normalized=False)
-    same = np.array_equal(operation.scale.c, operation.odd.c)
-    require(same, operation, "the two scales have different c")
-    return outputs, inputs
-
-
-def _check_weights(operation: Operation, weights: Weights, rank: int) -> None:
-    codes, levels = weights.codes, weights.levels
-    require(codes.dtype in (np.uint8, np.uint16), operation, f"weight codes are {codes.dtype}")
-    require(codes.ndim == rank and codes.size > 0, operation, f"weights of shape {codes.shape}")
-    planes = levels.shape[0] if levels.ndim == 2 else 1
-    right = levels.ndim in (1, 2) and planes == levels.ndim
-    require(right, operation, f"levels of shape {levels.shape}; [K] or [2, K] expected")
-    _check_integers(operation, "levels", levels, levels.shape, INT32)
-    count = levels.shape[-1]
-    require(1 <= weights.bits <= 16, operation, f"weights of {weights.bits} bits; 1 to 16 expected")
-    fits = 0 < count <= 2**weights.bits
-    require(fits, operation, f"{count} levels do not fit {weights.bits} bits")
-    require(int(codes.max()) < count, operation, f"code {codes.max()} of {count} levels")
-    real = np.atleast_2d(levels).T @ np.array([1.0, 2.0**0.5])[:planes]
-    require(bool((np.diff(real) > 0).all()), operation, "levels are not ascending")
-
-
-def _check_scale(
-    operation: Operation, scale: Dyadic, channels: int, normalized: bool = True
-) -> None:
-    """One dyadic number or one per channel, b and c in range (`dyadic.integer.dyadic`)."""
-    shape = scale.b.shape if scale.b.shape == (1,) else (channels,)
-    _check_integers(operation, "scale b", scale.b, shape, (-(2**31) + 1, 2**31 - 1))
-    _check_integers(operation, "scale c", scale.c, shape, (0, LARGEST_SHIFT))
-    full = (np.abs(scale.b) >= 2**30) | (scale.b == 0) | (scale.c == LARGEST_SHIFT)
-    require(bool(full.all()) or not normalized, operation, "scale b is not normalized to 31 bits")
-
-
-def _check_clamp(operation: Operation, lo: int, hi: int) -> None:
-    inside = INT32[0] <= lo <= hi <= INT32[1]
-    require(inside, operation, f"clamp from {lo} to {hi}; ascending int32 expected")
-
-
-def _check_positive(operation: Operation, *numbers: int) -> None:
-    inside = all(0 < n <= LARGEST_TENSOR for n in numbers)
-    require(inside, operation, f"{numbers} must be positive")
-
-
-def _check_integers(
-    operation: Operation, what: str, array: np.ndarray, shape: Shape, limits: tuple[int, int]
-) -> None:
-    right = array.dtype == np.int64 and array.shape == shape
-    require(right, operation, f"{what} is {array.dtype} {array.shape}; int64 {shape} expected")
-    inside = array.size == 0 or (limits[0] <= int(array.min()) and int(array.max()) <= limits[1])
-    require(inside, operation, f"{what} outside {limits[0]} .. {limits[1]}")

@@ -5,10 +5,14 @@ from pathlib import Path
 
 import pytest
 import torch
+from hypothesis import settings
 
 # xdist's workers share the cores; a second thread each would only spin.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 torch.set_num_threads(1)
+# How long an example takes depends on what else runs on the machine.
+settings.register_profile("dyadic", deadline=None)
+settings.load_profile("dyadic")
 
 
 @pytest.fixture(autouse=True)

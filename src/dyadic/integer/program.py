@@ -64,8 +64,9 @@ class Normalize(Operation):
 
 @dataclass(frozen=True)
 class Linear(Operation):
-    """`requantize(w @ x + bias, scale)`; with weights a + b sqrt(2), two accumulators:
+    """`requantize(w @ x + bias, scale)`.
 
+    With weights a + b sqrt(2) there are two accumulators A and B, and one rounding:
     `clamp((A * scale.b + B * odd.b + 2**(c - 1)) >> c, lo, hi)` with the same c in scale and odd.
     The bias belongs to the first accumulator. `odd.b` need not be normalized to 2**30.
     """

@@ -29,6 +29,7 @@ defaults:
   - quantizer/activation: none
   - quantizer/gradient: none
   - schedule: none
+  - sensitivity: none
   - allocation: fixed
   - method: inq
 bits: 5

@@ -32,7 +32,7 @@ def configuration(results: Path, *choices: str) -> DictConfig:
 
 def command(results: Path, *choices: str) -> list[str]:
     """The command line of the same run."""
-    return [sys.executable, str(ROOT / "run.py"), *TINY, f"results_dir={results}", *choices]
+    return [sys.executable, str(ROOT / "run.py"), *choices, *TINY, f"results_dir={results}"]
 
 
 def call(results: Path, *choices: str) -> subprocess.CompletedProcess[str]:

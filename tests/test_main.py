@@ -60,7 +60,6 @@ def states(results: Path) -> dict[str, torch.Tensor]:
     return torch.load(path, weights_only=True)["state_dict"]
 
 
-@pytest.mark.slow
 def test_a_killed_run_ends_as_one_that_was_not(tmp_path):
     whole, broken = tmp_path / "whole", tmp_path / "broken"
     assert call(whole, *INQ).returncode == 0
@@ -76,7 +75,6 @@ def test_a_killed_run_ends_as_one_that_was_not(tmp_path):
     assert all(torch.equal(v, states(broken)[k]) for k, v in states(whole).items())
 
 
-@pytest.mark.slow
 def test_a_terminated_run_ends_with_143(tmp_path):
     process = subprocess.Popen(command(tmp_path, *INQ), cwd=ROOT, stderr=subprocess.DEVNULL)
     while not list(tmp_path.glob("runs/*/history.csv")):
@@ -87,7 +85,6 @@ def test_a_terminated_run_ends_with_143(tmp_path):
     assert not list(tmp_path.glob("runs/*/summary.json"))
 
 
-@pytest.mark.slow
 def test_a_sweep_counts_and_its_repetition_only_retries_what_failed(tmp_path):
     choices = ("-m", "method=log2", "deploy=none", "bits=3,4,1")
     first = call(tmp_path, *choices)
@@ -100,7 +97,6 @@ def test_a_sweep_counts_and_its_repetition_only_retries_what_failed(tmp_path):
     assert before == {p: p.stat().st_mtime_ns for p in tmp_path.glob("runs/*/summary.json")}
 
 
-@pytest.mark.slow
 def test_a_mistake_is_one_line_and_exit_code_two(tmp_path):
     result = call(tmp_path, "method=inq", "bits=1")
     assert result.returncode == 2

@@ -43,6 +43,8 @@ class ScheduleCallback(pl.Callback):
         assert isinstance(pl_module.network, QuantizedNetwork)
         index, first = phase_at(pl_module.phases, trainer.current_epoch)
         if first:
+            if index > 0:  # a resumed run starts here, without the phase before
+                self.schedule.arrange(pl_module.network, index - 1)
             self.schedule.enter(pl_module.network, index, self.images.to(pl_module.device))
             if pl_module.phases[index].restart:
                 for optimizer in trainer.optimizers:

@@ -7,10 +7,10 @@ TYPES = {"uint8": 0, "int8": 1, "int16": 2, "int32": 3}
 OUTPUTS = 3
 NONE = -1
 
-STEPS = (
-    "pixels normalize convolve gemm requantize threshold add relu copy max_pool sum_pool repeat"
-    " flatten"
-).split()
+STEPS: list[str] = [
+    *("pixels", "normalize", "convolve", "gemm", "requantize", "threshold", "add", "relu", "copy"),
+    *("max_pool", "sum_pool", "repeat", "flatten"),
+]
 UNITS = ("vnni8", "vnni16", "amx")
 FORMS = ("int8", "int16", "int32", "int64", "shift")
 

@@ -15,7 +15,9 @@ from dyadic.errors import UserError
 SOURCES = Path(__file__).parent / "c"
 COMPILERS = ("cc", "gcc", "clang")
 CACHE_VARIABLE = "DYADIC_CACHE"
-FLAGS = ("-std=gnu99", "-O3", "-march=native", "-fPIC", "-shared", "-pthread", "-Wall", "-Wextra")
+X86 = platform.machine().lower() in ("x86_64", "amd64", "i686")
+NATIVE = ("-march=native",) if X86 else ()  # elsewhere not every compiler knows the flag
+FLAGS = ("-std=gnu99", "-O3", *NATIVE, "-fPIC", "-shared", "-pthread")
 
 
 class CompilerNotFound(UserError):
@@ -52,7 +54,6 @@ def library() -> Path:
     """
     compiler = find_compiler()
     sources = sorted(SOURCES.glob("*.c"))
-    sources = [path for path in sources if path.name not in ("main.c",)]
     key = _key(compiler, sorted(SOURCES.glob("*.[ch]")))
     path = cache_directory() / f"engine-{key}.so"
     if not path.exists():

@@ -5,6 +5,7 @@ import os
 from ctypes import POINTER, c_int32, c_uint8
 from functools import cache
 from math import prod
+from threading import Lock
 from weakref import finalize
 
 import numpy as np
@@ -17,8 +18,8 @@ from dyadic.integer.compiled.fusion import Group, fuse, single
 from dyadic.integer.compiled.gemm import Choice, choose
 from dyadic.integer.compiled.layout import plan
 from dyadic.integer.compiled.steps import Steps
-from dyadic.integer.program import Linear, Program
 from dyadic.integer.images import check_images
+from dyadic.integer.program import Linear, Program
 
 BATCH = 8  # images that are in the arena together
 SLACK = 2**16  # bytes behind the arena that a tile may read, and never uses
@@ -49,7 +50,7 @@ class CompiledEngine:
         self, program: Program, threads: int | None = None, path: str | None = None
     ) -> None:
         self.program, self.proof = program, prove(program)
-        self.threads = threads or len(os.sched_getaffinity(0))
+        self.threads = threads or _processors()
         self.path = path or available_paths()[0]
         if self.path not in available_paths():
             have = ", ".join(available_paths())
@@ -62,7 +63,10 @@ class CompiledEngine:
         return self._batches(self._planned, images, [self.program.operations[-1].name])[0]
 
     def trace(self, images: np.ndarray) -> dict[str, np.ndarray]:
-        """Every tensor by name, "input" included, int32 [N, C, H, W] or [N, F]; nothing is fused."""
+        """Every tensor by name, "input" included, int32 [N, C, H, W] or [N, F].
+
+        Slower than `run`: no operations are fused, no memory is shared.
+        """
         check_images(images, self.program)
         names = [operation.name for operation in self.program.operations]
         planned = _Planned(self.program, self.proof, PATHS[self.path], traced=True)
@@ -72,15 +76,23 @@ class CompiledEngine:
     def _batches(
         self, planned: "_Planned", images: np.ndarray, names: list[str]
     ) -> list[np.ndarray]:
-        """The named tensors, of all images."""
+        """The named tensors, of all images; one run at a time, for there is one arena."""
         images = np.ascontiguousarray(images)
         made = [np.empty((len(images), *self.proof.shapes[n]), np.int32) for n in names]
         for start in range(0, len(images), BATCH):
             batch = images[start : start + BATCH]
-            planned.run(batch, self.threads)
-            for name, tensor in zip(names, made, strict=True):
-                planned.read(name, tensor[start : start + len(batch)])
+            with planned.lock:
+                planned.run(batch, self.threads)
+                for name, tensor in zip(names, made, strict=True):
+                    planned.read(name, tensor[start : start + len(batch)])
         return made
+
+
+def _processors() -> int:
+    """Processors that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 @cache
@@ -121,7 +133,7 @@ class _Planned:
             slack=SLACK + _longest_row(slots),
             scratch=-(-self.steps.scratch // LINE) * LINE,
         )
-        self.handle, self.capacity = None, 0
+        self.handle, self.capacity, self.lock = None, 0, Lock()
 
     def run(self, images: np.ndarray, threads: int) -> None:
         """Runs the batch; its tensors stay until the next run."""
@@ -152,9 +164,7 @@ def _choices(program: Program, proof: Proof, units: tuple[str, ...]) -> dict[str
     return {name: choice for name, choice in found if choice is not None}
 
 
-def _borders(
-    groups: tuple[Group, ...], choices: dict[str, Choice]
-) -> dict[str, tuple[int, int]]:
+def _borders(groups: tuple[Group, ...], choices: dict[str, Choice]) -> dict[str, tuple[int, int]]:
     """The widest border that anybody reads of each tensor."""
     borders: dict[str, tuple[int, int]] = {}
     for group in groups:

@@ -198,4 +198,4 @@ def _list(values: tuple[int, ...] | list[int]) -> str:
 
 
 def _fields(window: binding.Window) -> str:
-    return f"{{{_list([getattr(window, name) for name, _ in window._fields_])}}}"
+    return f"{{{_list([getattr(window, field[0]) for field in window._fields_])}}}"

@@ -57,35 +57,42 @@ def fuse(program: Program, hosts: set[str], most: int) -> tuple[Group, ...]:
     for operation in program.operations:
         for name in operation.inputs:
             readers[name].append(operation)
+    named = {operation.name: operation for operation in program.operations}
     logits = program.operations[-1].name
     groups: list[Group] = []
-    absorbed: set[str] = set()
     known = {"input"}
     for operation in program.operations:
-        if operation.name in absorbed:
+        if operation.name in known:
             continue
         group = Group(operation)
         if isinstance(operation, Linear) and operation.name in hosts:
-            group = _with_add(group, readers, known, logits)
+            group = _with_add(group, readers, logits)
+            if not _ready(group, named, known):
+                group = Group(operation)
+            elif group.add and group.residual not in known:
+                groups.append(Group(named[group.residual]))
             group = _with_requantize(group, readers, logits, most)
-            names = [group.made, *(r.name for r in group.requantize)]
-            absorbed.update(names)
-            known.update(names)
-        known.add(operation.name)
+        known.update((operation.name, *group.inputs, group.made))
+        known.update(rescaling.name for rescaling in group.requantize)
         groups.append(group)
     return tuple(groups)
 
 
-def _with_add(group: Group, readers: Readers, known: set[str], logits: str) -> Group:
-    """The addition that alone reads the layer, if its other operand exists already."""
+def _with_add(group: Group, readers: Readers, logits: str) -> Group:
+    """The layer with the addition that alone reads it."""
     name = group.operation.name
     if len(readers[name]) != 1 or name == logits or not isinstance(readers[name][0], Add):
         return group
     add = readers[name][0]
     others = [other for other in add.inputs if other != name]
-    if len(others) != 1 or others[0] not in known:
-        return group
-    return replace(group, add=add, residual=others[0])
+    return replace(group, add=add, residual=others[0]) if len(others) == 1 else group
+
+
+def _ready(group: Group, named: dict[str, Operation], known: set[str]) -> bool:
+    """Whether the residual exists, or is a rescaling that can be done right before."""
+    residual = named.get(group.residual)
+    early = isinstance(residual, Requantize) and residual.inputs[0] in known
+    return group.residual in known or early or group.add is None
 
 
 def _with_requantize(group: Group, readers: Readers, logits: str, most: int) -> Group:
@@ -95,5 +102,5 @@ def _with_requantize(group: Group, readers: Readers, logits: str, most: int) -> 
     chosen = tuple(rescalings[: most - 1])
     if len(rescalings) == most and len(reading) == most and group.made != logits:
         chosen = tuple(rescalings)
-    stored = group.made == logits or len(chosen) < len(reading)
+    stored = group.made == logits or len(chosen) < len(reading) or not chosen
     return replace(group, requantize=chosen, stored=stored)

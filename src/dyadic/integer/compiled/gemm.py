@@ -42,7 +42,7 @@ class Lanes:
 
     @classmethod
     def of(cls, operation: Linear | Requantize, lanes: int, largest: int) -> "Lanes":
-        """A scale spread over so many lanes, for |x| <= largest; where b is 0, c does not matter."""
+        """A scale spread over so many lanes, for |x| <= largest; c counts only where b is not 0."""
         scale, odd = operation.scale, isinstance(operation, Linear) and operation.odd is not None
         b = spread(scale.b, lanes)
         c = spread(scale.c if odd else np.where(scale.b == 0, HIGH, scale.c), lanes, fill=HIGH)
@@ -148,9 +148,7 @@ def pack(operation: Linear, choice: Choice, source: Slot, largest: int) -> Gemm:
     )
 
 
-def _unit(
-    operation: Linear, bound: Accumulator, dtype: str, units: Sequence[str]
-) -> str | None:
+def _unit(operation: Linear, bound: Accumulator, dtype: str, units: Sequence[str]) -> str | None:
     """The first of `units` whose types hold the input and the weights."""
     grouped = isinstance(operation, Conv) and operation.groups > 1
     if grouped or bound.split or bound.dtype != "int32" or dtype == "int32":

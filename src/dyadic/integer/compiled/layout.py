@@ -46,7 +46,7 @@ class Slot:
 
     @property
     def pitch(self) -> int:
-        """Elements from a row to the next: the border right of a row is the one left of the next."""
+        """Elements from a row to the next; a row's right border is the next one's left border."""
         return (self.shape[2] + self.border[1]) * self.stride
 
     @property

@@ -250,6 +250,4 @@ def layer_window(operation: Operation) -> binding.Window:
     if not isinstance(operation, Conv):
         return binding.Window(1, 1, 1, 1, 0, 0, 1, 1)
     kernel = operation.weights.codes.shape[2:]
-    return binding.Window(
-        *kernel, *operation.stride, *operation.padding, *operation.dilation
-    )
+    return binding.Window(*kernel, *operation.stride, *operation.padding, *operation.dilation)

@@ -179,6 +179,13 @@ DEFINE_MULTIPLY(multiply_s16, int32_t, int16_t, int16_t)
 DEFINE_MULTIPLY(multiply_s32, int32_t, int32_t, int32_t)
 DEFINE_MULTIPLY(multiply_s64, int64_t, int32_t, int64_t)
 
+/* Without a vector instruction for it, clang makes a shift by different amounts from floats. */
+#if defined(__clang__) && defined(__SSE2__) && !defined(__AVX2__)
+#define ONE_BY_ONE _Pragma("clang loop vectorize(disable)")
+#else
+#define ONE_BY_ONE
+#endif
+
 /* The same with weights +-2^e or 0: a shift, a mask and a conditional negation, no product.
  * Unsigned, so that a negative x shifts as two's complement does; the bound on the accumulator
  * says that the sum comes back into its range. */
@@ -188,6 +195,7 @@ DEFINE_MULTIPLY(multiply_s64, int64_t, int32_t, int64_t)
         int32_t p, k;                                                                            \
         for (p = 0; p < DY_PIXELS; p++, patch += depth) {                                        \
             UNSIGNED sum = (UNSIGNED)acc[p];                                                     \
+            ONE_BY_ONE                                                                           \
             for (k = 0; k < depth; k++) {                                                        \
                 const UNSIGNED x = (UNSIGNED)(ACC)patch[k];                                      \
                 const UNSIGNED shift = weights[k] & DY_EXPONENT;                                 \

@@ -7,6 +7,7 @@ from torch import nn
 
 from dyadic.errors import UserError
 from dyadic.integer.deploy import Deployment
+from dyadic.integer.engines import engines
 from dyadic.integer.lowering import lower
 from dyadic.integer.reference import ReferenceEngine
 from dyadic.integer.simulate import Float64Network
@@ -109,6 +110,16 @@ def test_program_equals_the_network_in_float64(weight, activation):
     assert len(exact) > 10
     for name, codes in exact.items():
         assert np.array_equal(codes.numpy(), trace[name]), name
+
+
+@pytest.mark.parametrize("base", [2, "sqrt2"])
+def test_log_activations_of_five_bits_fit_int32_between_layers(base):
+    wide = trained(WEIGHTS["log2"], lambda bits, signed: Logarithmic(5, signed, base=base), bits=5)
+    deployed, _ = Deployment().prepare(wide, [images(64)])
+    lowered = lower(deployed, "small")
+    exact = Float64Network(deployed, lowered).logits(images(32)).numpy()
+    for engine in engines(lowered.program).available.values():
+        assert np.array_equal(engine.run(images(32).numpy()), exact)
 
 
 def test_float32_network_differs_by_a_step_at_most_at_eight_bits():

@@ -48,6 +48,7 @@ from dyadic.quantizers.codebook import Codebook
 
 PIXEL_SHIFT = 8  # pixels enter as 256ths, so that the mean is subtracted to 1/256 of a pixel
 CELL_BITS = 10  # a staircase that is not uniform is cut on a grid 2^10 times finer than its scale
+GRID_BITS = 30  # of that grid at most, so that it fits int32
 ROOT = (181, 128)  # sqrt(2) to 1.1e-4, for activation levels a + b sqrt(2) on one accumulator
 SMALLEST_RATIO = 2.0**-40  # a channel that batch norm switched off (multiplier 0) counts as this
 
@@ -218,7 +219,8 @@ class _Lowering:
         scale = steps.scale
         if steps.thresholds is not None:
             values, scale = _values(book)
-            self._emit(Threshold(f"{name}.codes", (name,), steps.thresholds, values))
+            cells = Threshold(f"{name}.codes", (name,), steps.thresholds, values[steps.cells])
+            self._emit(cells)
             name = f"{name}.codes"
         self.of_node[node.name], self.scales[name] = name, scale
         return Codes(name, scale)
@@ -237,13 +239,19 @@ class Steps:
     """A codebook as the requantizer sees it: a scale and a clamp, and thresholds if not uniform.
 
     A uniform codebook is the requantizer itself. Any other is cut on a grid 2^CELL_BITS times finer
-    than its scale: the requantizer computes the grid point and `Threshold` finds the cell.
+    than its scale: the requantizer computes the grid point and `Threshold` finds the cell. Where
+    the codebook spans more than 2^(GRID_BITS - CELL_BITS), the grid is coarser, and cells at the
+    bottom that no grid point reaches (below 2^-30 of the range) fall away.
+
+    scale      real value of one step of the requantizer
+    thresholds smallest grid point of each upper cell, and `cells`, the codes of all cells
     """
 
     scale: float
     lo: int
     hi: int
     thresholds: np.ndarray | None = None
+    cells: np.ndarray | None = None
 
     @classmethod
     def of(cls, book: Codebook) -> "Steps":
@@ -254,15 +262,19 @@ class Steps:
         even = bool((book.levels.diff() == 1).all())
         if book.integers.ndim == 1 and even and torch.equal(book.cuts, midpoints):
             return cls(scale, lo, hi)
-        thresholds = _thresholds(book)
-        fine = scale / 2**CELL_BITS
-        return cls(fine, int(thresholds[0]) - 1, int(thresholds[-1]), thresholds)
+        cuts = book.cuts.cpu().numpy()
+        bits = min(CELL_BITS, GRID_BITS - int(np.ceil(np.log2(np.abs(cuts).max()))))
+        thresholds = _thresholds(cuts * 2.0**bits, book.ties_up)
+        reached = np.append(np.diff(thresholds) > 0, True)  # of equal thresholds the last
+        cells = np.concatenate([[0], 1 + np.flatnonzero(reached)])
+        thresholds = thresholds[reached]
+        ends = int(thresholds[0]) - 1, int(thresholds[-1])
+        return cls(scale / 2.0**bits, *ends, thresholds, cells)
 
 
-def _thresholds(book: Codebook) -> np.ndarray:
+def _thresholds(cuts: np.ndarray, ties_up: bool) -> np.ndarray:
     """Smallest grid integer of each upper cell; a value on a cut goes as the codebook says."""
-    cuts = book.cuts.cpu().numpy() * 2.0**CELL_BITS
-    included = (cuts >= 0) == book.ties_up
+    included = (cuts >= 0) == ties_up
     return np.where(included, np.ceil(cuts), np.floor(cuts) + 1).astype(np.int64)
 
 

@@ -1,0 +1,222 @@
+"""The compiled engine against torch FP32 and ONNX Runtime INT8: time ratios and peak memory.
+
+ResNet-18 and ResNet-50 at 224 pixels, batch 1 and 8; ResNet-20 at 28 pixels, batch 1 and 64; two
+threads each. All variants take turns in one run. The compiled engine starts from uint8 pixels and
+is exact; the others are given normalized floats and round as they like. Weights are random.
+`python benchmarks/engines.py [--rounds 15] [--network resnet18] [--threads 2]`
+"""
+
+import argparse
+import subprocess
+import sys
+import tempfile
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+import torch
+import torchvision
+from onnxruntime.quantization import (
+    CalibrationDataReader,
+    QuantFormat,
+    QuantType,
+    quantize_static,
+)
+from onnxruntime.quantization.shape_inference import quant_pre_process
+from side_by_side import compare
+from torch import nn
+
+from dyadic.integer.compiled import CompiledEngine, available_paths
+from dyadic.integer.deploy import Deployment
+from dyadic.integer.files import load, save
+from dyadic.integer.lowering import lower
+from dyadic.integer.program import Program
+from dyadic.models import resnet20
+from dyadic.models.normalize import normalized
+from dyadic.network.insert import Bits
+from dyadic.network.quantized import QuantizedNetwork
+from dyadic.network.trace import trace
+from dyadic.quantizers.uniform import Uniform
+
+NETWORKS: dict[str, tuple[Callable[[], nn.Module], tuple[int, int, int], tuple[int, int]]] = {
+    "resnet18": (torchvision.models.resnet18, (3, 224, 224), (1, 8)),
+    "resnet50": (torchvision.models.resnet50, (3, 224, 224), (1, 8)),
+    "resnet20": (lambda: resnet20(classes=10, channels=1), (1, 28, 28), (1, 64)),
+}
+CALIBRATION_IMAGES = 4
+
+Run = Callable[[], object]
+
+
+class _Statistics:
+    """Mean and deviation of made-up data."""
+
+    def __init__(self, channels: int) -> None:
+        self.mean, self.std = (0.5,) * channels, (0.25,) * channels
+
+
+def float_network(name: str) -> nn.Module:
+    """The float network on normalized images, its batch norm set by random ones."""
+    torch.manual_seed(0)
+    factory, shape, _ = NETWORKS[name]
+    model = factory().train()
+    with torch.no_grad():
+        model(torch.randn(CALIBRATION_IMAGES, *shape))
+    return model.eval()
+
+
+def integer_program(name: str) -> Program:
+    """The network lowered with 8-bit weights (per channel) and activations, 16-bit streams."""
+    shape = NETWORKS[name][1]
+    images = torch.randint(0, 256, (CALIBRATION_IMAGES, *shape), dtype=torch.uint8)
+    model = normalized(float_network(name), _Statistics(shape[0]))
+    network = QuantizedNetwork(trace(model.eval()), shape)
+    widths = {layer.name: Bits(8, 8) for layer in network.layers}
+    network.quantize(widths, lambda bits: Uniform(bits, granularity="per_channel"), Uniform)
+    network.calibrate([images])
+    deployed, note = Deployment().prepare(network.eval(), [images])
+    return lower(deployed, name, note).program
+
+
+class _Images(CalibrationDataReader):
+    """Random images for ONNX Runtime's calibration."""
+
+    def __init__(self, shape: tuple[int, ...]) -> None:
+        generator = np.random.default_rng(0)
+        images = generator.standard_normal((CALIBRATION_IMAGES, 1, *shape)).astype(np.float32)
+        self.left: Iterator[dict[str, np.ndarray]] = iter([{"x": image} for image in images])
+
+    def get_next(self) -> dict[str, np.ndarray] | None:
+        """The next image, or None."""
+        return next(self.left, None)
+
+
+def write_models(name: str, directory: Path) -> None:
+    """The program and ONNX Runtime's static QDQ model (u8 activations, s8 weights per channel)."""
+    shape = NETWORKS[name][1]
+    save(integer_program(name), directory / name)
+    exported, prepared = directory / "float.onnx", directory / "prepared.onnx"
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the exporter's remarks about itself
+        torch.onnx.export(
+            float_network(name),
+            (torch.randn(1, *shape),),
+            str(exported),
+            dynamo=False,
+            input_names=["x"],
+            dynamic_axes={"x": {0: "n"}},
+        )
+    quant_pre_process(str(exported), str(prepared))
+    quantize_static(
+        str(prepared),
+        str(directory / f"{name}.onnx"),
+        _Images(shape),
+        quant_format=QuantFormat.QDQ,
+        per_channel=True,
+        activation_type=QuantType.QUInt8,
+        weight_type=QuantType.QInt8,
+    )
+
+
+def eager(name: str, batch: int, layout: torch.memory_format) -> Run:
+    """Torch's FP32 forward pass."""
+    model = float_network(name).to(memory_format=layout)
+    images = torch.randn(batch, *NETWORKS[name][1]).contiguous(memory_format=layout)
+
+    def run() -> object:
+        with torch.inference_mode():
+            return model(images)
+
+    return run
+
+
+def onnx_runtime(name: str, batch: int, directory: Path, threads: int) -> Run:
+    """ONNX Runtime on the INT8 model."""
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    # Its threads would go on spinning during the other variants' turns.
+    options.add_session_config_entry("session.force_spinning_stop", "1")
+    session = onnxruntime.InferenceSession(str(directory / f"{name}.onnx"), options)
+    images = np.random.default_rng(1).standard_normal((batch, *NETWORKS[name][1]))
+    feed = {"x": images.astype(np.float32)}
+    return lambda: session.run(None, feed)
+
+
+def compiled(name: str, batch: int, directory: Path, threads: int, path: str) -> Run:
+    """The compiled engine on the saved program."""
+    engine = CompiledEngine(load(directory / name), threads, path)
+    images = np.random.default_rng(1).integers(0, 256, (batch, *NETWORKS[name][1]), np.uint8)
+    return lambda: engine.run(images)
+
+
+def variants(
+    name: str, batch: int, directory: Path, threads: int
+) -> Mapping[str, Callable[[], Run]]:
+    """Makers of everything that is compared, the baseline first."""
+    table: dict[str, Callable[[], Run]] = {
+        "torch FP32": lambda: eager(name, batch, torch.contiguous_format),
+        "torch FP32, channels last": lambda: eager(name, batch, torch.channels_last),
+        "ONNX Runtime INT8": lambda: onnx_runtime(name, batch, directory, threads),
+    }
+    for path in available_paths():
+        table[f"dyadic, {path}"] = lambda path=path: compiled(name, batch, directory, threads, path)
+    return table
+
+
+def peak(make: Callable[[], Run]) -> float:
+    """MiB that this process holds at most while the variant is made and run, above what it has."""
+    Path("/proc/self/clear_refs").write_text("5")  # Linux: begin a new peak
+    before = _status("VmRSS")
+    run = make()
+    for _ in range(3):
+        run()
+    return (_status("VmHWM") - before) / 1024
+
+
+def _status(field: str) -> int:
+    """A line of the process's status, KiB."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith(field + ":"))
+
+
+def memory_table(name: str, batch: int, directory: Path, threads: int) -> str:
+    """Peak memory of every variant, each in a process of its own, above the bare imports."""
+    lines = ["| variant | peak memory above imports, MiB |", "|---|---|"]
+    for variant in variants(name, batch, directory, threads):
+        arguments = ["--network", name, "--threads", str(threads), "--directory", str(directory)]
+        arguments += ["--peak", variant, "--batch", str(batch)]
+        command = [sys.executable, __file__, *arguments]
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        lines.append(f"| {variant} | {done.stdout.strip()} |")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Print the tables."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--network", choices=NETWORKS, help="only this one")
+    parser.add_argument("--peak", help=argparse.SUPPRESS)  # a variant, in a process of its own
+    parser.add_argument("--batch", type=int, help=argparse.SUPPRESS)
+    parser.add_argument("--directory", type=Path, help=argparse.SUPPRESS)
+    choice = parser.parse_args()
+    torch.set_num_threads(choice.threads)
+    if choice.peak:
+        made = variants(choice.network, choice.batch, choice.directory, choice.threads)
+        print(f"{peak(made[choice.peak]):.0f}")
+        return
+    for name in [choice.network] if choice.network else NETWORKS:
+        with tempfile.TemporaryDirectory() as folder:
+            write_models(name, Path(folder))
+            for batch in NETWORKS[name][2]:
+                made = variants(name, batch, Path(folder), choice.threads)
+                runs = {variant: make() for variant, make in made.items()}
+                print(compare(runs, choice.rounds, f"{name}, batch {batch}"), end="\n\n")
+            print(memory_table(name, batch, Path(folder), choice.threads), end="\n\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -20,6 +20,7 @@ import torch
 from torch import fx, nn
 
 from dyadic.errors import UserError
+from dyadic.integer.cells import Steps, level_integers
 from dyadic.integer.dyadic import dyadic, pair
 from dyadic.integer.pooling import lower_pool
 from dyadic.integer.program import (
@@ -44,12 +45,8 @@ from dyadic.network.fold import affine
 from dyadic.network.layers import module_of, propagate_shapes, shape_of
 from dyadic.network.quantized import QuantizedNetwork
 from dyadic.network.weights import latent_weight, weight_quantization
-from dyadic.quantizers.codebook import Codebook
 
 PIXEL_SHIFT = 8  # pixels enter as 256ths, so that the mean is subtracted to 1/256 of a pixel
-CELL_BITS = 10  # a staircase that is not uniform is cut on a grid 2^10 times finer than its scale
-GRID_BITS = 30  # of that grid at most, so that it fits int32
-ROOT = (181, 128)  # sqrt(2) to 1.1e-4, for activation levels a + b sqrt(2) on one accumulator
 SMALLEST_RATIO = 2.0**-40  # a channel that batch norm switched off (multiplier 0) counts as this
 
 
@@ -218,76 +215,20 @@ class _Lowering:
         name = self._rescale(node, value, steps)
         scale = steps.scale
         if steps.thresholds is not None:
-            values, scale = _values(book)
+            values, scale = level_integers(book)
             cells = Threshold(f"{name}.codes", (name,), steps.thresholds, values[steps.cells])
             self._emit(cells)
             name = f"{name}.codes"
         self.of_node[node.name], self.scales[name] = name, scale
         return Codes(name, scale)
 
-    def _rescale(self, node: fx.Node, value: Value, steps: "Steps") -> str:
+    def _rescale(self, node: fx.Node, value: Value, steps: Steps) -> str:
         if isinstance(value, Image):
             return self._emit(_normalize(node.name, value, steps))
         if isinstance(value, Pending):
             return self._emit(_weight_operation(value, steps))
         scale = dyadic(value.scale / steps.scale)
         return self._emit(Requantize(node.name, (value.name,), scale, steps.lo, steps.hi))
-
-
-@dataclass(frozen=True)
-class Steps:
-    """A codebook as the requantizer sees it: a scale and a clamp, and thresholds if not uniform.
-
-    A uniform codebook is the requantizer itself. Any other is cut on a grid 2^CELL_BITS times finer
-    than its scale: the requantizer computes the grid point and `Threshold` finds the cell. Where
-    the codebook spans more than 2^(GRID_BITS - CELL_BITS), the grid is coarser, and cells at the
-    bottom that no grid point reaches (below 2^-30 of the range) fall away.
-
-    scale      real value of one step of the requantizer
-    thresholds smallest grid point of each upper cell, and `cells`, the codes of all cells
-    """
-
-    scale: float
-    lo: int
-    hi: int
-    thresholds: np.ndarray | None = None
-    cells: np.ndarray | None = None
-
-    @classmethod
-    def of(cls, book: Codebook) -> "Steps":
-        """The steps of an activation codebook."""
-        scale = float(book.scale.double())
-        midpoints = (book.levels[1:] + book.levels[:-1]) / 2
-        lo, hi = int(book.levels[0]), int(book.levels[-1])
-        even = bool((book.levels.diff() == 1).all())
-        if book.integers.ndim == 1 and even and torch.equal(book.cuts, midpoints):
-            return cls(scale, lo, hi)
-        cuts = book.cuts.cpu().numpy()
-        bits = min(CELL_BITS, GRID_BITS - int(np.ceil(np.log2(np.abs(cuts).max()))))
-        thresholds = _thresholds(cuts * 2.0**bits, book.ties_up)
-        reached = np.append(np.diff(thresholds) > 0, True)  # of equal thresholds the last
-        cells = np.concatenate([[0], 1 + np.flatnonzero(reached)])
-        thresholds = thresholds[reached]
-        ends = int(thresholds[0]) - 1, int(thresholds[-1])
-        return cls(scale / 2.0**bits, *ends, thresholds, cells)
-
-
-def _thresholds(cuts: np.ndarray, ties_up: bool) -> np.ndarray:
-    """Smallest grid integer of each upper cell; a value on a cut goes as the codebook says."""
-    included = (cuts >= 0) == ties_up
-    return np.where(included, np.ceil(cuts), np.floor(cuts) + 1).astype(np.int64)
-
-
-def _values(book: Codebook) -> tuple[np.ndarray, float]:
-    """The integers of activation codes, and the real value of one.
-
-    Levels a + b sqrt(2) become 128 a + 181 b: with sqrt(2) weights, two accumulators would become
-    four. The float64 check uses the same integers; the float32 comparison reports the difference.
-    """
-    integers, scale = book.integers.cpu().numpy().astype(np.int64), float(book.scale.double())
-    if integers.ndim == 1:
-        return integers, scale
-    return integers[0] * ROOT[1] + integers[1] * ROOT[0], scale / ROOT[1]
 
 
 def integer_weights(name: str, module: nn.Conv2d | nn.Linear) -> tuple[Weights, np.ndarray]:

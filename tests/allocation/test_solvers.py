@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from dyadic.allocation.enumeration import best_within_gap
 from dyadic.allocation.exhaustive import exhaustive
 from dyadic.allocation.greedy import greedy
 from dyadic.allocation.ilp import Cbc, Highs
@@ -32,7 +33,7 @@ def knapsacks(draw: st.DrawFn) -> Knapsack:
     return Knapsack(omega, cost, least + (random.random(budgets) * (most - least)).astype(int))
 
 
-@pytest.mark.parametrize("solver", [Cbc(), Highs()])
+@pytest.mark.parametrize("solver", [Cbc(), Cbc(states=0), Highs(states=0)])
 @settings(max_examples=25, deadline=None)
 @given(problem=knapsacks())
 def test_ilp_equals_enumeration(solver: Cbc | Highs, problem: Knapsack) -> None:
@@ -64,7 +65,7 @@ def test_heuristics_stay_within_the_budget_and_never_beat_the_optimum(solver, pr
 def test_start_from_any_feasible_choice_leaves_the_optimum_as_it_is(problem: Knapsack) -> None:
     start, best = RandomFill(3)(problem), exhaustive(problem)
     if start is not None and best is not None:
-        ours = Cbc()(problem, start.choice)
+        ours = Cbc(states=0)(problem, start.choice)
         assert ours is not None
         assert math.isclose(
             problem.objective(ours.choice), problem.objective(best.choice), rel_tol=1e-9
@@ -112,7 +113,7 @@ def test_a_time_out_is_not_called_optimal(monkeypatch: pytest.MonkeyPatch) -> No
     assert best is not None
     stopped = answering(best.choice, pulp.LpSolutionIntegerFeasible)
     monkeypatch.setattr(pulp.LpProblem, "solve", stopped)
-    picks = Cbc()(OPEN)
+    picks = Cbc(states=0)(OPEN)
     assert picks is not None
     assert OPEN.objective(picks.choice) == OPEN.objective(best.choice)
     assert not picks.proven
@@ -123,7 +124,7 @@ def test_an_optimum_that_is_worse_than_ours_or_does_not_fit_is_not_believed(
     lie: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(pulp.LpProblem, "solve", answering(lie, pulp.LpSolutionOptimal))
-    picks = Cbc()(OPEN)
+    picks = Cbc(states=0)(OPEN)
     assert picks is not None
     assert OPEN.fits(picks.choice)
     assert picks.choice != lie
@@ -142,7 +143,7 @@ def test_a_crash_of_cbc_is_followed_by_its_other_preprocessing(
         return solve(self, solver)
 
     monkeypatch.setattr(pulp.LpProblem, "solve", crashing_once)
-    picks, best = Cbc()(OPEN), exhaustive(OPEN)
+    picks, best = Cbc(states=0)(OPEN), exhaustive(OPEN)
     assert picks is not None
     assert best is not None
     assert OPEN.objective(picks.choice) == OPEN.objective(best.choice)
@@ -167,6 +168,13 @@ def test_the_reduction_keeps_an_optimum_and_its_bound_is_one(problem: Knapsack) 
         assert again is not None
         assert kept.objective(again.choice) == optimum
         assert reduced.incumbent is None or problem.fits(reduced.incumbent)
+
+
+def test_enumeration_within_the_gap_gives_up_beyond_its_limit() -> None:
+    reduced = reduce(OPEN)
+    assert reduced is not None
+    assert best_within_gap(OPEN, reduced, most=1) is None
+    assert best_within_gap(OPEN, reduced, most=100) == [1, 1, 1]
 
 
 def test_a_gap_that_the_bound_already_proves_needs_no_solver(

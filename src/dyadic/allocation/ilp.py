@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import pulp
 
+from dyadic.allocation.enumeration import best_within_gap
 from dyadic.allocation.knapsack import Knapsack, Picks
 from dyadic.allocation.reduction import Reduced, reduce
 from dyadic.errors import UserError
@@ -22,10 +23,16 @@ ROOM = 1e3
 
 @dataclass(frozen=True)
 class Ilp(ABC):
-    """Exact solution to a relative `gap`, or the best found within `seconds`."""
+    """Exact solution to a relative `gap`, or the best found within `seconds`.
+
+    Problems of a network's size are mostly closed by our own bound and enumeration, in milliseconds
+    and in integers. PuLP's solver is asked where those would list more than `states` partial
+    combinations (0: always).
+    """
 
     gap: float = 0.0
     seconds: float = 60.0
+    states: int = 50_000
 
     @abstractmethod
     def run(self, problem: pulp.LpProblem, warm: bool) -> None:
@@ -34,9 +41,8 @@ class Ilp(ABC):
     def __call__(self, knapsack: Knapsack, start: Sequence[int] | None = None) -> Picks | None:
         """The optimum of `knapsack`; None where no choice is feasible.
 
-        The solver only sees what our own bound leaves open, and is not asked where that already
-        proves the gap. A solution that exceeds a budget or is worse than one that we found
-        ourselves is not believed, whatever the solver says of it.
+        The solver only sees what our own bound leaves open. A solution that exceeds a budget or is
+        worse than one that we found ourselves is not believed, whatever the solver says of it.
         """
         reduced = reduce(knapsack, start)
         if reduced is None:
@@ -44,6 +50,9 @@ class Ilp(ABC):
         known = self._known(knapsack, reduced)
         if known is not None and known.proven:
             return known
+        closed = best_within_gap(knapsack, reduced, self.states)
+        if closed is not None:
+            return Picks(closed, proven=True)
         problem, variables = _model(knapsack, reduced)
         self.run(problem, warm=known is not None)
         # sol_status and not status: a solver stopped by its time limit reports status Optimal.

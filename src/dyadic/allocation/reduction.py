@@ -15,17 +15,27 @@ from dyadic.allocation.knapsack import Knapsack
 
 ROUNDS = 120
 PATIENCE = 6
+MOST_EXCHANGED = 1500
 # Bounds and objectives are sums of floats: a choice is left out only where it is clearly worse.
 MARGIN = 1e-9
 
 
 @dataclass(frozen=True)
 class Reduced:
-    """The choices of every group that may still be in an optimum, and the best solution known."""
+    """What is left of a knapsack.
+
+    kept      choices of every group that may still be in an optimum
+    incumbent the best solution known
+    bound     no solution has less omega
+    gap       what an optimum may lie above the bound, with a margin for rounding
+    rise      by how much each kept choice lifts the bound, float64 per group
+    """
 
     kept: list[list[int]]
     incumbent: list[int] | None
     bound: float
+    gap: float
+    rise: list[np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -51,16 +61,19 @@ def reduce(knapsack: Knapsack, start: Sequence[int] | None = None) -> Reduced | 
         return None
     incumbent = np.array(start) if start is not None else _cheapest(table)
     incumbent, bound, rise = _ascend(table, incumbent)
-    kept = np.isfinite(table.omega)
+    gap = np.inf
     if incumbent is not None:
         incumbent = _improve(table, incumbent)
-        upper = table.picked(incumbent)[0]
-        kept &= bound + rise <= upper + MARGIN * (abs(upper) + abs(bound))
-        kept[np.arange(len(incumbent)), incumbent] = True
+        gap = _gap(table, incumbent, bound)
+        incumbent = _exchange(table, incumbent, rise <= gap)
+        gap = _gap(table, incumbent, bound)
+    kept = np.isfinite(table.omega) & (rise <= gap)
     return Reduced(
         [np.flatnonzero(row).tolist() for row in kept],
         None if incumbent is None else incumbent.tolist(),
         bound,
+        gap,
+        [lifts[row] for lifts, row in zip(rise, kept, strict=True)],
     )
 
 
@@ -120,6 +133,11 @@ def _ascend(
     return incumbent, best, best_rise
 
 
+def _gap(table: _Table, incumbent: np.ndarray, bound: float) -> float:
+    upper = table.picked(incumbent)[0]
+    return upper - bound + MARGIN * (abs(upper) + abs(bound))
+
+
 def _improve(table: _Table, picks: np.ndarray) -> np.ndarray:
     """Change one group at a time for the largest gain that still fits, until there is none."""
     rows = np.arange(len(picks))
@@ -132,3 +150,22 @@ def _improve(table: _Table, picks: np.ndarray) -> np.ndarray:
             return picks
         picks = picks.copy()
         picks[group] = choice
+
+
+def _exchange(table: _Table, picks: np.ndarray, kept: np.ndarray) -> np.ndarray:
+    """Change two groups at a time, among the kept choices, as long as that gains."""
+    groups, choices = np.nonzero(kept)
+    if len(groups) > MOST_EXCHANGED:
+        return picks
+    apart = groups[:, None] != groups
+    while True:
+        room = table.limit - table.picked(picks)[1]
+        gain = table.omega[groups, picks[groups]] - table.omega[groups, choices]
+        more = table.cost[groups, choices] - table.cost[groups, picks[groups]]
+        fits = apart & (more[:, None] + more <= room).all(axis=2)
+        both = np.where(fits, gain[:, None] + gain, 0.0)
+        one, other = np.unravel_index(int(both.argmax()), both.shape)
+        if both[one, other] <= 0:
+            return picks
+        picks = picks.copy()
+        picks[groups[[one, other]]] = choices[[one, other]]

@@ -1,6 +1,7 @@
 """How many bits each layer gets: cost, sensitivity and the solvers between them."""
 
 from dyadic.allocation.allocation import Allocation, Constrained, Fixed
+from dyadic.allocation.closed_form import ClosedForm
 from dyadic.allocation.cost import FLOAT, Bits, LayerCost, gbops, size_mib
 from dyadic.allocation.exhaustive import exhaustive
 from dyadic.allocation.greedy import greedy
@@ -15,6 +16,7 @@ __all__ = [
     "Allocation",
     "Bits",
     "Cbc",
+    "ClosedForm",
     "Constrained",
     "Fixed",
     "Highs",

@@ -12,6 +12,7 @@ STEPS: list[str] = [
     *("max_pool", "sum_pool", "repeat", "flatten"),
 ]
 UNITS = ("vnni8", "vnni16", "amx")
+READS = ("gathered", "in line", "by rows")
 FORMS = ("int8", "int16", "int32", "int64", "shift")
 
 
@@ -68,7 +69,7 @@ class Gemm(Structure):
     """dy_gemm."""
 
     _fields_ = [
-        *_ints("unit direct flip is_signed fold limit stretch_count words blocks"),
+        *_ints("unit read flip is_signed fold limit stretch_count words blocks"),
         *_pointers("stretches weights odd bias odd_bias odd_b"),
         ("lanes", Lanes),
         *_ints("add lo hi output_count"),

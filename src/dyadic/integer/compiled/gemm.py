@@ -6,7 +6,6 @@ Which layers: one group, int32 accumulators, an input of at most 16 bits. Weight
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import inf, prod
 
 import numpy as np
 
@@ -23,6 +22,9 @@ GATHER_BYTES = 2**18
 HIGH = 32  # bits of a product's low word
 SPARE_ROWS = 32  # a tile may read beyond the last gathered row
 WASTE = 1.4  # of products, by padding or on the border, that reading in place may cost
+WASTE_BY_ROWS = 2.5  # gathering what strides skip costs more than reading it in line
+LONG_ROW = 24
+FEW_WEIGHTS = 2**18
 
 
 @dataclass(frozen=True)
@@ -56,13 +58,18 @@ class Lanes:
 class Choice:
     """How a layer is to be computed, decided before memory is planned.
 
-    unit    "amx", "vnni8" or "vnni16"
-    direct  the input is read in place, with `border` zeros around it; else gathered first
+    unit  "amx", "vnni8" or "vnni16"
+    read  "in line" or "by rows" (dyadic_gemm.h) with `border` zeros around it, or "gathered"
     """
 
     unit: str
-    direct: bool
+    read: str
     border: Border
+
+    @property
+    def in_place(self) -> bool:
+        """Whether the input is not gathered."""
+        return self.read != "gathered"
 
 
 @dataclass(frozen=True)
@@ -104,7 +111,7 @@ class Gemm:
     @property
     def scratch(self) -> int:
         """Bytes of gathered input."""
-        return 0 if self.choice.direct else (self.limit + SPARE_ROWS) * self.row
+        return 0 if self.choice.in_place else (self.limit + SPARE_ROWS) * self.row
 
 
 def spread(values: np.ndarray, lanes: int, fill: int = 0) -> np.ndarray:
@@ -122,21 +129,32 @@ def choose(operation: Linear, proof: Proof, units: Sequence[str]) -> Choice | No
         return None
     own = (dtype == "int16") == (unit == "vnni16")
     if not isinstance(operation, Conv):
-        return Choice(unit, own, (0, 0))
-    direct = own and operation.stride == (1, 1) and _waste(operation, unit, proof) <= WASTE
-    return Choice(unit, direct, operation.padding if direct else (0, 0))
+        return Choice(unit, "in line" if own else "gathered", (0, 0))
+    read = _read(operation, unit, proof) if own else "gathered"
+    return Choice(unit, read, (0, 0) if read == "gathered" else operation.padding)
+
+
+def _read(operation: Conv, unit: str, proof: Proof) -> str:
+    """In place if that wastes little; by rows only long ones, for each row reads all weights."""
+    (_, _, columns), made = proof.shapes[operation.inputs[0]], proof.shapes[operation.name][2]
+    columns += operation.padding[1]
+    depth = _waste(operation, unit)
+    if operation.stride == (1, 1):
+        return "in line" if made <= columns and depth * columns / made <= WASTE else "gathered"
+    few = operation.weights.codes.size <= FEW_WEIGHTS
+    return "by rows" if few and made >= LONG_ROW and depth <= WASTE_BY_ROWS else "gathered"
 
 
 def pack(operation: Linear, choice: Choice, source: Slot, largest: int) -> Gemm:
     """The layer for the place where its input lives; no accumulator is beyond `largest`."""
     planes = tuple(as_conv(plane) for plane in operation.weights.planes)
-    rows = _rows(operation, choice.direct, dense=source.stride == source.shape[0])
+    rows = _rows(operation, choice.in_place, dense=source.stride == source.shape[0])
     item = 2 if choice.unit == "vnni16" else 1
     copies = 1 if item == 2 or all(_fits(plane, "int8") for plane in planes) else 2
     packed = tuple(_pack(plane, rows, choice.unit, copies) for plane in planes)
     flip = choice.unit == "vnni8" and source.dtype == "int8"
     lanes = len(packed[0]) * BLOCK
-    offsets = _offsets(operation, rows, source) if choice.direct else np.zeros(1, int)
+    offsets = _offsets(operation, rows, source) if choice.in_place else np.zeros(1, int)
     words = np.full(len(offsets) * copies, packed[0].shape[1] // (len(offsets) * copies))
     return Gemm(
         choice,
@@ -165,23 +183,20 @@ def _fits(plane: np.ndarray, dtype: str) -> bool:
     return bool(limits.min <= plane.min() and plane.max() <= limits.max)
 
 
-def _waste(operation: Conv, unit: str, proof: Proof) -> float:
-    """Products in place relative to products after gathering; rows must not overlap."""
-    columns = proof.shapes[operation.inputs[0]][2] + operation.padding[1]
-    made = proof.shapes[operation.name][2]
-    if made > columns:
-        return inf
+def _waste(operation: Conv, unit: str) -> float:
+    """Depth of the products in place, padded, relative to the depth after gathering."""
     item, chunk = (2 if unit == "vnni16" else 1), CHUNK[unit]
-    elements = [prod(_rows(operation, direct, dense=True)) for direct in (True, False)]
-    number = operation.weights.codes.shape[2]
-    in_place = -(-elements[0] // number * item // chunk) * number
-    return in_place / -(-elements[1] * item // chunk) * columns / made
+    depths = []
+    for in_place in (True, False):
+        number, elements = _rows(operation, in_place, dense=True)
+        depths.append(number * -(-elements * item // chunk))
+    return depths[0] / depths[1]
 
 
-def _rows(operation: Linear, direct: bool, dense: bool) -> tuple[int, int]:
+def _rows(operation: Linear, in_place: bool, dense: bool) -> tuple[int, int]:
     """Stretches of the depth and elements of each: the whole, a kernel row each, or a tap each."""
     inputs, height, width = as_conv(operation.weights.codes).shape[1:]
-    if not direct:
+    if not in_place:
         return 1, height * width * inputs
     if dense and (not isinstance(operation, Conv) or operation.dilation[1] == 1):
         return height, width * inputs

@@ -222,7 +222,7 @@ class Steps:
         lanes, odd = gemm.blocks * BLOCK, operation.odd
         return binding.Gemm(
             unit=binding.UNITS.index(gemm.choice.unit),
-            direct=gemm.choice.direct,
+            read=binding.READS.index(gemm.choice.read),
             flip=gemm.flip,
             is_signed=source.dtype == "int8",
             fold=source.shape[1:] == target.shape[1:] == (1, 1),

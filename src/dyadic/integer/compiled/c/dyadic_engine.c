@@ -224,7 +224,7 @@ static void cut(product_job *j)
     const int64_t wanted = at_least_one(products / TASK_PRODUCTS, j->engine->threads * SHARES);
     const int64_t each = (wanted + j->images - 1) / j->images;
     j->position_parts = at_least_one(each, j->positions / TASK_POSITIONS);
-    if (!gemm->direct && j->positions > (int64_t)gemm->limit * j->position_parts)
+    if (gemm->read == DY_GATHERED && j->positions > (int64_t)gemm->limit * j->position_parts)
         j->position_parts = (j->positions + gemm->limit - 1) / gemm->limit;
     j->block_parts = at_least_one(weights / TASK_WEIGHTS + 1, gemm->blocks / 2);
     while (j->block_parts * j->position_parts < each && j->block_parts * 4 <= gemm->blocks)

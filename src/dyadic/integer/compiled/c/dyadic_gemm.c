@@ -7,10 +7,10 @@
 
 /* ---- positions ------------------------------------------------------------------------- */
 
-/* Positions from a row to the next: in place, rows run on over the input's border. */
+/* Positions from a row to the next: read in line, rows run on over the input's border. */
 static int32_t row_of_positions(const dy_gemm *gemm, const dy_tensor *in, const dy_tensor *out)
 {
-    return gemm->direct ? in->pitch / in->stride : out->width;
+    return gemm->read == DY_IN_LINE ? in->pitch / in->stride : out->width;
 }
 
 int32_t dy_positions(const dy_gemm *gemm, const dy_tensor *in, const dy_tensor *out)
@@ -21,6 +21,12 @@ int32_t dy_positions(const dy_gemm *gemm, const dy_tensor *in, const dy_tensor *
 #ifdef DY_TILES
 
 enum { FEW_WEIGHTS = 1 << 17, PANEL = 96 }; /* bytes, positions */
+enum { NO_TYPE = -1 };
+
+static int32_t size_of(const dy_tensor *t)
+{
+    return t->type == DY_S32 ? 4 : t->type == DY_S16 ? 2 : 1;
+}
 
 /* ---- gathering ------------------------------------------------------------------------- */
 
@@ -50,7 +56,7 @@ static void gather_row(const dy_product *p, int32_t y, int32_t x, uint8_t *to)
 {
     const dy_window *w = p->window;
     const dy_tensor *in = &p->in;
-    const int32_t size = in->type == DY_S16 ? 2 : 1, made = p->gemm->unit == DY_VNNI16 ? 2 : 1;
+    const int32_t size = size_of(in), made = p->gemm->unit == DY_VNNI16 ? 2 : 1;
     const int32_t tap = in->channels * made;
     int32_t i, j;
     for (i = 0; i < w->height; i++) {
@@ -108,21 +114,54 @@ typedef struct {
 
 static column column_of(const dy_tensor *t, const segment *s, int32_t channel)
 {
-    const int32_t size = t->type == DY_S32 ? 4 : t->type == DY_S16 ? 2 : 1;
+    const int32_t size = size_of(t);
     const int64_t index = (int64_t)s->y * t->pitch + (int64_t)s->x * t->stride + channel;
     const column c = {t->data + index * size, (int64_t)t->stride * size, t->type};
     return c;
 }
 
-/* The usual case: rescaled to one 8-bit output. */
-static void finish_bytes(const dy_product *p, const segment *s, int32_t channel, __mmask16 mask)
+/* The usual case: rescaled to one output of 8 or 16 bits, clamped above as its type is. */
+static inline __attribute__((always_inline)) void finish_plain(const dy_product *p,
+                                                               const segment *s, int32_t channel,
+                                                               __mmask16 mask, const int32_t type)
 {
     const dy_constants k = dy_constants_of(&p->gemm->lanes, channel);
     column out = column_of(&p->outputs[0], s, channel);
     int32_t i;
     for (i = 0; i < s->count; i++, out.at += out.step) {
         const __m512i sums = _mm512_load_si512(s->sums + i * DY_TILE_CHANNELS);
-        dy_store_lanes(DY_U8, out.at, mask, dy_rescale_high(sums, &k));
+        dy_store_saturated(type, out.at, mask, _mm512_max_epi32(dy_scale_high(sums, &k), k.lo));
+    }
+}
+
+/* The usual residual: 16 bits are added, the sum is not clamped above, and its rescaling to the
+ * type `first`, and perhaps to the type `second`, is stored. */
+static inline __attribute__((always_inline)) void finish_residual(const dy_product *p,
+                                                                  const segment *s,
+                                                                  int32_t channel, __mmask16 mask,
+                                                                  const int32_t first,
+                                                                  const int32_t second)
+{
+    const dy_gemm *gemm = p->gemm;
+    const dy_constants k = dy_constants_of(&gemm->lanes, channel);
+    const dy_constants k0 = dy_constants_of(&gemm->outputs[0].lanes, 0);
+    const dy_constants k1 = second == NO_TYPE ? k0 : dy_constants_of(&gemm->outputs[1].lanes, 0);
+    const __m512i lo = _mm512_set1_epi32(gemm->lo);
+    column from = column_of(&p->residual, s, channel), to0 = column_of(&p->outputs[0], s, channel);
+    column to1 = second == NO_TYPE ? to0 : column_of(&p->outputs[1], s, channel);
+    int32_t i;
+    for (i = 0; i < s->count; i++) {
+        const __m512i other = dy_load_lanes(DY_S16, from.at, mask);
+        const __m512i sums = _mm512_load_si512(s->sums + i * DY_TILE_CHANNELS);
+        const __m512i codes = dy_rescale_high(sums, &k);
+        const __m512i x = _mm512_max_epi32(_mm512_add_epi32(codes, other), lo);
+        dy_store_saturated(first, to0.at, mask, _mm512_max_epi32(dy_scale_high(x, &k0), k0.lo));
+        if (second != NO_TYPE)
+            dy_store_saturated(second, to1.at, mask,
+                               _mm512_max_epi32(dy_scale_high(x, &k1), k1.lo));
+        from.at += from.step;
+        to0.at += to0.step;
+        to1.at += to1.step;
     }
 }
 
@@ -170,14 +209,46 @@ static void finish_all(const dy_product *p, const segment *s, int32_t channel, _
     }
 }
 
-static void finish_segment(const dy_product *p, const segment *s, int32_t channel, int32_t lanes)
+/* Whether the output is rescaled by high words and clamped above as its type is. */
+static int is_usual(const dy_product *p, int32_t output)
+{
+    const dy_lanes *lanes = &p->gemm->outputs[output].lanes;
+    return lanes->b && lanes->high && dy_saturates(p->outputs[output].type, lanes->hi);
+}
+
+static int is_plain(const dy_product *p)
 {
     const dy_gemm *gemm = p->gemm;
-    const int plain = gemm->output_count == 1 && !gemm->outputs[0].lanes.b && gemm->add < 0;
-    if (plain && !gemm->odd && gemm->lanes.high && p->outputs[0].type <= DY_S8)
-        finish_bytes(p, s, channel, dy_mask(lanes));
+    return gemm->output_count == 1 && !gemm->outputs[0].lanes.b && gemm->add < 0 && !gemm->odd
+           && gemm->lanes.high && dy_saturates(p->outputs[0].type, gemm->lanes.hi);
+}
+
+static int is_residual(const dy_product *p)
+{
+    const dy_gemm *gemm = p->gemm;
+    return gemm->add >= 0 && gemm->hi == INT32_MAX && !gemm->odd && gemm->lanes.high
+           && p->residual.type == DY_S16 && is_usual(p, 0)
+           && (gemm->output_count == 1 || (gemm->output_count == 2 && is_usual(p, 1)));
+}
+
+static void finish_segment(const dy_product *p, const segment *s, int32_t channel, int32_t lanes)
+{
+    const __mmask16 mask = dy_mask(lanes);
+    const int32_t first = p->outputs[0].type;
+    const int32_t second = p->gemm->output_count > 1 ? p->outputs[1].type : NO_TYPE;
+    const int plain = is_plain(p), residual = is_residual(p);
+    if (plain && first == DY_U8)
+        finish_plain(p, s, channel, mask, DY_U8);
+    else if (plain)
+        finish_plain(p, s, channel, mask, DY_S16);
+    else if (residual && first == DY_U8 && second == NO_TYPE)
+        finish_residual(p, s, channel, mask, DY_U8, NO_TYPE);
+    else if (residual && first == DY_S16 && second == DY_U8)
+        finish_residual(p, s, channel, mask, DY_S16, DY_U8);
+    else if (residual && first == DY_U8 && second == DY_S16)
+        finish_residual(p, s, channel, mask, DY_U8, DY_S16);
     else
-        finish_all(p, s, channel, dy_mask(lanes));
+        finish_all(p, s, channel, mask);
 }
 
 /* Every run of the tile's positions that lies inside an output row. */
@@ -230,29 +301,49 @@ static void multiply_tile(const dy_product *p, const dy_tile *t, int32_t positio
     finish(p, position, t->pixels, block, t->blocks, sums, odd);
 }
 
-static void multiply_panel(const dy_product *p, dy_tile *t, const uint8_t *rows, int32_t first,
-                           int32_t last)
+/* Where the first of a panel's positions finds its input. */
+static const uint8_t *rows_from(const dy_product *p, const dy_tile *t, int32_t position)
 {
+    const int32_t width = p->outputs[0].width, y = position / width, x = position % width;
+    if (p->gemm->read == DY_GATHERED)
+        return p->scratch + (position - p->first) * t->step;
+    if (p->gemm->read == DY_IN_LINE)
+        return p->in.data + position * t->step;
+    return p->in.data + (int64_t)y * p->window->step_y * p->in.pitch * size_of(&p->in)
+           + x * t->step;
+}
+
+static void multiply_panel(const dy_product *p, dy_tile *t, int32_t first, int32_t last)
+{
+    const uint8_t *rows = rows_from(p, t, first);
     int32_t block, position;
     for (block = p->first_block; block < p->last_block; block += t->blocks) {
         t->blocks = dy_tile_blocks(t->unit, p->last_block - block);
         for (position = first; position < last; position += t->pixels) {
             t->pixels = dy_tile_pixels(t->unit, t->blocks, last - position);
-            t->rows = rows + position * t->step;
+            t->rows = rows + (position - first) * t->step;
             multiply_tile(p, t, position, block);
         }
     }
 }
 
 /* Few weights stay in the nearest cache while all channels of some positions are made, so that
- * outputs are written a line at a time; many weights are read once for all positions. */
+ * outputs are written a line at a time; many weights are read once for all positions. Rows that
+ * are not in line are panels of their own. */
+static int32_t panel_end(const dy_product *p, int32_t first)
+{
+    const int64_t weights = (int64_t)(p->last_block - p->first_block) * p->gemm->words * 64;
+    const int32_t width = p->outputs[0].width;
+    int32_t end = weights <= FEW_WEIGHTS ? first + PANEL : p->last;
+    if (p->gemm->read == DY_BY_ROWS)
+        end = first - first % width + width;
+    return end < p->last ? end : p->last;
+}
+
 void dy_multiply(const dy_product *p)
 {
     const dy_gemm *gemm = p->gemm;
-    const int64_t weights = (int64_t)(p->last_block - p->first_block) * gemm->words * 64;
-    const int32_t panel = weights <= FEW_WEIGHTS ? PANEL : p->last - p->first;
-    const int32_t size = p->in.type == DY_S16 ? 2 : 1, row = 4 * gemm->stretches[0].words;
-    const uint8_t *rows = gemm->direct ? p->in.data : p->scratch - (int64_t)p->first * row;
+    const int64_t pixel = (int64_t)p->in.stride * size_of(&p->in);
     int32_t first;
     dy_tile t = {0};
     t.unit = gemm->unit;
@@ -261,12 +352,12 @@ void dy_multiply(const dy_product *p)
     t.depth = gemm->words;
     t.stretches = gemm->stretches;
     t.stretch_count = gemm->stretch_count;
-    t.step = gemm->direct ? (int64_t)p->in.stride * size : row;
-    if (!gemm->direct)
+    t.step = gemm->read == DY_GATHERED ? 4 * gemm->stretches[0].words : pixel * p->window->step_x;
+    if (gemm->read == DY_GATHERED)
         gather(p, p->scratch);
     dy_tiles_begin(t.unit);
-    for (first = p->first; first < p->last; first += panel)
-        multiply_panel(p, &t, rows, first, p->last - first < panel ? p->last : first + panel);
+    for (first = p->first; first < p->last; first = panel_end(p, first))
+        multiply_panel(p, &t, first, panel_end(p, first));
     dy_tiles_end(t.unit);
 }
 

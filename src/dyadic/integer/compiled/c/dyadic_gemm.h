@@ -1,8 +1,9 @@
 /* Convolutions as matrix products on 8- or 16-bit dot products (AMX, AVX512-VNNI).
  *
- * A convolution is [pixels x depth] times [depth x channels]. The rows are read in place where
- * neighbouring pixels are equally spaced in memory (stride 1: positions run over the input's
- * border too, and what falls on it is not stored), or gathered first.
+ * A convolution is [pixels x depth] times [depth x channels]. The input is read in place where
+ * neighbouring pixels are equally spaced in memory: in line, all positions of an image one after
+ * another (stride 1; what falls on the input's border is not stored), or by rows. Else it is
+ * gathered first.
  *
  * Weights are packed [channels / 16][depth / 4][16][4] bytes (16-bit: [depth / 2][16][2]), the
  * order in which vpdpbusd, vpdpwssd and tdpb*sd read them.
@@ -13,6 +14,7 @@
 #include "dyadic_kernels.h"
 
 enum { DY_VNNI8, DY_VNNI16, DY_AMX };      /* dy_gemm.unit */
+enum { DY_GATHERED, DY_IN_LINE, DY_BY_ROWS }; /* dy_gemm.read */
 enum { DY_OUTPUTS = 3 };
 
 /* Bytes [offset, offset + 4 * words) behind a pixel's first, which meet consecutive weights. */
@@ -38,7 +40,7 @@ typedef struct {
 
 typedef struct {
     int32_t unit;
-    int32_t direct;                        /* read rows in place */
+    int32_t read;                          /* DY_GATHERED, ... */
     int32_t flip;                          /* signed input for vpdpbusd: + 128, taken off the bias */
     int32_t is_signed;                     /* 8-bit input, for AMX */
     int32_t fold;                          /* one pixel an image: the batch is the pixels */

@@ -4,12 +4,14 @@
 
 #include "dyadic_tiles.h"
 
+#include <stddef.h>
+
 #ifdef DY_TILES
 
 /* Constants of 16 channels; the odd lanes' 64-bit products need theirs one lane lower. */
 typedef struct {
     __m512i b, b_odd, half, half_odd, c, c_odd, shift, up, lo, hi;
-    int high;
+    int high, shifted;
 } dy_constants;
 
 static inline dy_constants dy_constants_of(const dy_lanes *lanes, int32_t channel)
@@ -28,6 +30,7 @@ static inline dy_constants dy_constants_of(const dy_lanes *lanes, int32_t channe
     k.lo = _mm512_set1_epi32(lanes->lo);
     k.hi = _mm512_set1_epi32(lanes->hi);
     k.high = lanes->high;
+    k.shifted = lanes->up != NULL;
     return k;
 }
 
@@ -41,15 +44,20 @@ static inline __m512i dy_upper(__m512i x)
     return _mm512_srli_epi64(x, 32);
 }
 
-/* Every c >= 32: the high words of acc * b + 2^(c - 1), shifted by c - 32. */
-static inline __m512i dy_rescale_high(__m512i acc, const dy_constants *k)
+/* Every c >= 32: the high words of acc * b + 2^(c - 1), shifted by c - 32; not clamped yet. */
+static inline __m512i dy_scale_high(__m512i acc, const dy_constants *k)
 {
-    const __m512i x = _mm512_sllv_epi32(acc, k->up);
+    const __m512i x = k->shifted ? _mm512_sllv_epi32(acc, k->up) : acc;
     const __m512i even = _mm512_add_epi64(_mm512_mul_epi32(x, k->b), k->half);
     const __m512i odd = _mm512_add_epi64(
         _mm512_mul_epi32(_mm512_shuffle_epi32(x, _MM_PERM_DDBB), k->b_odd), k->half_odd);
     const __m512i high = _mm512_mask_shuffle_epi32(odd, 0x5555, even, _MM_PERM_DDBB);
-    return dy_limit(_mm512_srav_epi32(high, k->shift), k->lo, k->hi);
+    return _mm512_srav_epi32(high, k->shift);
+}
+
+static inline __m512i dy_rescale_high(__m512i acc, const dy_constants *k)
+{
+    return dy_limit(dy_scale_high(acc, k), k->lo, k->hi);
 }
 
 /* Products of the even and the odd lanes, rounded, shifted and clamped, back to 16 lanes. */
@@ -106,6 +114,21 @@ static inline void dy_store_lanes(int32_t type, uint8_t *to, __mmask16 mask, __m
         _mm256_mask_storeu_epi16(to, mask, _mm512_cvtepi32_epi16(x));
     else
         _mm512_mask_storeu_epi32(to, mask, x);
+}
+
+/* Whether storing with saturation is the upper clamp. */
+static inline int dy_saturates(int32_t type, int32_t hi)
+{
+    return (type == DY_U8 && hi == UINT8_MAX) || (type == DY_S16 && hi == INT16_MAX);
+}
+
+/* Clamped from below and by saturation; at least 0 for DY_U8. */
+static inline void dy_store_saturated(int32_t type, uint8_t *to, __mmask16 mask, __m512i x)
+{
+    if (type == DY_U8)
+        _mm_mask_storeu_epi8(to, mask, _mm512_cvtusepi32_epi8(x));
+    else
+        _mm256_mask_storeu_epi16(to, mask, _mm512_cvtsepi32_epi16(x));
 }
 
 #endif

@@ -65,10 +65,13 @@ class Workplace:
     def write(self, claim: dict) -> None:
         (self.experiments / "partition.yaml").write_text(yaml.safe_dump({"claim": claim}))
 
-    def run(self, partition: str, seed: int, top1: float, network="resnet8", epochs=3) -> None:
-        folder = self.runs / f"{network}-{partition}-{seed}-{epochs}"
+    def run(
+        self, partition: str, seed: int, top1: float, network="resnet8", epochs=3, draw=0
+    ) -> None:
+        folder = self.runs / f"{network}-{partition}-{seed}-{epochs}-{draw}"
         folder.mkdir(parents=True)
         config = {"method": {"name": "inq"}, "partition": partition, "epochs": epochs}
+        config["allocation"] = {"solver": {"seed": draw}}
         (folder / "config.yaml").write_text(yaml.safe_dump(config | {"seed": seed}))
         (folder / "history.csv").write_text(f"epoch,top1\n0,{top1 + 0.5}\n1,{top1}\n")
         summary = {
@@ -120,6 +123,15 @@ def test_a_seed_counts_only_where_both_arms_have_it(workplace):
     workplace.run("largest", 1, 92.0)
     workplace.run("random", 1, 90.0)
     assert list(workplace.verdicts().verdict) == ["not run (1 of 2 seeds)", "held"]
+
+
+def test_draws_with_one_seed_count_as_their_mean(workplace):
+    for seed in (0, 1):
+        workplace.run("largest", seed, 91.0)
+        for draw, top1 in enumerate([89.0, 90.0, 91.0]):
+            workplace.run("random", seed, top1, draw=draw)
+    first = workplace.verdicts().to_dict("records")[0]
+    assert (first["difference"], first["error"], first["seeds"]) == (1.0, 0.0, 2)
 
 
 def test_networks_and_longer_training_are_not_mixed(workplace):

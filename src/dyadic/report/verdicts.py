@@ -3,7 +3,7 @@
 import math
 import statistics
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import yaml
@@ -103,14 +103,24 @@ def select(arm: Arm, setting: Setting, runs: Sequence[Trial]) -> dict[int, Trial
     """The arm's runs in a setting, by seed.
 
     Where several configurations fit (someone trained longer, say), the one with the most seeds,
-    and of these the latest.
+    and of these the latest. Several draws with one seed (random allocations) count as their mean.
     """
-    fitting: dict[str, dict[int, Trial]] = {}
+    fitting: dict[str, dict[int, list[Trial]]] = {}
     for trial in runs:
         if trial.setting == setting and matches(trial.config, arm.runs):
-            fitting.setdefault(trial.configuration, {})[trial.seed] = trial
-    ranked = sorted(fitting.values(), key=lambda g: (len(g), max(t.ended for t in g.values())))
-    return ranked[-1] if ranked else {}
+            seeds = fitting.setdefault(trial.configuration, {})
+            seeds.setdefault(trial.seed, []).append(trial)
+    means = [{seed: _mean(draws) for seed, draws in seeds.items()} for seeds in fitting.values()]
+    return max(means, key=lambda g: (len(g), max(t.ended for t in g.values())), default={})
+
+
+def _mean(draws: list[Trial]) -> Trial:
+    """Draws of one seed as one trial: mean scores, the rest from the latest."""
+    return replace(
+        max(draws, key=lambda trial: trial.ended),
+        top1=statistics.fmean(trial.top1 for trial in draws),
+        best=statistics.fmean(trial.best for trial in draws),
+    )
 
 
 def chosen_arms(

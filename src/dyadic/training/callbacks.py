@@ -97,6 +97,8 @@ class History(pl.Callback):
     def _position(self, trainer: pl.Trainer, module: Training) -> dict[str, Any]:
         index, first = phase_at(module.phases, trainer.current_epoch)
         network = module.network
+        # Not the epoch's end: that is where the next blend begins.
+        last_step = trainer.current_epoch + 1 - 1 / module.steps_per_epoch
         return {
             "epoch": trainer.current_epoch,
             "step": trainer.global_step,
@@ -105,7 +107,7 @@ class History(pl.Callback):
             "quantized_share": network.quantized_share()
             if isinstance(network, QuantizedNetwork)
             else 0.0,
-            "blend": self.schedule.blend(trainer.current_epoch + 1.0) if self.schedule else 0.0,
+            "blend": self.schedule.blend(last_step) if self.schedule else 0.0,
             "lr": float(trainer.optimizers[0].param_groups[0]["lr"]),
         }
 

@@ -1,0 +1,26 @@
+"""The rows of `history.csv` say what the epoch that they stand for was trained with."""
+
+import csv
+
+import pytest
+from tests.runs import configuration
+
+from dyadic.main import run
+from dyadic.schedules.blend import Geometric, linear
+
+RELAX = ("method=binary_relax", "schedule.epochs=2", "schedule.phase2_epochs=1", "deploy=none")
+STEPS = 192 / 64  # of an epoch of the generated images
+
+
+@pytest.mark.parametrize(
+    ("schedule", "growth"),
+    [("binary_relax", Geometric(rho=2.667, every=0.5)), ("binary_relax_linear", linear)],
+)
+def test_a_row_holds_the_blend_of_its_epochs_last_step(tmp_path, schedule, growth):
+    summary = run(configuration(tmp_path, *RELAX, f"schedule={schedule}"))
+    with (tmp_path / "runs" / summary["name"] / "history.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    blends = [float(row["blend"]) for row in rows]
+    trained = [growth(epoch + (STEPS - 1) / STEPS, 2) for epoch in (0, 1)]
+    assert blends == pytest.approx([*trained, 1.0])
+    assert blends[1] < 1.0

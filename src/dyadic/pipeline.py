@@ -4,6 +4,7 @@ import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -67,10 +68,14 @@ class Run:
 
 @dataclass(frozen=True)
 class Trained:
-    """A network after its schedule: its scores, its bits, what training said."""
+    """A network after its schedule: its scores, its bits, what training said.
+
+    sensitivity   of each layer, at widths that all of them share; empty where none was chosen
+    """
 
     network: QuantizedNetwork
     bits: dict[str, Bits]
+    sensitivity: dict[str, float]
     baseline: Baseline
     score: Score
     history: list[dict]
@@ -79,16 +84,13 @@ class Trained:
 
 def train(run: Run) -> Trained:
     """Baseline, quantization and fine-tuning under the schedule, then evaluation in float32."""
-    torch.set_num_threads(run.hardware.threads)
-    keep_memory()
-    pl.seed_everything(run.seed, workers=True, verbose=False)
-    float_run = baseline(
-        run.model, run.data, run.recipe, run.baseline_determined_by, run.hardware, run.cache
-    )
+    float_run = float_baseline(run)
     started = time.monotonic()
-    network, teacher = _float_network(run, float_run), _float_network(run, float_run)
+    network, teacher = float_network(run, float_run), float_network(run, float_run)
     images = calibration_images(run.data, 1024)
-    bits = _allocate(run, network)
+    problem = allocation_problem(run, network)
+    bits = run.allocation.assign(problem)
+    sensitivity = _sensitivity(run, problem, bits)
     _quantize(run, network, bits, images)
     history = _fine_tune(run, network, teacher, images)
     quantized = time.monotonic()
@@ -98,7 +100,17 @@ def train(run: Run) -> Trained:
         "quantize": _training_seconds(history) or round(quantized - started, 1),
         "evaluate": round(time.monotonic() - quantized, 1),
     }
-    return Trained(network, bits, float_run, score, history, seconds)
+    return Trained(network, bits, sensitivity, float_run, score, history, seconds)
+
+
+def float_baseline(run: Run) -> Baseline:
+    """Threads, memory and seed as the run wants them; then its float network, trained or read."""
+    torch.set_num_threads(run.hardware.threads)
+    keep_memory()
+    pl.seed_everything(run.seed, workers=True, verbose=False)
+    return baseline(
+        run.model, run.data, run.recipe, run.baseline_determined_by, run.hardware, run.cache
+    )
 
 
 def _training_seconds(history: list[dict]) -> float:
@@ -106,7 +118,7 @@ def _training_seconds(history: list[dict]) -> float:
     return round(sum(row["seconds"] for row in history), 1)
 
 
-def _float_network(run: Run, trained: Baseline) -> QuantizedNetwork:
+def float_network(run: Run, trained: Baseline) -> QuantizedNetwork:
     """The trained float network, traced; a fresh copy at each call."""
     model = run.model()
     model.load_state_dict(trained.state)
@@ -120,10 +132,19 @@ def calibration_images(data: Any, count: int) -> Tensor:
     return torch.cat([images for images, _ in data.calibration_batches(count)])
 
 
-def _allocate(run: Run, network: QuantizedNetwork) -> dict[str, Bits]:
+def allocation_problem(run: Run, network: QuantizedNetwork) -> Problem:
+    """What the allocation decides over; nothing is measured before its omega is asked."""
     costs = [LayerCost(x.name, x.parameters, x.macs) for x in network.layers]
     omega = _no_omega if run.sensitivity is None else run.sensitivity(_sample(run, network))
-    return run.allocation.assign(Problem(costs, omega, ties(network.body)))
+    return Problem(costs, omega, ties(network.body))
+
+
+def _sensitivity(run: Run, problem: Problem, bits: dict[str, Bits]) -> dict[str, float]:
+    """Omega of every layer at the narrowest widths in use: only at one width can layers compare."""
+    if run.sensitivity is None:
+        return {}
+    narrowest = min(bits.values(), key=prod)
+    return {layer.name: problem.omega(layer.name, *narrowest) for layer in problem.layers}
 
 
 def _sample(run: Run, network: QuantizedNetwork) -> Sample:

@@ -27,7 +27,7 @@ from dyadic.training.record import histograms, layer_rows, write_histograms, wri
 def finish(run: Run, trained: Trained, facts: dict[str, Any]) -> dict[str, Any]:
     """Prove the integers, write the record, and return the summary (written last, atomically)."""
     arrays = histograms(trained.network, trained.baseline.state)
-    rows = layer_rows(trained.network, trained.baseline.state)
+    rows = layer_rows(trained.network, trained.baseline.state, trained.sensitivity)
     proof = None
     if run.deployment is not None:
         images = calibration_images(run.data, run.deployment.images)
@@ -62,7 +62,7 @@ def _numbers(
         "integer": None if proof is None else _integer(proof),
         "note": "" if proof is None else proof.program_note,
         "seconds": trained.seconds | {"integer": 0.0 if proof is None else proof.seconds},
-        "classes": run.data.classes,
+        "classes": list(run.data.class_names),
     }
 
 

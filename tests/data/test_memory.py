@@ -1,3 +1,6 @@
+from dataclasses import replace
+from pathlib import Path
+
 import pytest
 import torch
 
@@ -129,3 +132,14 @@ def test_statistics_must_fit_the_channels(
 ) -> None:
     with pytest.raises(UserError, match="3 channels"):
         InMemory("tiny", tiny, 4, mean, std)
+
+
+def test_classes_have_names_and_labels_stand_in_where_they_have_none(tiny: Synthetic) -> None:
+    assert image_set(tiny).class_names == ("0", "1", "2", "3")
+    train, test = tiny(Path())
+    named = replace(test, names=("a", "b", "c", "d"))
+    mean, std = [0.5] * 3, [0.25] * 3
+    found = InMemory("tiny", lambda _: (train, named), 4, mean, std)
+    assert found.class_names == ("a", "b", "c", "d")
+    with pytest.raises(UserError, match="classes=5; the set has 4"):
+        InMemory("tiny", lambda _: (train, named), 5, mean, std)

@@ -33,4 +33,4 @@ def _read(dataset: type[CIFAR10], data_dir: Path) -> tuple[Labelled, Labelled]:
 
 def _labelled(part: CIFAR10) -> Labelled:
     images = torch.from_numpy(part.data).permute(0, 3, 1, 2).contiguous()
-    return Labelled(images, torch.tensor(part.targets))
+    return Labelled(images, torch.tensor(part.targets), tuple(part.classes))

@@ -18,6 +18,10 @@ DOWNLOADED = Path("FashionMNIST", "raw")  # where torchvision puts the files
 FILES = [
     f"{part}-{kind}-ubyte" for part in ("train", "t10k") for kind in ("images-idx3", "labels-idx1")
 ]
+CLASSES = (
+    *("T-shirt", "Trouser", "Pullover", "Dress", "Coat"),
+    *("Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"),
+)
 UNSIGNED_BYTES = 8  # the idx format's code for the type of its values
 
 
@@ -37,8 +41,8 @@ def _read(folder: Path) -> tuple[Labelled, Labelled]:
     arrays = [read_idx(_path(folder, name)) for name in FILES]
     train_images, train_labels, test_images, test_labels = map(torch.from_numpy, arrays)
     return (
-        Labelled(train_images[:, None], train_labels.long()),
-        Labelled(test_images[:, None], test_labels.long()),
+        Labelled(train_images[:, None], train_labels.long(), CLASSES),
+        Labelled(test_images[:, None], test_labels.long(), CLASSES),
     )
 
 

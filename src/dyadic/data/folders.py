@@ -45,7 +45,8 @@ class ImageFolders(ImageSet):
         train, test = _listing(root / "train"), _listing(root / "val")
         if train.classes != test.classes:
             raise UserError(f"{root}: train and val hold different class folders; they must agree")
-        super().__init__(name, len(train.classes), 3, image_size, mean, std, batch_size, seed)
+        names = train.classes
+        super().__init__(name, len(names), 3, image_size, mean, std, batch_size, seed, names)
         if not 0 <= holdout < len(train.samples) or workers < 0:
             raise UserError(
                 f"{name}: holdout={holdout}, workers={workers}; holdout is below the "

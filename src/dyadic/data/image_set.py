@@ -40,6 +40,7 @@ class ImageSet(ABC):
     mean, std  of each channel, on the scale where white is 1; applied by the network
     batch_size of training (over all processes together) and of evaluation
     seed       with the epoch it determines order and augmentation
+    class_names by label; the labels as text where the set names none
     """
 
     def __init__(
@@ -52,6 +53,7 @@ class ImageSet(ABC):
         std: Sequence[float],
         batch_size: int,
         seed: int,
+        class_names: Sequence[str] = (),
     ) -> None:
         if batch_size < 1 or image_size < 1 or seed < 0:
             raise UserError(
@@ -66,6 +68,9 @@ class ImageSet(ABC):
         self.name, self.classes, self.mean, self.std = name, classes, tuple(mean), tuple(std)
         self.channels, self.image_size = channels, image_size
         self.batch_size, self.seed = batch_size, seed
+        if class_names and len(class_names) != classes:
+            raise UserError(f"{name}: classes={classes}; the set has {len(class_names)}")
+        self.class_names = tuple(class_names) or tuple(map(str, range(classes)))
 
     @abstractmethod
     def train_batches(self, epoch: int) -> Batches:

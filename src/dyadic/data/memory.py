@@ -15,10 +15,11 @@ from dyadic.errors import UserError
 
 @dataclass(frozen=True)
 class Labelled:
-    """uint8 images [N, C, H, W] with int64 labels [N]."""
+    """uint8 images [N, C, H, W] with int64 labels [N]; the names of the classes, if any."""
 
     images: Tensor
     labels: Tensor
+    names: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -57,7 +58,7 @@ class InMemory(ImageSet):
         train, test = source(Path(data_dir))
         channels, own_size = train.images.shape[1:3]
         size = own_size if image_size is None else image_size
-        super().__init__(name, classes, channels, size, mean, std, batch_size, seed)
+        super().__init__(name, classes, channels, size, mean, std, batch_size, seed, test.names)
         if not 0 <= holdout < len(train):
             raise UserError(f"{name}: holdout={holdout}; it is 0 up to {len(train) - 1} images")
         if crop_padding < 0:

@@ -31,10 +31,19 @@ def sqnr_db(x: Tensor, value: Tensor) -> float:
 
 
 @torch.no_grad()
-def layer_rows(network: QuantizedNetwork, baseline: Mapping[str, Tensor]) -> list[dict[str, Any]]:
-    """One row a weight layer; `baseline` is the float network's state."""
+def layer_rows(
+    network: QuantizedNetwork,
+    baseline: Mapping[str, Tensor],
+    sensitivity: Mapping[str, float],
+) -> list[dict[str, Any]]:
+    """One row a weight layer; `baseline` is the float network's state.
+
+    `sensitivity` is by layer, or empty where the run measured none.
+    """
     with parametrize.cached():
-        return [_row(network, layer, baseline) for layer in network.layers]
+        rows = [_row(network, layer, baseline) for layer in network.layers]
+    measured = {name: float(f"{value:.6g}") for name, value in sensitivity.items()}
+    return [row | {"sensitivity": measured.get(row["layer"])} for row in rows]
 
 
 def unquantized(layer: Layer, baseline: Mapping[str, Tensor]) -> Tensor:

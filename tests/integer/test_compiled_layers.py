@@ -62,6 +62,10 @@ CONVOLUTIONS = {
     "sixteen_bit_output": {"out": (-32767, 32767)},
     "large_scale": {"weights": (-1, 1), "channels": (2, 18), "out": (-(2**30), 2**30)},
     "sqrt2": {"planes": 2, "weights": (-16, 16)},
+    "one_pixel": {"size": (1, 1), "padding": (1, 1)},
+    "one_pixel_column": {"size": (1, 1), "kernel": (3, 1), "padding": (1, 0)},
+    "one_pixel_strided": {"size": (1, 1), "kernel": (1, 1), "stride": (2, 2)},
+    "one_pixel_padded": {"size": (1, 1), "kernel": (1, 1), "stride": (3, 3), "padding": (1, 1)},
     "wide_accumulator": {"weights": (-30000, 30000), "codes": (0, 30000)},
 }
 
@@ -70,3 +74,28 @@ CONVOLUTIONS = {
 def test_convolutions_of_every_kind(kind):
     program = one_convolution(**CONVOLUTIONS[kind])
     assert_equal(program, random_images(program, 3))
+
+
+def test_one_pixel_images_keep_their_borders():
+    """Layers whose batch are the pixels of one product, before layers that read a border."""
+    rng = np.random.default_rng(1)
+
+    def conv(name, source, channels, kernel, **window):
+        weights = layer(rng, (24, channels, *kernel), -127, 127)
+        scale = dyadic(rng.uniform(0.5, 1, 24) / 127)
+        return Conv(name, (source,), weights, rng.integers(-9, 9, 24), scale, 0, 255, **window)
+
+    def tall(name, source):
+        return conv(name, source, 24, (3, 1), padding=(1, 0))
+
+    operations = (
+        conv("a", "input", 3, (4, 4)),
+        conv("b", "a", 24, (1, 1)),
+        tall("c", "b"),
+        tall("d", "c"),
+        conv("e", "d", 24, (1, 1)),
+        tall("f", "e"),
+        Flatten("logits", ("f",)),
+    )
+    program = Program("pixels", (3, 4, 4), operations, 1.0)
+    assert_equal(program, random_images(program, 8))

@@ -225,7 +225,7 @@ class Steps:
             read=binding.READS.index(gemm.choice.read),
             flip=gemm.flip,
             is_signed=source.dtype == "int8",
-            fold=source.shape[1:] == target.shape[1:] == (1, 1),
+            fold=_is_point(operation) and source.shape[1:] == target.shape[1:] == (1, 1),
             limit=gemm.limit,
             stretch_count=len(gemm.stretches),
             words=gemm.words,
@@ -243,6 +243,14 @@ class Steps:
         b, c = self._keep(lanes.b, "int32"), self._keep(lanes.c, "int32")
         up = self._keep(lanes.up, "int32") if lanes.up.any() else None
         return binding.Lanes(b, c, up, lanes.high, lanes.lo, lanes.hi)
+
+
+def _is_point(operation: Linear) -> bool:
+    """Whether an output pixel sees the input pixel of its own place alone."""
+    if not isinstance(operation, Conv):
+        return True
+    kernel = operation.weights.codes.shape[2:]
+    return kernel == operation.stride == (1, 1) and operation.padding == (0, 0)
 
 
 def layer_window(operation: Operation) -> binding.Window:

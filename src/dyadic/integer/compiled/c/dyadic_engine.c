@@ -176,12 +176,15 @@ static dy_tensor operand(const product_job *j, int32_t slot, int32_t image)
     return j->step->gemm.fold ? folded(j->engine, slot) : view_of(j->engine, slot, image);
 }
 
+/* Of the image's outputs; a folded batch is one image here. */
 static void clear_borders(const product_job *j, int32_t image)
 {
     const dy_gemm *gemm = &j->step->gemm;
+    const int32_t last = gemm->fold ? j->engine->images : image + 1;
     int32_t i;
-    for (i = 0; i < gemm->output_count; i++)
-        clear_border(j->engine, j->engine->plan->slots[gemm->outputs[i].slot].root, image);
+    for (; image < last; image++)
+        for (i = 0; i < gemm->output_count; i++)
+            clear_border(j->engine, j->engine->plan->slots[gemm->outputs[i].slot].root, image);
 }
 
 static void product_task(void *context, int64_t task, int32_t thread)

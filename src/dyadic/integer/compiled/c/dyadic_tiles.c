@@ -7,6 +7,11 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+/* Tests name a header here that does in plain C what AMX does, for processors without it. */
+#ifdef DY_TILES_EMULATED
+#include DY_TILES_EMULATED
+#endif
+
 enum { WORDS_OF_A_CHUNK = 16, BLOCK_BYTES = 64 }; /* 4 bytes for each of 16 channels */
 
 /* ---- AVX512-VNNI ----------------------------------------------------------------------- */
@@ -87,7 +92,7 @@ static const int32_t pixels_of_blocks[] = {0, 24, 12, 8, 6};
 
 /* ---- AMX ------------------------------------------------------------------------------- */
 
-#ifdef __AMX_INT8__
+#if defined(__AMX_INT8__) || defined(DY_TILES_EMULATED)
 
 enum { TILE_ROWS = 16, REQUEST_PERMISSION = 0x1023, TILE_DATA = 18 };
 
@@ -100,10 +105,14 @@ typedef struct {
 /* Linux gives the tile registers to a process that asks; 0 means yes. */
 static int amx_permitted(void)
 {
+#ifdef DY_TILES_EMULATED
+    return 1;
+#else
     static int answer = -1;
     if (answer < 0)
         answer = syscall(SYS_arch_prctl, REQUEST_PERMISSION, TILE_DATA) == 0;
     return answer;
+#endif
 }
 
 /* Eight whole tiles of 16 rows of 64 bytes. Not on the stack: gcc 12 does not know how much of it

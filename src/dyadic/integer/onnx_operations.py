@@ -4,6 +4,8 @@ Convolutions and matrix products are ConvInteger and MatMulInteger, whose operan
 wider ones are split into digits, `x + z = sum 256^j x_j` (0 <= x_j <= 255, z makes x + z >= 0 and
 gives each digit its zero point) and `w = sum 128^i w_i` (-64 <= w_i <= 63). Two 16-bit sums of such
 products cannot saturate, as they may in 8-bit kernels on CPUs without a dot product instruction.
+Weights are stored unsigned, w_i + 64 with the zero point 64: ONNX Runtime's convolution is four
+times as fast on them as on signed ones.
 """
 
 from functools import singledispatch
@@ -32,6 +34,7 @@ from dyadic.integer.program import (
 )
 from dyadic.integer.requirements import require
 
+WEIGHT_ZERO = 64
 MOST_PRODUCTS = 2**31 // (255 * 64)  # that one int32 sum of digit products holds
 UNREACHED = 2**40  # a threshold above every int32
 
@@ -81,6 +84,8 @@ def _(operation: Linear, graph: Graph, proof: Proof, inputs: list[str]) -> str:
 def _input_digits(graph: Graph, x: str, span: tuple[int, int]) -> list[tuple[str, str]]:
     """uint8 digits of x + z in base 256, lowest first, each with its zero point, a digit of z."""
     z = max(0, -span[0])
+    if z == 0 and span[1] <= 255:
+        return [(graph.cast(x, "uint8"), graph.constant(0, "uint8"))]
     wide = graph.node("Add", graph.cast(x, "int64"), graph.constant(z))
     count = max(1, -(-(max(span[1], 0) + z).bit_length() // 8))
     digits = []
@@ -115,22 +120,22 @@ def _accumulate(
     terms = []
     for i, digit in enumerate(weight_digits(weights)):
         transposed = digit if isinstance(operation, Conv) else digit.T
-        w = graph.constant(transposed, "int8")
+        w = graph.constant(transposed.astype(np.int16) + WEIGHT_ZERO, "uint8")
         for j, (x, zero) in enumerate(inputs):
             term = graph.cast(_product(operation, graph, x, w, zero), "int64")
-            terms.append(graph.node("Mul", term, graph.constant(1 << 7 * i + 8 * j)))
+            place = 1 << 7 * i + 8 * j
+            terms.append(term if place == 1 else graph.node("Mul", term, graph.constant(place)))
     return graph.total(terms)
 
 
 def _product(operation: Linear, graph: Graph, x: str, w: str, zero: str) -> str:
-    """Int32 sums of (x - zero) * w; the padding is x = zero."""
+    """Int32 sums of (x - zero) * (w - 64); the padding is x = zero."""
+    operands = (x, w, zero, graph.constant(WEIGHT_ZERO, "uint8"))
     if not isinstance(operation, Conv):
-        return graph.node("MatMulInteger", x, w, zero)
+        return graph.node("MatMulInteger", *operands)
     return graph.node(
         "ConvInteger",
-        x,
-        w,
-        zero,
+        *operands,
         strides=operation.stride,
         pads=operation.padding * 2,
         dilations=operation.dilation,

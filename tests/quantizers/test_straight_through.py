@@ -12,6 +12,7 @@ from dyadic.quantizers.straight_through import (
     identity,
     log_tailed,
     relu,
+    through_relu,
 )
 
 Q_M = 3.0
@@ -28,6 +29,7 @@ def derivative(rule: StraightThrough, book: Codebook, x: Tensor = X) -> list[flo
 
 EXPECTED = {
     identity: lambda x: 1.0,
+    through_relu: lambda x: 1.0,
     clipped: lambda x: float(-3.5 < x < 3.5),
     relu: lambda x: float(x > 0),
     half_wave_clipped: lambda x: float(0 < x <= Q_M),

@@ -1,5 +1,8 @@
 """Quantized activations: a module in the graph that observes a range and quantizes with it."""
 
+from typing import Any
+
+import torch
 from torch import Tensor, nn
 
 from dyadic.quantizers.quantizer import Quantizer
@@ -25,6 +28,23 @@ class ActivationQuantization(nn.Module):
 
     def extra_repr(self) -> str:
         return f"enabled={self.enabled}, observing={self.observing}"
+
+
+class StraightThroughReLU(nn.ReLU):
+    """A ReLU with derivative 1 everywhere, in front of quantizers with the rule `through_relu`."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        return _StraightThrough.apply(input)
+
+
+class _StraightThrough(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        return x.relu()
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
+        return gradients[0]
 
 
 def activation_quantizations(network: nn.Module) -> dict[str, ActivationQuantization]:

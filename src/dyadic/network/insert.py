@@ -12,10 +12,11 @@ from dataclasses import dataclass
 import torch
 from torch import fx, nn
 
-from dyadic.network.activations import ActivationQuantization
+from dyadic.network.activations import ActivationQuantization, StraightThroughReLU
 from dyadic.network.layers import TRANSPARENT, Layer, module_of
 from dyadic.network.weights import quantize_weight
 from dyadic.quantizers.quantizer import Quantizer
+from dyadic.quantizers.straight_through import replaces_relu
 from dyadic.quantizers.uniform import Uniform
 
 INPUT_BITS = 8
@@ -53,6 +54,8 @@ def quantize_activations(
             continue
         if (source, width) not in placed:
             quantizer = _activation_quantizer(network, source, factory, width)
+            if replaces_relu(quantizer.ste):
+                _pass_negatives(network, source)
             placed[source, width] = insert_quantizer(network, source, quantizer)
         layer.node.replace_input_with(source, placed[source, width])
     network.graph.lint()
@@ -65,6 +68,17 @@ def _activation_quantizer(
     if reads_image(network, source):
         return Uniform(bits=INPUT_BITS, signed=True)
     return factory(bits=bits, signed=not is_nonnegative(network, source))
+
+
+def _pass_negatives(network: fx.GraphModule, node: fx.Node) -> None:
+    """Give the ReLU that a node comes from, if it does, derivative 1 for negative inputs."""
+    while isinstance(module_of(network, node), TRANSPARENT):
+        node = node.all_input_nodes[0]
+    if isinstance(module_of(network, node), nn.ReLU):
+        # A module of its own: the network may call one ReLU at several places.
+        name = _free_name(network, f"{node.name}_straight")
+        network.add_submodule(name, StraightThroughReLU())
+        node.target = name
 
 
 def insert_quantizer(

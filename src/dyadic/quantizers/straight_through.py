@@ -21,6 +21,20 @@ def identity(x: Tensor, value: Tensor, book: Codebook) -> Tensor:
     return _Everywhere.apply(x, value)
 
 
+def through_relu(x: Tensor, value: Tensor, book: Codebook) -> Tensor:
+    """Derivative 1 everywhere, for the ReLU in front too: negative inputs learn (Yin et al. 2019).
+
+    The paper's identity, whose forward pass is the quantized ReLU as a whole. A network that is
+    quantized with it has ReLUs of that derivative (`dyadic.network.activations`).
+    """
+    return identity(x, value, book)
+
+
+def replaces_relu(rule: StraightThrough) -> bool:
+    """Whether a rule, as it is or as a partial function, is `through_relu`."""
+    return getattr(rule, "func", rule) is through_relu
+
+
 def clipped(x: Tensor, value: Tensor, book: Codebook) -> Tensor:
     """Derivative 1 where nothing saturates, `low < x < high` with the codebook's reach, else 0."""
     return _Between.apply(x, value, *book.reach)

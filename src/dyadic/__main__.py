@@ -1,6 +1,7 @@
-"""`python -m dyadic`: what there is to choose from; `check` and `latency` as subcommands."""
+"""`python -m dyadic`: what there is to choose from; with a subcommand, more about a run."""
 
 import argparse
+import logging
 import sys
 from pathlib import Path
 
@@ -10,10 +11,16 @@ from dyadic.errors import UserError
 def main(arguments: list[str] | None = None) -> int:
     """Run a subcommand; a UserError is one line and exit code 2."""
     parser = argparse.ArgumentParser(prog="python -m dyadic", description=__doc__)
-    commands = parser.add_subparsers(dest="command", metavar="{list,check,latency}")
+    commands = parser.add_subparsers(dest="command", metavar="{list,check,pareto,latency}")
     commands.add_parser("list", help="methods, quantizers, schedules, models and experiments")
     check = commands.add_parser("check", help="repeat a run's integer check from its files alone")
     check.add_argument("run", type=Path, help="a directory, results/runs/NAME")
+    pareto = commands.add_parser("pareto", help="the ILP's front over a sweep of budgets")
+    pareto.add_argument(
+        "choices",
+        nargs="*",
+        help="as run.py takes them; measure=gbops (or size, latency), points=21, random=10",
+    )
     latency = commands.add_parser("latency", help="time each layer's integer kernel here")
     latency.add_argument("run", type=Path, help="a directory, results/runs/NAME")
     latency.add_argument("--out", type=Path, default=None, help="the table, a CSV file")
@@ -44,6 +51,14 @@ def _check(chosen: argparse.Namespace) -> int:
     return 0 if report.passed else 1
 
 
+def _pareto(chosen: argparse.Namespace) -> int:
+    from dyadic.pareto_command import pareto
+
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    print(pareto(chosen.choices))
+    return 0
+
+
 def _latency(chosen: argparse.Namespace) -> int:
     from dyadic.measure import measure_run
 
@@ -51,7 +66,7 @@ def _latency(chosen: argparse.Namespace) -> int:
     return 0
 
 
-_COMMANDS = {"list": _list, "check": _check, "latency": _latency}
+_COMMANDS = {"list": _list, "check": _check, "pareto": _pareto, "latency": _latency}
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -11,9 +12,11 @@ from rich.console import Console
 from rich.table import Table
 
 import dyadic
+from dyadic.allocation.allocation import Allocation, Constrained
 from dyadic.allocation.cost import (
     BOPS_CONVENTION,
     SIZE_CONVENTION,
+    Bits,
     LayerCost,
     gbops,
     size_mib,
@@ -54,6 +57,8 @@ def _numbers(
         "top1": round(score.top1, 4),
         "top5": round(score.top5, 4),
         "top1_drop": round(baseline.top1 - score.top1, 4),
+        "allocation": _allocation(run.allocation),
+        "mean_bits": round(mean_bits(costs, bits), 4),
         "size_mib": round(size_mib(costs, bits), 5),
         "gbops": round(gbops(costs, bits), 5),
         "size_convention": SIZE_CONVENTION,
@@ -64,6 +69,23 @@ def _numbers(
         "seconds": trained.seconds | {"integer": 0.0 if proof is None else proof.seconds},
         "classes": list(run.data.class_names),
     }
+
+
+def _allocation(allocation: Allocation) -> str:
+    """The allocation's class; where it has budgets, the solver that meets them."""
+    chosen = allocation.solver if isinstance(allocation, Constrained) else allocation
+    named = getattr(chosen, "func", chosen)  # a partial's function
+    return getattr(named, "__name__", type(named).__name__)
+
+
+def mean_bits(costs: list[LayerCost], bits: Mapping[str, Bits]) -> float:
+    """Bits of a weight on average.
+
+    >>> mean_bits([LayerCost("a", 30, 1), LayerCost("b", 10, 1)], {"a": (4, 8), "b": (8, 8)})
+    5.0
+    """
+    stored = sum(layer.size(bits[layer.name]) for layer in costs)
+    return stored / sum(layer.parameters for layer in costs)
 
 
 def _integer(proof: Proof) -> dict[str, Any]:

@@ -1,3 +1,4 @@
+import json
 from pathlib import Path
 
 import numpy as np
@@ -54,6 +55,36 @@ def test_one_seed_is_called_one_seed(frame: pd.DataFrame) -> None:
     assert set(winners(configurations(single)).verdict) == {"one seed"}
     alone = single[single.method == "inq"]
     assert set(winners(configurations(alone)).verdict) == {"no other method yet"}
+
+
+def test_mixed_widths_win_at_no_width(runs: Path, make_run, tmp_path: Path) -> None:
+    make_run(tmp_path, "inq", 4, 0)
+    best = make_run(tmp_path, "uniform", 4, 0)
+    summary = json.loads((best / "summary.json").read_text())
+    summary |= {"allocation": "Cbc", "mean_bits": 5.5, "top1": 99.0}
+    (best / "summary.json").write_text(json.dumps(summary))
+    table = configurations(overview(read_records(tmp_path)))
+    assert table.mean_bits.dropna().tolist() == [5.5]
+    (row,) = winners(table).to_dict("records")
+    assert (row["method"], row["verdict"]) == ("inq", "no other method yet")
+
+
+def test_mixed_runs_are_told_apart_by_their_cost(frame: pd.DataFrame) -> None:
+    two = frame[(frame.method == "inq") & (frame.bits == 4)].head(2).copy()
+    two["configuration"], two["bits"], two["allocation"] = ["aaaa", "bbbb"], np.nan, "Cbc"
+    two["gbops"] = [0.25, 0.5]
+    assert set(configurations(two).variant) == {"0.25 GBOPS", "0.5 GBOPS"}
+
+
+@pytest.mark.parametrize("fact", ["hardware", "epochs_baseline"])
+def test_runs_on_other_hardware_or_another_float_network_are_not_compared(
+    frame: pd.DataFrame, fact: str
+) -> None:
+    four = frame[(frame.bits == 4) & frame.method.isin(["inq", "uniform"])].copy()
+    four.loc[four.method == "inq", fact] = {"hardware": "GPU", "epochs_baseline": 90.0}[fact]
+    found = winners(configurations(four))
+    assert set(found.verdict) == {"no other method yet"}
+    assert sorted(found.method) == ["inq", "uniform"]
 
 
 points = st.lists(st.tuples(st.integers(1, 9), st.integers(1, 9)), min_size=1, max_size=20)

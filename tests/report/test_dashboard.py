@@ -6,13 +6,14 @@ from xml.etree import ElementTree
 import pandas as pd
 import pytest
 
-from dyadic.report import dashboard
+from dyadic.report import dashboard, svg
 from dyadic.report.dashboard import DETAILED, chosen, integers, main, write_dashboard
-from dyadic.report.figures import write_figures
-from dyadic.report.overview_view import headline
+from dyadic.report.figures import standalone, write_figures
+from dyadic.report.overview_view import Figure, headline
 from dyadic.report.records import overview, read_records
 from dyadic.report.run_view import detail
 
+METHODS = ("bottom_up", "inq", "log2", "log_sqrt2", "uniform")
 PUBLISHED = Path(__file__).parents[2] / "experiments" / "published"
 
 
@@ -48,6 +49,19 @@ def test_the_first_sentence_is_the_answer_at_four_bits(page: str) -> None:
     assert claim is not None
     assert claim[1].startswith("At 4 bits ")
     assert "No logit differs in 48 of 48 checked runs." in page
+
+
+def test_every_width_has_its_winner_with_seeds_lead_and_integers(page: str) -> None:
+    table = page.partition('class="winners"')[2].partition("</table>")[0]
+    cells = [re.findall(r"<td.*?</td>", row) for row in table.split("<tr>")[2:]]
+    texts = [[re.sub("<[^>]+>", "", cell) for cell in row] for row in cells]
+    assert [row[0] for row in texts] == ["2", "3", "4", "5"]
+    for row in texts:
+        assert row[1] in METHODS
+        assert int(row[5]) >= 2
+        assert row[8].startswith("+")
+        assert row[10] in ("clear", "within noise")
+        assert row[11] == "all 12"
 
 
 def test_published_numbers_stand_beside_ours(page: str) -> None:
@@ -109,10 +123,10 @@ def test_details_stop_at_the_limit(
 
 def test_a_detail_draws_what_the_files_hold(make_run, tmp_path: Path) -> None:
     make_run(tmp_path, "inq", 4, 0)
-    shown = detail(read_records(tmp_path)[0])
+    shown = detail(read_records(tmp_path)[0], {})
     titles = [figure.title for figure in shown.figures]
     assert titles[0].endswith("% top-1 after 16 epochs")
-    assert "Shirt is taken for T-shirt 97 times" in titles
+    assert "Shirt is taken for T-shirt, 97 times" in titles
     assert len(shown.histograms) == 20
     assert all("9 levels" in histogram for histogram in shown.histograms)
     assert len(shown.images) == 5
@@ -141,6 +155,17 @@ def test_the_headline_claims_no_more_than_the_seeds_allow(verdict: str, words: s
     row = {"bits": 4.0, "method": "inq", "top1": 92.0, "top1_sd": 0.1, "seeds": 3}
     row |= {"second": "uniform", "second_seeds": 2, "lead": 0.5, "error": 0.1, "verdict": verdict}
     assert headline(pd.DataFrame([row]))[0] == words
+
+
+def test_a_long_title_is_wrapped_in_a_file_of_its_own() -> None:
+    drawing = svg.canvas(420.0, 270.0, "d", svg.line(0, 0, 1, 1, "grid"))
+    words = "one two three four five six seven eight nine ten eleven twelve thirteen fourteen"
+    root = ElementTree.fromstring(standalone(Figure(words, drawing)))
+    titles = [t for t in root if t.get("class") == "title"]
+    assert " ".join(str(t.text) for t in titles) == words
+    assert len(titles) == 2
+    top = float(str(root.get("viewBox")).split()[1])
+    assert all(top < float(str(t.get("y"))) < 0 for t in titles)
 
 
 def test_figures_are_files_that_stand_alone(runs: Path, tmp_path: Path) -> None:

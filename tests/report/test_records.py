@@ -85,6 +85,30 @@ def test_a_seed_does_not_make_another_configuration() -> None:
 
 
 @pytest.mark.parametrize(
+    "config",
+    [
+        "method: inq\nbits: 3\nseed: 9\n",
+        "method: {name: inq}\ndataset: {name: cifar10}\nbits: 3\nseed: 9\n",
+    ],
+)
+def test_a_run_in_progress_is_known_by_its_configuration(tmp_path: Path, config: str) -> None:
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "config.yaml").write_text(config)
+    row = overview(read_records(tmp_path)).iloc[0]
+    assert (row.method, row.bits, row.seed, row.status) == ("inq", 3, 9, "running")
+    assert row.dataset == ("cifar10" if "cifar" in config else "")
+    assert np.isnan(row.top1)
+
+
+@pytest.mark.parametrize("config", ["bits: [3\n", "- inq\n", ""])
+def test_half_a_configuration_says_nothing(tmp_path: Path, config: str) -> None:
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "config.yaml").write_text(config)
+    row = overview(read_records(tmp_path)).iloc[0]
+    assert (row.method, row.status) == ("", "running")
+
+
+@pytest.mark.parametrize(
     ("integer", "passed"),
     [
         ({}, None),

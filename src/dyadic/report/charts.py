@@ -4,7 +4,9 @@ All are drawn 420 pixels wide, so that a phone shows them at their own size and 
 three beside each other with the same letters.
 """
 
-from dataclasses import dataclass, field
+import math
+import sys
+from dataclasses import dataclass, field, replace
 
 from dyadic.report import svg
 from dyadic.report.svg import Axis
@@ -28,12 +30,16 @@ class Point:
 
 @dataclass(frozen=True)
 class Series:
-    """A named row of points; `slot` picks its colour and shape, `style` a variant of the mark."""
+    """A named row of points; `slot` picks its colour and shape, `style` a variant of the mark.
+
+    joined: in a scatter, a line runs through the points in their order.
+    """
 
     label: str
     slot: int
     points: list[Point] = field(default_factory=list)
     style: str = "dot"
+    joined: bool = False
 
 
 def frame(
@@ -136,28 +142,53 @@ def scatter(
     description: str,
     floor: float | None = None,
     whole: bool = False,
+    log_y: bool = False,
 ) -> str:
     """Points of every series, the front as a staircase with its corners named, and a legend.
 
     front: (x, y, name) of the points that no other beats in both, ascending in x; floor: points
-    below it are left out; whole: x takes few values (bits), and each of them is a tick.
+    below it are left out; whole: x takes few values (bits), and each of them is a tick; log_y: the
+    values span orders of magnitude, and what is not above 0 is left out.
     """
     rows = legend_rows(series)
     height = HEIGHT + 16 * len(rows)
-    kept = [p for s in series for p in s.points if floor is None or p.y >= floor]
+    low_y = sys.float_info.min if log_y else -math.inf if floor is None else floor
+    shown = [replace(s, points=[p for p in s.points if p.y >= low_y]) for s in series]
+    kept = [p for s in shown for p in s.points]
     values = [p.x for p in kept]
-    log = not whole and min(values) > 0 and max(values) > 8 * min(values)
-    low, high = (min(values) / 1.2, max(values) * 1.2) if log else svg.padded(values, 0.06)
-    x = Axis(low, high, LEFT, WIDTH - 16, log)
-    y = Axis(*svg.padded([p.y for p in kept], 0.08), HEIGHT - BOTTOM, TOP)
+    x = _scale(values, LEFT, WIDTH - 16, not whole and _wide(values), 0.06)
+    y = _scale([p.y for p in kept], HEIGHT - BOTTOM, TOP, log_y, 0.08)
     parts = [frame(x, y, x_label, y_label, sorted(set(values)) if whole else None)]
     parts.append(_front(front, x, y))
-    for s in series:
-        marks = [p for p in s.points if floor is None or p.y >= floor]
-        parts += [svg.marker(x(p.x), y(p.y), s.slot, svg.hint(p.hint), s.style, 3.4) for p in marks]
+    parts += [_marks(s, x, y) for s in shown]
     parts += [_corner(x(px), y(py), name) for px, py, name in front[:6]]
     parts.append(legend(rows, HEIGHT + 10))
     return svg.canvas(WIDTH, height, description, *parts)
+
+
+def _marks(series: Series, x: Axis, y: Axis) -> str:
+    colour = f"s{series.slot % svg.SERIES_COLOURS}"
+    places = [(x(p.x), y(p.y)) for p in series.points]
+    parts = [svg.path(places, f"curve {colour}")] if series.joined and len(places) > 1 else []
+    for point, (px, py) in zip(series.points, places, strict=True):
+        if point.spread:
+            top, bottom = y(point.y + point.spread), y(point.y - point.spread)
+            parts.append(svg.line(px, top, px, bottom, f"whisker {colour}"))
+        hint = svg.hint(point.hint) if point.hint else ""
+        parts.append(svg.marker(px, py, series.slot, hint, series.style, 3.4))
+    return "".join(parts)
+
+
+def _wide(values: list[float]) -> bool:
+    return min(values) > 0 and max(values) > 8 * min(values)
+
+
+def _scale(values: list[float], start: float, end: float, log: bool, share: float) -> Axis:
+    """An axis over the values with a margin at both ends."""
+    if not log:
+        return Axis(*svg.padded(values, share), start, end)
+    margin = max((max(values) / min(values)) ** share, 1.2)
+    return Axis(min(values) / margin, max(values) * margin, start, end, log=True)
 
 
 def _front(front: list[tuple[float, float, str]], x: Axis, y: Axis) -> str:

@@ -3,13 +3,16 @@
 import math
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from dyadic.report.frames import first_of_each, groups, known, ordered, rows, where
 
-SETTING = ["dataset", "model"]
+SETTING = ["dataset", "model", "hardware", "epochs_baseline"]
+"""What runs must share before their top-1 is compared: other float networks are other races."""
+
 CHOICES = ["weight", "activation", "schedule", "allocation", "epochs_quantize"]
-CARRIED = ["levels", "size_mib", "gbops", "epochs_baseline", "hardware", *CHOICES]
+CARRIED = ["levels", "mean_bits", "size_mib", "gbops", *CHOICES]
 SCATTER = 2.0
 """A lead counts when it is more than this many standard errors of the difference."""
 
@@ -17,11 +20,11 @@ SCATTER = 2.0
 def configurations(overview: pd.DataFrame) -> pd.DataFrame:
     """One row for the finished runs that differ only in their seed, best first within its bits.
 
-    Columns: dataset, model, method, bits, variant, seeds, top1, top1_sd, float_top1, top1_drop,
+    Columns: `SETTING`, method, bits, variant, seeds, top1, top1_sd, float_top1, top1_drop,
     drop_sd, integer_passed, what `CARRIED` names, configuration. Standard deviations are of the
     sample (n - 1), nan for one seed. `variant` says how a row differs from its method's others.
     """
-    done = first_of_each(finished(overview), ["configuration", "seed"])
+    done = first_of_each(finished(overview), ["configuration", "seed", *SETTING])
     keys = [*SETTING, "method", "bits", "configuration"]
     found = [_row(dict(zip(keys, key, strict=True)), group) for key, group in groups(done, keys)]
     columns = [*keys, "seeds", *MEANS, *DEVIATIONS, "integer_passed", *CARRIED]
@@ -58,24 +61,53 @@ def _variants(frame: pd.DataFrame) -> list[str]:
         varying = [c for c in CHOICES if len(set(map(str, group[c]))) > 1]
         texts = [" ".join(_short(row[c]) for c in varying) for row in rows(group)]
         for row, text in zip(rows(group), texts, strict=True):
-            digest = "" if texts.count(text) == 1 else f" #{row['configuration'][:4]}"
-            names[row["position"]] = f"{text}{digest}".strip()
+            same = where(group, [other == text for other in texts])
+            names[row["position"]] = f"{text} {_telling(row, same)}".strip()
     return names
+
+
+def _telling(row: dict[str, Any], same: pd.DataFrame) -> str:
+    """What tells a row from others of the same choices: its cost, else a digest."""
+    if len(same) == 1:
+        return ""
+    if same.gbops.nunique() == len(same):
+        return f"{row['gbops']:.3g} GBOPS"
+    return f"#{row['configuration'][:4]}"
 
 
 def _short(value: Any) -> str:
     """The last part of a dotted name, a whole number without its point."""
     if isinstance(value, float):
         return f"{value:g} epochs"
-    return str(value).rsplit(".", 1)[-1]
+    name = str(value).rsplit(".", 1)[-1]
+    return ALLOCATIONS.get(name, name)
+
+
+ALLOCATIONS = {
+    "Cbc": "ILP",
+    "Highs": "ILP",
+    "RandomFill": "random",
+    "ClosedForm": "closed form",
+    "Constrained": "mixed",
+}
+"""How a reader calls the ways to choose widths, where the record's name is another."""
+
+
+def alike(frame: pd.DataFrame, setting: tuple[Any, ...]) -> pd.DataFrame:
+    """The rows of one setting; an unknown value is like another unknown one."""
+    equal = [
+        frame[key].isna() if pd.isna(value) else frame[key] == value
+        for key, value in zip(SETTING, setting, strict=True)
+    ]
+    return where(frame, np.logical_and.reduce(equal))
 
 
 def winners(table: pd.DataFrame) -> pd.DataFrame:
-    """Per dataset, model and bits: the best method and its lead over the best other method.
+    """Per setting and bits: the best method and its lead over the best other method.
 
-    Columns: dataset, model, bits, method, variant, levels, top1, top1_sd, seeds, top1_drop,
-    second, second_seeds, lead (points), error (standard error of the lead, nan with one seed) and
-    verdict.
+    Runs of mixed widths have no bits and take no part. Columns: `SETTING`, bits, `WINNER` and
+    `LEAD`: the second's name and seeds, the lead in points, its standard error (nan with one seed)
+    and the verdict.
     """
     found = []
     for _, group in groups(where(table, table.bits.notna()), [*SETTING, "bits"]):
@@ -84,7 +116,7 @@ def winners(table: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(found, columns=[*SETTING, "bits", *WINNER, *LEAD])
 
 
-WINNER = ["method", "variant", "levels", "top1", "top1_sd", "seeds", "top1_drop"]
+WINNER = ["method", "variant", "activation", "levels", "top1", "top1_sd", "seeds", "top1_drop"]
 LEAD = ["second", "second_seeds", "lead", "error", "verdict"]
 
 

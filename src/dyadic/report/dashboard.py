@@ -21,9 +21,11 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from dyadic.errors import UserError
-from dyadic.report.configurations import configurations, finished
+from dyadic.report.configurations import SETTING, configurations, finished
 from dyadic.report.files import write_atomically
 from dyadic.report.frames import first_of_each, ordered, rows, where
+from dyadic.report.front_view import fronts as front_sections
+from dyadic.report.fronts import read_fronts
 from dyadic.report.overview_view import percent, plural, settings, slots
 from dyadic.report.paper_view import papers
 from dyadic.report.published import read_published, read_tables
@@ -44,14 +46,15 @@ def write_dashboard(
     tables: Path = Path("results/tables"),
     refresh: int | None = None,
 ) -> None:
-    """Write the page `out` from the records in `runs`.
+    """Write the page `out` from the records in `runs`, and the fronts in `pareto` beside them.
 
     published  folder of the papers' numbers; tables: folder of the experiments' tables; either may
                be missing
     refresh    seconds after which an open page loads itself again; None: never
     """
     records = read_records(runs)
-    context = page(records, read_published(published), read_tables(tables))
+    fronts = read_fronts(runs.parent / "pareto")
+    context = page(records, read_published(published), read_tables(tables), fronts)
     environment = Environment(
         loader=PackageLoader("dyadic.report"),
         autoescape=True,
@@ -65,12 +68,15 @@ def write_dashboard(
 
 
 def page(
-    records: list[Record], published: pd.DataFrame, tables: dict[str, pd.DataFrame]
+    records: list[Record],
+    published: pd.DataFrame,
+    tables: dict[str, pd.DataFrame],
+    fronts: dict[str, pd.DataFrame],
 ) -> dict[str, Any]:
     """All that the template shows."""
     frame = overview(records)
     table, colours = configurations(frame), slots(frame)
-    details = _details(records, frame)
+    details = _details(records, frame, fronts)
     return {
         "made": datetime.now().strftime("%Y-%m-%d %H:%M"),
         "counts": _counts(frame),
@@ -80,6 +86,7 @@ def page(
         "choices": {key: sorted(set(frame[key]) - {""}) for key in ("dataset", "model", "method")},
         "bits": [f"{b:g}" for b in sorted(frame.bits.dropna().unique())],
         "papers": papers(published, table, tables, colours),
+        "fronts": front_sections(fronts, records),
         "details": details,
         "conventions": _conventions(records),
     }
@@ -111,13 +118,15 @@ def integers(frame: pd.DataFrame) -> tuple[str, str, str]:
     return "good", claim, f"{how}{rest}."
 
 
-def _details(records: list[Record], frame: pd.DataFrame) -> list[dict[str, Any]]:
+def _details(
+    records: list[Record], frame: pd.DataFrame, fronts: dict[str, pd.DataFrame]
+) -> list[dict[str, Any]]:
     """The best run of each setting, method and width, then the most recent, up to the limits."""
     by_name = {record.name: record for record in records}
     shown: list[dict[str, Any]] = []
     size = 0
     for name in chosen(frame):
-        item = asdict(detail(by_name[name]))
+        item = asdict(detail(by_name[name], fronts))
         size += sum(len(f["svg"]) for f in item["figures"]) + sum(map(len, item["histograms"]))
         size += sum(len(address) for address, _ in item["images"])
         if size > DETAIL_CHARACTERS:
@@ -160,11 +169,16 @@ def _facts(record: Record, frame: pd.DataFrame) -> list[tuple[str, str]]:
 def _rows(
     records: list[Record], frame: pd.DataFrame, table: pd.DataFrame, detailed: set[str]
 ) -> list[dict[str, Any]]:
-    seeds = {row["configuration"]: row for row in rows(table)}
+    seeds = {_group(row): row for row in rows(table)}
     return [
-        _run_row(row, seeds.get(row["configuration"]), record, row["name"] in detailed)
+        _run_row(row, seeds.get(_group(row)), record, row["name"] in detailed)
         for row, record in zip(rows(frame), records, strict=True)
     ]
+
+
+def _group(row: dict[str, Any]) -> tuple[str, ...]:
+    """What a row shares with the runs that differ only in their seed."""
+    return tuple(str(row[key]) for key in ("configuration", *SETTING))
 
 
 def _run_row(
@@ -184,7 +198,8 @@ def _run_row(
         "dataset": row["dataset"],
         "model": row["model"],
         "method": row["method"],
-        "bits": _number(row["bits"]),
+        "bits": _number(row["bits"]) or _mixed(row["mean_bits"]),
+        "width": _number(row["bits"]) or _number(row["mean_bits"], ".3f"),
         "levels": _number(row["levels"]),
         "seed": _number(row["seed"]),
         "top1": _number(top1, ".2f"),
@@ -201,6 +216,10 @@ def _run_row(
 
 def _number(value: float, form: str = "g") -> str:
     return format(value, form) if np.isfinite(value) else ""
+
+
+def _mixed(mean: float) -> str:
+    return f"mixed {mean:.1f}" if np.isfinite(mean) else ""
 
 
 def _duration(seconds: float) -> str:

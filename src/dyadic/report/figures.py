@@ -6,10 +6,11 @@ python -m dyadic.report.figures [RUNS] [OUT]      top1_against_bits.svg, pareto_
 import argparse
 import re
 import sys
-from html import escape
+import textwrap
 from pathlib import Path
 
 from dyadic.errors import UserError
+from dyadic.report import svg
 from dyadic.report.configurations import configurations
 from dyadic.report.files import write_atomically
 from dyadic.report.overview_view import Figure, settings, slots
@@ -17,16 +18,24 @@ from dyadic.report.records import overview, read_records
 
 TEMPLATES = Path(__file__).parent / "templates"
 MARGIN, TITLE = 16.0, 30.0
+SIZE, LINE = 14, 18.0
+"""Of the title: its letters, and from line to line."""
 
 
 def standalone(figure: Figure) -> str:
     """The chart as a file of its own: its title on top, its style inside, light and dark."""
     left, top, width, height = map(float, re.findall(r'viewBox="([^"]+)"', figure.svg)[0].split())
-    box = (left - MARGIN, top - TITLE - MARGIN, width + 2 * MARGIN, height + TITLE + 2 * MARGIN)
+    lines = textwrap.wrap(figure.title, int(width / svg.text_width("n", SIZE)))
+    head_room = TITLE + LINE * (len(lines) - 1)
+    box = (left - MARGIN, top - head_room - MARGIN)
+    box += (width + 2 * MARGIN, height + head_room + 2 * MARGIN)
     style = "".join((TEMPLATES / name).read_text() for name in ("colours.css", "chart.css"))
     background = '<rect x="{:g}" y="{:g}" width="{:g}" height="{:g}" fill="var(--paper)"/>'
-    title = f'<text class="title" x="0" y="{6 - TITLE / 2:g}">{escape(figure.title)}</text>'
-    style += ".chart .title { fill: var(--ink); font-size: 14px; font-weight: 650; }"
+    title = "".join(
+        svg.text(line, 0.0, 6 - head_room + TITLE / 2 + LINE * k, "title")
+        for k, line in enumerate(lines)
+    )
+    style += f".chart .title {{ fill: var(--ink); font-size: {SIZE}px; font-weight: 650; }}"
     head = f"<style>{style}</style>{background.format(*box)}{title}"
     namespace = '<svg xmlns="http://www.w3.org/2000/svg" '
     opened = re.sub(r'viewBox="[^"]+"', f'viewBox="{" ".join(f"{v:g}" for v in box)}"', figure.svg)

@@ -8,8 +8,17 @@ import pandas as pd
 
 from dyadic.report import charts
 from dyadic.report.charts import Point, Series
-from dyadic.report.configurations import SETTING, finished, floor, front, winners
+from dyadic.report.configurations import (
+    ALLOCATIONS,
+    SETTING,
+    alike,
+    finished,
+    floor,
+    front,
+    winners,
+)
 from dyadic.report.frames import first_of_each, groups, known, ordered, rows, where
+from dyadic.report.records import mixed
 
 HEADLINE_BITS = 4
 GENERATED = "synthetic"
@@ -53,7 +62,7 @@ def plural(count: int, noun: str) -> str:
 def settings(
     overview: pd.DataFrame, table: pd.DataFrame, colours: dict[str, int]
 ) -> list[dict[str, Any]]:
-    """Per data set and network: headline, winners by bits, charts.
+    """Per data set, network, hardware and float training: headline, winners by bits, charts.
 
     Most runs first; the generated data of smoke runs comes last, whatever their number.
     """
@@ -61,10 +70,7 @@ def settings(
         groups(finished(overview), SETTING),
         key=lambda item: (item[0][0] == GENERATED, -len(item[1])),
     )
-    return [
-        _setting(runs, where(table, (table.dataset == data) & (table.model == model)), colours)
-        for (data, model), runs in counted
-    ]
+    return [_setting(runs, alike(table, key), colours) for key, runs in counted]
 
 
 def _setting(runs: pd.DataFrame, table: pd.DataFrame, colours: dict[str, int]) -> dict[str, Any]:
@@ -78,12 +84,18 @@ def _setting(runs: pd.DataFrame, table: pd.DataFrame, colours: dict[str, int]) -
     return {
         "dataset": runs.dataset.iloc[0],
         "model": runs.model.iloc[0],
+        "hardware": runs.hardware.iloc[0],
+        "epochs": _epochs(runs.epochs_baseline.iloc[0]),
         "runs": plural(len(runs), "finished run"),
         "float": percent(baseline),
         "headline": headline(best),
-        "winners": [_winner(row) for row in rows(best)],
+        "winners": [_winner(row, where(runs, runs.bits == row["bits"])) for row in rows(best)],
         "figures": figures,
     }
+
+
+def _epochs(count: float) -> str:
+    return plural(int(count), "epoch") if np.isfinite(count) else "unknown length"
 
 
 def headline(best: pd.DataFrame) -> tuple[str, str]:
@@ -113,17 +125,29 @@ def headline(best: pd.DataFrame) -> tuple[str, str]:
     return claims[row.verdict]
 
 
-def _winner(row: dict[str, Any]) -> dict[str, Any]:
+def _winner(row: dict[str, Any], runs: pd.DataFrame) -> dict[str, Any]:
     name = f"{row['method']} {row['variant']}".strip()
     lead = f"{row['lead']:+.2f}" if row["second"] else ""
     noise = f"± {2 * row['error']:.2f}" if np.isfinite(row["error"]) else ""
     return row | {
         "name": name,
+        "activations": row["activation"] or "",
+        "integers": agreement(runs),
         "shown_levels": f"{row['levels']:g}" if np.isfinite(row["levels"]) else "",
         "score": percent(row["top1"], row["top1_sd"]),
         "lead": lead,
         "noise": noise,
     }
+
+
+def agreement(runs: pd.DataFrame) -> tuple[str, str]:
+    """Whether the integers of these runs agree: a class of the page's style, and words."""
+    passed = known(runs.integer_passed)
+    if not passed:
+        return "muted", "not checked"
+    if all(passed):
+        return "equal", f"all {len(passed)}" if len(passed) > 1 else "1 run"
+    return "differ", f"{len(passed) - sum(passed)} of {len(passed)}"
 
 
 def _against_bits(
@@ -169,7 +193,7 @@ def _pareto(runs: pd.DataFrame, cost: str, label: str, colours: dict[str, int]) 
         for (method, kind), group in groups(kinds, ["method", "kind"])
     ]
     corners = [
-        (row[cost], row["top1"], f"{row['method']} {row['bits']:g}".removesuffix(" nan"))
+        (row[cost], row["top1"], f"{row['method']} {_bits(row)}")
         for row in rows(best)
         if low is None or row["top1"] >= low
     ]
@@ -182,8 +206,8 @@ def _pareto(runs: pd.DataFrame, cost: str, label: str, colours: dict[str, int]) 
 
 def _kind(allocation: str) -> str:
     """How bits were allocated, where not by one number for all layers."""
-    name = allocation.rsplit(".", 1)[-1].lower()
-    return "" if name in ("", "fixed") else name
+    name = allocation.rsplit(".", 1)[-1]
+    return ALLOCATIONS.get(name, name.lower()) if mixed(name) else ""
 
 
 def _cheapest(runs: pd.DataFrame, cost: str, unit: str) -> str:
@@ -193,9 +217,13 @@ def _cheapest(runs: pd.DataFrame, cost: str, unit: str) -> str:
         best = rows(ordered(runs, "top1_drop"))[0]
         return f"No run is within {CLOSE:g} point of float; {best['name']} comes nearest"
     best = rows(ordered(close, [cost, "top1_drop"]))[0]
-    name = best["method"]
-    name += f" at {best['bits']:g} bits" if np.isfinite(best["bits"]) else ""
+    name = f"{best['method']} at {_bits(best)} bits"
     return f"{name} is within {CLOSE:g} point of float with {best[cost]:.3g} {unit}"
+
+
+def _bits(row: dict[str, Any]) -> str:
+    """The width, or the mean of mixed ones."""
+    return f"{row['bits']:g}" if np.isfinite(row["bits"]) else f"{row['mean_bits']:.1f}"
 
 
 def _listed(names: list[str]) -> str:

@@ -13,11 +13,13 @@ import re
 import time
 import zipfile
 from dataclasses import dataclass
+from math import nan
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import yaml
 from numpy.typing import NDArray
 
 from dyadic.report.frames import numbers
@@ -43,6 +45,7 @@ HISTORY_NUMBERS = [
 TEXTS = ["name", "dataset", "model", "method", "status", "hardware", "started", "ended", "note"]
 NUMBERS = [
     "bits",
+    "mean_bits",
     "seed",
     "levels",
     "float_top1",
@@ -140,6 +143,9 @@ def read_record(path: Path) -> Record | None:
 def overview(records: list[Record]) -> pd.DataFrame:
     """One row a run: the summary's fields, flat, and what the page asks about them.
 
+    `bits` is nan where widths were chosen layer by layer (by the ILP, say): such a run belongs to
+    no width, and `mean_bits` says how many bits a weight has.
+
     Beside the summary: `weight`, `activation` (quantizers), `images` ... (integer check),
     `integer_passed` (True, False, or None where the run was not deployed), `seconds` in total, and
     `configuration`, equal for runs that differ only in their seed.
@@ -151,6 +157,8 @@ def _row(record: Record) -> dict[str, Any]:
     summary, config = record.summary, _config(record.path)
     integer = _mapping(summary, "integer")
     quantizer, epochs = _mapping(summary, "quantizer"), _mapping(summary, "epochs")
+    if not summary:
+        summary = _chosen(config)
     row: dict[str, Any] = {key: _text(summary.get(key)) for key in TEXTS}
     row |= {key: _number(summary.get(key)) for key in NUMBERS}
     row |= {f"integer_{key}": _number(integer.get(key)) for key in INTEGER}
@@ -158,11 +166,21 @@ def _row(record: Record) -> dict[str, Any]:
     row |= {key: _quantizer(quantizer, key) for key in ("weight", "activation")}
     row |= {key: _text(summary.get(key)) for key in ("schedule", "allocation")}
     row |= {"name": record.name, "status": record.status}
+    row["bits"] = nan if mixed(row["allocation"]) else row["bits"]
     row["engines"] = _engines(integer.get("engines"))
     row["integer_passed"] = integer_passed(integer)
     row["seconds"] = _total(_mapping(summary, "seconds"))
     row["configuration"] = configuration(config, record.name) if config else record.name
     return row
+
+
+def mixed(allocation: str) -> bool:
+    """Whether widths were chosen layer by layer, and not as one number for all.
+
+    >>> mixed("Cbc"), mixed("dyadic.allocation.Fixed"), mixed("")
+    (True, False, False)
+    """
+    return allocation.rsplit(".", 1)[-1].lower() not in ("", "fixed")
 
 
 COLUMNS = [
@@ -210,6 +228,19 @@ def _config(path: Path) -> str:
         return (path / "config.yaml").read_text(encoding="utf-8", errors="replace")
     except OSError:
         return ""
+
+
+def _chosen(config: str) -> dict[str, Any]:
+    """What a configuration says of a run that has no summary yet."""
+    try:
+        choices = yaml.safe_load(config)
+    except yaml.YAMLError:
+        return {}
+    if not isinstance(choices, dict):
+        return {}
+    named = {key: choices.get(key) for key in ("dataset", "model", "method")}
+    named = {key: v.get("name") if isinstance(v, dict) else v for key, v in named.items()}
+    return named | {key: choices.get(key) for key in ("bits", "seed")}
 
 
 def _mapping(summary: dict[str, Any], key: str) -> dict[str, Any]:

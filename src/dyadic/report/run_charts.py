@@ -56,6 +56,9 @@ def _panel(panel: Panel, start: float, end: float) -> str:
     parts = []
     for k, value in enumerate(values):
         middle = TOP + ROW * (k + 0.5)
+        if not np.isfinite(panel.values[k]):
+            parts.append(svg.text("–", start + 6, middle + 4, "tick"))
+            continue
         reach = axis(value) if value > 0 else start
         if panel.kind == "bar":
             width = max(reach - start, 0.0)
@@ -191,9 +194,13 @@ def _events(epochs: Sequence[float], events: Sequence[str], x: Axis) -> str:
     for epoch, event in zip(epochs, events, strict=True):
         if event:
             parts.append(svg.line(x(epoch), TOP, x(epoch), HEIGHT - BOTTOM, "event"))
-            if x(epoch) >= free and x(epoch) + svg.text_width(event, 10) < WIDTH:
-                parts.append(svg.text(event, x(epoch) + 3, TOP + 6, "tick halo"))
-                free = x(epoch) + svg.text_width(event, 10) + 8
+            width = svg.text_width(event, 10)
+            fits = x(epoch) + 3 + width <= WIDTH
+            left = x(epoch) + 3 if fits else x(epoch) - 3 - width
+            if left >= free:
+                place = (x(epoch) + 3, TOP + 6) if fits else (x(epoch) - 3, TOP + 6)
+                parts.append(svg.text(event, *place, "tick halo", "start" if fits else "end"))
+                free = left + width + 6
     return "".join(parts)
 
 

@@ -1,5 +1,6 @@
 """One run in detail: training, layers, histograms, confusion, images that the integers change."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,6 +10,7 @@ from numpy.typing import NDArray
 
 from dyadic.report import png, run_charts
 from dyadic.report.frames import numbers
+from dyadic.report.front_view import run_figure
 from dyadic.report.overview_view import Figure, plural
 from dyadic.report.records import Record
 from dyadic.report.run_charts import Panel
@@ -17,6 +19,7 @@ HISTOGRAMS = 24
 LAYERS = 60
 CLASSES = 12
 IMAGES = 12
+FLOAT_BITS = 32
 
 
 @dataclass(frozen=True)
@@ -31,10 +34,14 @@ class Detail:
     image_note: str
 
 
-def detail(record: Record) -> Detail:
-    """Everything of a run that can be drawn from its files; what is missing is left out."""
+def detail(record: Record, fronts: Mapping[str, pd.DataFrame]) -> Detail:
+    """Everything of a run that can be drawn from its files; what is missing is left out.
+
+    fronts: those of `dyadic.report.fronts.read_fronts`; one that the run's widths are on is drawn.
+    """
     arrays, layers = record.histograms(), record.layers()
-    figures = [_training(record), *_layers(layers), _confusion(arrays, record.summary)]
+    figures = [_training(record), *_layers(layers), run_figure(record, fronts)]
+    figures.append(_confusion(arrays, record.summary))
     histograms, histogram_note = _histograms(arrays, layers)
     images, image_note = _images(arrays, record.summary)
     drawn = [figure for figure in figures if figure is not None]
@@ -61,6 +68,8 @@ def _training(record: Record) -> Figure | None:
     )
     phases = ", ".join(dict.fromkeys(filter(None, history.phase)))
     note = f"Phases: {phases}. Hairlines: the schedule's events." if phases else ""
+    if history.blend.between(0, 1, inclusive="neither").any():
+        note += " Second curve: the blend λ/(1 + λ), from float (0 %) to quantized (100 %)."
     return Figure(title, drawing, note)
 
 
@@ -77,13 +86,17 @@ def _bits(layers: pd.DataFrame, cut: str) -> Figure | None:
     if bits is None:
         return None
     panels = [Panel("weight bits", bits, 0)]
-    note = "Bits of each layer's weights."
+    note = "Bits of each layer's weights; 32 are float."
+    read = _column(layers, "activation_bits")
+    if read is not None and min(read) < FLOAT_BITS:
+        panels.append(Panel("activation bits", read, 0))
+        note = "Bits of each layer's weights and of what it reads; 32 are float."
     sensitivity = _column(layers, "sensitivity")
     title = f"{_weighted(layers, bits):.2f} bits a weight on average"
     if sensitivity is not None:
-        panels.append(Panel("sensitivity, log scale", sensitivity, kind="dot"))
-        title += f"; {layers.layer.iloc[int(np.nanargmax(sensitivity))]} is the most sensitive"
-        note = "Bits of each layer's weights beside its sensitivity to quantization."
+        panels.append(Panel("sensitivity, log", sensitivity, kind="dot"))
+        title += f"; {_names(layers)[int(np.nanargmax(sensitivity))]} is the most sensitive"
+        note += " Sensitivity: the predicted harm of the narrowest widths in use, for every layer."
     return Figure(title, run_charts.layers(list(layers.layer), panels, title), note + cut)
 
 
@@ -97,7 +110,7 @@ def _sqnr(layers: pd.DataFrame, cut: str) -> Figure | None:
     if values is None:
         return None
     worst = int(np.nanargmin(values))
-    title = f"{layers.layer.iloc[worst]} keeps the least signal: {values[worst]:.1f} dB"
+    title = f"{_names(layers)[worst]} keeps the least signal: {values[worst]:.1f} dB"
     panels = [Panel("SQNR of the weights, dB", values)]
     drawing = run_charts.layers(list(layers.layer), panels, title)
     return Figure(title, drawing, "Signal to quantization noise; 6 dB are one bit." + cut)
@@ -108,14 +121,19 @@ def _difference(layers: pd.DataFrame, cut: str) -> Figure | None:
     if values is None:
         return None
     worst = int(np.nanargmax(values))
-    title = f"Float and integers differ by at most {values[worst]:.2g} steps"
-    panels = [Panel("largest difference, steps", values, 2)]
+    title = f"Float and integers differ by at most {values[worst]:.3g} steps"
+    whole = all(float(value).is_integer() for value in values)
+    panels = [Panel("largest difference, steps", values, 0 if whole else 2)]
     bits = _column(layers, "accumulator_bits")
     panels += [Panel("accumulator, bits", bits, 0)] if bits is not None else []
-    note = (
-        f"Per layer, trained float32 network against the program; worst in {layers.layer[worst]}."
-    )
+    note = f"The trained float32 network against the program; worst in {_names(layers)[worst]}."
+    note += " A step is one code of the layer's output: fine codes, as of 16 bits before an"
+    note += " addition, make many steps of a small difference."
     return Figure(title, run_charts.layers(list(layers.layer), panels, title), note + cut)
+
+
+def _names(layers: pd.DataFrame) -> list[str]:
+    return run_charts.short_names(list(map(str, layers.layer)))
 
 
 def _by_layer(layers: pd.DataFrame, name: str) -> dict[str, float]:
@@ -177,7 +195,7 @@ def _confusion(arrays: dict[str, NDArray[Any]], summary: dict[str, Any]) -> Figu
     names = _class_names(summary, len(matrix))
     wrong = matrix - np.diag(np.diag(matrix))
     row, column = np.unravel_index(int(wrong.argmax()), wrong.shape)
-    title = f"{names[row]} is taken for {names[column]} {int(wrong[row, column])} times"
+    title = f"{names[row]} is taken for {names[column]}, {int(wrong[row, column])} times"
     note = f"All {int(matrix.sum())} test images; colour: share of the true class."
     if len(matrix) > CLASSES:
         kept = np.sort(np.argsort(-(wrong.sum(0) + wrong.sum(1)), stable=True)[:CLASSES])

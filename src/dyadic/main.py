@@ -19,25 +19,37 @@ from dyadic.models.normalize import normalized
 from dyadic.pipeline import Run, train
 from dyadic.summary import finish, print_summary
 from dyadic.training.fit import Hardware
+from dyadic.training.processes import is_first, locked
 
 log = logging.getLogger(__name__)
 
 
 def run(cfg: DictConfig) -> dict[str, Any]:
-    """Run a configuration to its end and return its summary; a finished run is only read."""
+    """Run a configuration to its end and return its summary; a finished run is only read.
+
+    On several devices the first process alone writes, and the others return an empty summary.
+    """
     _quiet_lightning()
     directory = Path(cfg.results_dir, "runs", cfg.name)
-    summary = directory / "summary.json"
-    if summary.exists() and not cfg.force:
-        log.info("already finished: %s (force=true runs it again)", directory)
-        found = json.loads(summary.read_text())
-        print_summary(found, directory)
-        return found
-    _check_missing(cfg)
+    with locked(directory / "lock", "waiting for another process that computes this very run"):
+        summary = directory / "summary.json"
+        if summary.exists() and not cfg.force:
+            found = json.loads(summary.read_text())
+            if is_first():
+                log.info("already finished: %s (force=true runs it again)", directory)
+                print_summary(found, directory)
+            return found
+        _check_missing(cfg)
+        return _first(cfg, directory) if is_first() else _other(cfg, directory)
+
+
+def _first(cfg: DictConfig, directory: Path) -> dict[str, Any]:
+    """The whole run, with its record."""
     if cfg.force:
         _forget(directory)
     with _loggers(cfg, directory) as loggers:
         parts = build(cfg, directory, loggers)
+        parts.hardware.launch()
         with write_atomically(directory / "config.yaml") as temporary:
             temporary.write_text(OmegaConf.to_yaml(cfg, resolve=True))
         result = finish(parts, train(parts), facts(cfg))
@@ -45,6 +57,14 @@ def run(cfg: DictConfig) -> dict[str, Any]:
             logger.log_metrics({"final_top1": result["top1"], "top1_drop": result["top1_drop"]})
     print_summary(result, directory)
     return result
+
+
+def _other(cfg: DictConfig, directory: Path) -> dict[str, Any]:
+    """The part of a run that further processes take: the training."""
+    parts = build(cfg, directory, [])
+    parts.hardware.launch()
+    train(parts)
+    return {}
 
 
 def build(cfg: DictConfig, directory: Path, loggers: list[Logger]) -> Run:
@@ -98,14 +118,17 @@ def _part(config: Any, **more: Any) -> Any:
 
 
 def determined_by(cfg: DictConfig, hardware: Hardware) -> dict[str, Any]:
-    """What a float baseline depends on: data, model, its recipe, seed, precision and threads."""
+    """What a float baseline depends on: data, model, its recipe, seed, precision and hardware."""
     parts = {"dataset": cfg.dataset, "model": cfg.model, "baseline": cfg.trainer.baseline}
     plain = {k: OmegaConf.to_container(v, resolve=True) for k, v in parts.items()}
+    # Each device normalizes its own part of a batch, so their number matters.
+    several = {"devices": hardware.devices} if hardware.devices > 1 else {}
     return plain | {
         "seed": cfg.seed,
         "precision": hardware.resolved_precision,
         "threads": hardware.threads,
         "device": hardware.device.type,
+        **several,
     }
 
 

@@ -4,10 +4,12 @@ Only this module and `dyadic.main` know that Hydra exists. Heavy imports stay in
 that `--help` and `--cfg job` answer at once.
 """
 
+import contextlib
 import hashlib
 import json
 import logging
 import os
+import shutil
 import signal
 import sys
 import tempfile
@@ -17,13 +19,14 @@ from types import FrameType
 from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
+from hydra.experimental.callback import Callback
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from dyadic.errors import UserError
 
 log = logging.getLogger(__name__)
-OUTCOMES = "DYADIC_SWEEP_OUTCOMES"  # the file where the jobs of a sweep say how they ended
+OUTCOMES = "DYADIC_SWEEP_OUTCOMES"  # the folder where the jobs of a sweep say how they ended
 # What changes where or how a run is watched, not what it computes.
 VOLATILE = ("name", "force", "data_dir", "results_dir", "logger", "hydra", "claim")
 
@@ -46,21 +49,44 @@ def run_name(*, _root_: DictConfig) -> str:
     return "-".join([*map(str, names), f"b{_root_.bits}", f"s{_root_.seed}", digest])
 
 
+class Outcomes(Callback):
+    """Makes room, when a sweep starts, for what its jobs say at their ends (`hydra.callbacks`).
+
+    A folder beside the results: the one place that jobs on other machines see too.
+    """
+
+    def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
+        if os.environ.get("LOCAL_RANK", "0") != "0":
+            return  # a further process of a run on several devices, which Lightning started
+        results = Path(config.results_dir).absolute()
+        results.mkdir(parents=True, exist_ok=True)
+        os.environ[OUTCOMES] = tempfile.mkdtemp(prefix=".sweep-", dir=results)
+
+
 def command(main: Callable[[], Any]) -> None:
-    """Call a Hydra main; a sweep ends with one line, and with exit code 1 if a job failed."""
-    if not {"-m", "--multirun"} & set(sys.argv):
-        return main()
-    with tempfile.TemporaryDirectory() as folder:
-        outcomes = Path(folder, "outcomes")
-        os.environ[OUTCOMES] = str(outcomes)
+    """Call a Hydra main; a sweep ends with one line, and with exit code 1 if a job failed.
+
+    A terminated sweep takes its worker processes with it.
+    """
+    signal.signal(signal.SIGTERM, _terminate)
+    os.environ.pop(OUTCOMES, None)
+    try:
         main()
-        lines = outcomes.read_text().splitlines() if outcomes.exists() else []
+        if OUTCOMES in os.environ:
+            sys.exit(_count(Path(os.environ[OUTCOMES])))
+    finally:
+        shutil.rmtree(os.environ.pop(OUTCOMES, ""), ignore_errors=True)
+
+
+def _count(outcomes: Path) -> int:
+    """Print how many jobs are done and which failed; returns the exit code."""
+    lines = [path.read_text() for path in sorted(outcomes.iterdir(), key=lambda p: int(p.name))]
     failed = [line.split(" ", 1)[1] for line in lines if line.startswith("failed ")]
     print(
         f"{len(lines) - len(failed)} done, {len(failed)} failed"
         + "".join(f"\n  failed: {name}" for name in failed)
     )
-    sys.exit(1 if failed else 0)
+    return 1 if failed else 0
 
 
 def job(cfg: DictConfig) -> None:
@@ -69,8 +95,10 @@ def job(cfg: DictConfig) -> None:
     Alone: a UserError is one line and exit code 2. In a sweep: a failure is written to that job's
     own log, counted, and does not stop the others.
     """
-    signal.signal(signal.SIGTERM, _terminate)
+    if signal.getsignal(signal.SIGTERM) == signal.SIG_DFL:  # submitit has a handler of its own
+        signal.signal(signal.SIGTERM, _terminate)
     try:
+        _check_devices(cfg)
         from dyadic.main import run
 
         run(cfg)
@@ -86,11 +114,23 @@ def job(cfg: DictConfig) -> None:
         _note(f"done {cfg.name}")
 
 
+def _check_devices(cfg: DictConfig) -> None:
+    """Further processes of a run start from its command line, which a launcher's worker lacks."""
+    launcher = HydraConfig.get().launcher["_target_"].rsplit(".", 1)[-1]
+    if cfg.trainer.hardware.devices > 1 and launcher in ("JoblibLauncher", "LocalLauncher"):
+        raise UserError(
+            f"trainer.hardware.devices={cfg.trainer.hardware.devices} in a {launcher}; "
+            "use one device a run, or hydra/launcher=basic or submitit_slurm"
+        )
+
+
 def _note(outcome: str) -> None:
-    """Append one line; appends of a line are atomic, so jobs in parallel do not mix."""
-    if path := os.environ.get(OUTCOMES):
-        with Path(path).open("a") as file:
-            file.write(outcome + "\n")
+    """Leave the outcome in a file of this job's own, where the sweep will look for it."""
+    from dyadic.training.processes import is_first
+
+    if OUTCOMES in os.environ and is_first():
+        with contextlib.suppress(FileNotFoundError):  # the sweep was killed, this job went on
+            Path(os.environ[OUTCOMES], str(HydraConfig.get().job.num)).write_text(outcome)
 
 
 def _terminate(number: int, frame: FrameType | None) -> None:

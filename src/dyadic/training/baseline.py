@@ -1,12 +1,9 @@
 """The float baseline: trained once, cached by everything that determines it and nothing else."""
 
-import fcntl
 import hashlib
 import json
-import logging
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,8 +16,9 @@ from dyadic.schedules.schedule import Phase
 from dyadic.training.fit import Hardware, fit
 from dyadic.training.loss import cross_entropy
 from dyadic.training.module import Curve, Data, OptimizerFactory, Training
+from dyadic.training.processes import is_first, locked, told_by_first
 
-log = logging.getLogger(__name__)
+WAITING = "waiting for another run that trains the same float baseline"
 
 
 @dataclass(frozen=True)
@@ -56,13 +54,13 @@ def baseline(
     hardware: Hardware,
     cache: Path,
 ) -> Baseline:
-    """The cached baseline, or a newly trained one; only one process trains it at a time.
+    """The cached baseline, or a newly trained one; only one run trains it at a time.
 
     A killed training resumes from its last epoch. The network is built after seeding by the caller.
     """
     directory = cache / key_of(determined_by)
-    with _locked(directory):
-        if not (directory / "baseline.json").exists():
+    with locked(directory / "lock", WAITING):
+        if told_by_first(not (directory / "baseline.json").exists()):
             _train(network(), data, recipe, determined_by, hardware, directory)
     facts = json.loads((directory / "baseline.json").read_text())
     state = torch.load(directory / "weights.pt", map_location="cpu", weights_only=True)
@@ -82,25 +80,16 @@ def _train(
     network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     phases = [Phase("float", recipe.epochs)]
     module = Training(network, data, phases, recipe.optimizer, recipe.curve, cross_entropy)
-    last = fit(module, directory, hardware, "float baseline")[-1]
+    history = fit(module, directory, hardware, "float baseline")
+    if is_first():
+        facts = {"top1": history[-1]["top1"], "top5": history[-1]["top5"], "epochs": recipe.epochs}
+        seconds = round(time.monotonic() - started, 1)
+        _write(network, facts | {"seconds": seconds, "determined_by": determined_by}, directory)
+    told_by_first(None)  # that the files are there
+
+
+def _write(network: nn.Module, facts: dict[str, Any], directory: Path) -> None:
     with write_atomically(directory / "weights.pt") as temporary:
         torch.save({k: v.cpu().contiguous() for k, v in network.state_dict().items()}, temporary)
-    facts = {"top1": last["top1"], "top5": last["top5"], "epochs": recipe.epochs}
-    seconds = round(time.monotonic() - started, 1)
-    write_json(
-        directory / "baseline.json", facts | {"seconds": seconds, "determined_by": determined_by}
-    )
+    write_json(directory / "baseline.json", facts)
     (directory / "checkpoint" / "last.ckpt").unlink(missing_ok=True)
-
-
-@contextmanager
-def _locked(directory: Path) -> Iterator[None]:
-    """Hold the directory's lock; says so when another run has it. A killed process frees it."""
-    directory.mkdir(parents=True, exist_ok=True)
-    with (directory / "lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            log.info("waiting for another run that trains the same float baseline")
-            fcntl.flock(lock, fcntl.LOCK_EX)
-        yield

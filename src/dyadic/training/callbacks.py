@@ -64,6 +64,8 @@ class ScheduleCallback(pl.Callback):
 class History(pl.Callback):
     """Scores the network after each epoch and keeps `history.csv`, one row an epoch.
 
+    On several devices the first process alone does, with its own batch-norm statistics.
+
     The rows travel in the checkpoint, so a resumed run continues the file where the checkpoint is.
     """
 
@@ -80,6 +82,8 @@ class History(pl.Callback):
         position = self._position(trainer, pl_module)
         if self.schedule is not None and isinstance(pl_module.network, QuantizedNetwork):
             self.schedule.measure(pl_module.network)
+        if not trainer.is_global_zero:
+            return
         score = evaluate(pl_module.network, pl_module.data.test_batches())
         row = position | {
             "train_loss": float(trainer.callback_metrics["train_loss"]),

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytorch_lightning as pl
 import torch
+from lightning_fabric import Fabric
 from pytorch_lightning.callbacks import ModelCheckpoint, RichProgressBar
 from pytorch_lightning.loggers import Logger
 
@@ -42,6 +43,17 @@ class Hardware:
         if self.precision not in ("auto", "32-true", "bf16-mixed"):
             raise UserError(f"trainer.precision={self.precision}; use auto, 32-true or bf16-mixed")
 
+    def launch(self) -> None:
+        """Start and connect the processes of a run on several devices; each starts from the top.
+
+        Called before anything is decided, so that all of them decide alike.
+        """
+        if self.devices > 1:
+            Fabric(
+                accelerator=self.accelerator, devices=self.devices, strategy=self.strategy
+            ).launch()
+        torch.set_num_threads(self.threads)  # Lightning has shared the cores out by its own rule
+
     @property
     def resolved_precision(self) -> str:
         """The precision that `auto` stands for on this machine."""
@@ -57,9 +69,10 @@ class Hardware:
 
     def describe(self) -> str:
         """The hardware in a few words, for tables."""
+        name = f"CPU {torch.backends.cpu.get_cpu_capability()}, {self.threads} threads"
         if self.device.type == "cuda":
-            return torch.cuda.get_device_name()
-        return f"CPU {torch.backends.cpu.get_cpu_capability()}, {self.threads} threads"
+            name = torch.cuda.get_device_name()
+        return name if self.devices == 1 else f"{self.devices} x {name}"
 
 
 def keep_memory() -> None:
@@ -102,6 +115,8 @@ class EpochLines(pl.Callback):
         self.title, self.history = title, history
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        if not trainer.is_global_zero:
+            return
         row = self.history.rows[-1]
         log.info(
             "%s: %s, epoch %d/%s, loss %.4f, top-1 %.2f %%, %.0f s",

@@ -53,7 +53,7 @@ class Training(pl.LightningModule):
     def training_step(self, batch: tuple[Tensor, Tensor], batch_index: int) -> Tensor:
         images, labels = batch
         loss = self.loss(self.network(images), labels, images)
-        self.log("train_loss", loss, on_step=False, on_epoch=True, prog_bar=True)
+        self.log("train_loss", loss, on_epoch=True, on_step=False, prog_bar=True, sync_dist=True)
         return loss
 
     def configure_optimizers(self) -> dict:

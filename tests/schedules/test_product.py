@@ -1,6 +1,7 @@
 """The axes are independent: every weight quantizer trains under every schedule."""
 
 import functools
+import inspect
 from collections.abc import Callable
 
 import pytest
@@ -16,6 +17,7 @@ from dyadic.quantizers.learned import Lsq, Pact
 from dyadic.quantizers.lloyd import Lloyd
 from dyadic.quantizers.logarithmic import Logarithmic
 from dyadic.quantizers.power_of_two import PowerOfTwo
+from dyadic.quantizers.quantizer import Quantizer
 from dyadic.quantizers.rounding import Stochastic
 from dyadic.quantizers.ternary import Ternary
 from dyadic.quantizers.uniform import Uniform
@@ -51,6 +53,7 @@ WEIGHTS = {
 }
 SCHEDULES: dict[str, Callable[[], Schedule]] = {
     "none": PostTraining,
+    "bias correction": lambda: PostTraining(bias_correction=True),
     "all at once": lambda: AllAtOnce(2, moving_range=1),
     "partition": lambda: GrowingPartition([0.5, 1.0]),
     "re-ranked partition": lambda: GrowingPartition(
@@ -126,3 +129,21 @@ def test_grouped_convolutions(build, drive, images, schedule):
     network = build(functools.partial(Ternary, granularity="per_channel"), Uniform, 2, model)
     drive(network, schedule(), steps=1)
     check(network, images)
+
+
+def classes(root: type, package: str) -> set[type]:
+    """The classes of a package below a root that can be instantiated."""
+    found = set()
+    for kind in root.__subclasses__():
+        if kind.__module__.startswith(package) and not inspect.isabstract(kind):
+            found.add(kind)
+        found |= classes(kind, package)
+    return found
+
+
+def test_nothing_is_left_out_of_the_product():
+    weights = {getattr(factory, "func", factory) for factory, _ in WEIGHTS.values()}
+    activations = {getattr(factory, "func", factory) for factory in ACTIVATIONS.values()}
+    assert classes(Quantizer, "dyadic.quantizers") <= weights | activations
+    made = {type(schedule()) for schedule in SCHEDULES.values()}
+    assert made == classes(Schedule, "dyadic.schedules")

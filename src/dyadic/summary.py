@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import yaml
 from rich.console import Console
 from rich.table import Table
 
@@ -24,6 +25,7 @@ from dyadic.allocation.cost import (
 from dyadic.files import write_json
 from dyadic.pipeline import Run, Trained, calibration_images
 from dyadic.proof import Proof, prove
+from dyadic.tracker import log_record
 from dyadic.training.record import histograms, layer_rows, write_histograms, write_layers
 
 
@@ -41,6 +43,9 @@ def finish(run: Run, trained: Trained, facts: dict[str, Any]) -> dict[str, Any]:
     write_histograms(run.directory, arrays)
     summary = facts | _numbers(run, trained, rows, proof) | _circumstances(run, trained)
     write_json(run.directory / "summary.json", summary)
+    config = yaml.safe_load((run.directory / "config.yaml").read_text())
+    for logger in run.loggers:
+        log_record(logger, config, summary, trained.history, rows, arrays)
     return summary
 
 

@@ -56,7 +56,7 @@ class Conv(Structure):
 class Lanes(Structure):
     """dy_lanes."""
 
-    _fields_ = [*_pointers("b c up"), *_ints("high lo hi")]
+    _fields_ = [*_pointers("b c up round"), *_ints("high lo hi")]
 
 
 class Output(Structure):

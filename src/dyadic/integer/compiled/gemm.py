@@ -19,20 +19,21 @@ TWO_BYTES = (-256, 254)  # what a sum of two int8 can be
 WORD = 4  # bytes of the input that one lane of a dot product takes
 CHUNK = {"amx": 64, "vnni8": WORD, "vnni16": WORD}  # a stretch is padded to a multiple, in bytes
 GATHER_BYTES = 2**18
-HIGH = 32  # bits of a product's low word
+LOW_WORD = 32  # bits of a product that high words lack
+HIGH = LOW_WORD + 1  # least c for which high words are enough: what rounds is one of them
 SPARE_ROWS = 32  # a tile may read beyond the last gathered row
 WASTE = 1.4  # of products, by padding or on the border, that reading in place may cost
 WASTE_BY_ROWS = 2.5  # gathering what strides skip costs more than reading it in line
-LONG_ROW = 24
-FEW_WEIGHTS = 2**18
+LONG_ROW = {"amx": 24, "vnni8": 4, "vnni16": 4}  # shorter ones leave tiles half empty
 
 
 @dataclass(frozen=True)
 class Lanes:
-    """b and c, int32 [n], one for each lane, and the shift `up` that makes every c at least 32.
+    """b and c, int32 [n], one for each lane, and the shift `up` that makes every c at least 33.
 
     high  whether it does, and |x| << up fits int32: then the products' high words are enough,
-          since `(x * b + 2**(c - 1)) >> c` is `((x << u) * b + 2**(c + u - 1)) >> (c + u)`
+          since `(x * b + 2**(c - 1)) >> c` is `((x << u) * b + 2**(c + u - 1)) >> (c + u)`, and
+          c counts from 32 on
     """
 
     b: np.ndarray
@@ -42,6 +43,11 @@ class Lanes:
     lo: int
     hi: int
 
+    @property
+    def rounds(self) -> np.ndarray:
+        """What rounds half up, in high words."""
+        return 1 << (self.c - 1)
+
     @classmethod
     def of(cls, operation: Linear | Requantize, lanes: int, largest: int) -> "Lanes":
         """A scale spread over so many lanes, for |x| <= largest; c counts only where b is not 0."""
@@ -50,7 +56,7 @@ class Lanes:
         c = spread(scale.c if odd else np.where(scale.b == 0, HIGH, scale.c), lanes, fill=HIGH)
         up = (HIGH - c).clip(0)
         high = not odd and largest << int(up.max()) < 2**31
-        c, up = (c + up, up) if high else (c, np.zeros_like(up))
+        c, up = (c + up - LOW_WORD, up) if high else (c, np.zeros_like(up))
         return cls(b, c, up, high, operation.lo, operation.hi)
 
 
@@ -135,14 +141,15 @@ def choose(operation: Linear, proof: Proof, units: Sequence[str]) -> Choice | No
 
 
 def _read(operation: Conv, unit: str, proof: Proof) -> str:
-    """In place if that wastes little; by rows only long ones, for each row reads all weights."""
-    (_, _, columns), made = proof.shapes[operation.inputs[0]], proof.shapes[operation.name][2]
-    columns += operation.padding[1]
-    depth = _waste(operation, unit)
-    if operation.stride == (1, 1):
-        return "in line" if made <= columns and depth * columns / made <= WASTE else "gathered"
-    few = operation.weights.codes.size <= FEW_WEIGHTS
-    return "by rows" if few and made >= LONG_ROW and depth <= WASTE_BY_ROWS else "gathered"
+    """In place if that wastes little: by rows, or in line, where tiles are wide as on AMX."""
+    columns, made = proof.shapes[operation.inputs[0]][2], proof.shapes[operation.name][2]
+    waste, plain = _waste(operation, unit), operation.stride == (1, 1)
+    if unit == "amx" and plain:
+        columns += operation.padding[1]
+        return "in line" if made <= columns and waste * columns / made <= WASTE else "gathered"
+    limit = WASTE if plain else WASTE_BY_ROWS
+    point = plain and operation.weights.codes.shape[2:] == (1, 1) and operation.padding == (0, 0)
+    return "by rows" if (point or made >= LONG_ROW[unit]) and waste <= limit else "gathered"
 
 
 def pack(operation: Linear, choice: Choice, source: Slot, largest: int) -> Gemm:

@@ -27,7 +27,7 @@ class Slot:
 
     stride   elements from a pixel to the next (more than its channels for a slice)
     channel  first channel in `root`
-    offset   bytes before image 0, for a batch of one
+    offset   bytes from the begin of an image's arena
     """
 
     shape: Shape

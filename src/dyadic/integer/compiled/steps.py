@@ -240,9 +240,10 @@ class Steps:
         )
 
     def _lanes(self, lanes: Lanes) -> binding.Lanes:
-        b, c = self._keep(lanes.b, "int32"), self._keep(lanes.c, "int32")
+        b, c = self._keep(np.append(lanes.b, 0), "int32"), self._keep(lanes.c, "int32")
         up = self._keep(lanes.up, "int32") if lanes.up.any() else None
-        return binding.Lanes(b, c, up, lanes.high, lanes.lo, lanes.hi)
+        rounds = self._keep(lanes.rounds, "int32") if lanes.high else None
+        return binding.Lanes(b, c, up, rounds, lanes.high, lanes.lo, lanes.hi)
 
 
 def _is_point(operation: Linear) -> bool:

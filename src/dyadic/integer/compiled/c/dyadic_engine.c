@@ -13,6 +13,7 @@ enum {
     SMALL = 1 << 14,                       /* elements for which a second thread does not pay */
     TASK_PRODUCTS = 1 << 21,               /* multiplications that are worth a task */
     TASK_POSITIONS = 64,
+    TILE_BLOCKS = 4,
     TASK_WEIGHTS = 1 << 19                 /* bytes */
 };
 
@@ -22,7 +23,9 @@ struct dy_engine {
     uint8_t *arena;
     uint8_t *scratch;                      /* plan->scratch bytes for each thread */
     const uint8_t *pixels;
-    int32_t images, capacity, threads;
+    int32_t images, threads;
+    int32_t split;                         /* steps before it take few images at a time */
+    int32_t first, count;                  /* images that the current step takes */
 };
 
 /* A job of the pool: one step, its output rows cut into `parts` for every image. */
@@ -41,7 +44,7 @@ static dy_tensor view_of(const dy_engine *engine, int32_t slot, int32_t image)
 {
     const dy_slot *s = engine->plan->slots + slot;
     dy_tensor view = s->view;
-    view.data = engine->arena + s->offset * engine->images + s->size * image + s->origin;
+    view.data = engine->arena + engine->plan->arena * image + s->offset + s->origin;
     return view;
 }
 
@@ -125,7 +128,8 @@ static void run_rows(const dy_engine *engine, const dy_step *step, int32_t image
 static void rows_task(void *context, int64_t task, int32_t thread)
 {
     const job *j = context;
-    const int32_t image = (int32_t)(task / j->parts), part = (int32_t)(task % j->parts);
+    const int32_t image = j->engine->first + (int32_t)(task / j->parts);
+    const int32_t part = (int32_t)(task % j->parts);
     const int32_t first = (int32_t)((int64_t)j->rows * part / j->parts);
     const int32_t last = (int32_t)((int64_t)j->rows * (part + 1) / j->parts);
     if (part == 0)
@@ -158,15 +162,15 @@ static int32_t rows_of(const dy_engine *engine, const dy_step *step)
 typedef struct {
     const dy_engine *engine;
     const dy_step *step;
-    int32_t images, positions, position_parts, block_parts;
+    int32_t images, row, positions, position_parts, block_parts;
 } product_job;
 
 /* The batch's only pixels as one image's row. */
 static dy_tensor folded(const dy_engine *engine, int32_t slot)
 {
-    dy_tensor view = view_of(engine, slot, 0);
-    view.width = engine->images;
-    view.stride = (int32_t)(engine->plan->slots[slot].size / bytes_of(&view));
+    dy_tensor view = view_of(engine, slot, engine->first);
+    view.width = engine->count;
+    view.stride = (int32_t)(engine->plan->arena / bytes_of(&view));
     view.pitch = view.stride * view.width;
     return view;
 }
@@ -180,11 +184,19 @@ static dy_tensor operand(const product_job *j, int32_t slot, int32_t image)
 static void clear_borders(const product_job *j, int32_t image)
 {
     const dy_gemm *gemm = &j->step->gemm;
-    const int32_t last = gemm->fold ? j->engine->images : image + 1;
+    const int32_t last = image + (gemm->fold ? j->engine->count : 1);
     int32_t i;
     for (; image < last; image++)
         for (i = 0; i < gemm->output_count; i++)
             clear_border(j->engine, j->engine->plan->slots[gemm->outputs[i].slot].root, image);
+}
+
+/* Where a part begins: tiles have up to TILE_BLOCKS blocks. */
+static int32_t share_of_blocks(const product_job *j, int32_t part)
+{
+    const int32_t all = j->step->gemm.blocks, groups = (all + TILE_BLOCKS - 1) / TILE_BLOCKS;
+    const int32_t blocks = groups * part / j->block_parts * TILE_BLOCKS;
+    return blocks < all ? blocks : all;
 }
 
 static void product_task(void *context, int64_t task, int32_t thread)
@@ -193,7 +205,8 @@ static void product_task(void *context, int64_t task, int32_t thread)
     const dy_engine *engine = j->engine;
     const dy_gemm *gemm = &j->step->gemm;
     const int64_t part = task % j->position_parts, rest = task / j->position_parts;
-    const int32_t image = (int32_t)(rest % j->images), blocks = (int32_t)(rest / j->images);
+    const int32_t image = engine->first + (int32_t)(rest % j->images);
+    const int32_t blocks = (int32_t)(rest / j->images);
     dy_product p = {0};
     int32_t i;
     if (part == 0 && blocks == 0)
@@ -207,8 +220,9 @@ static void product_task(void *context, int64_t task, int32_t thread)
         p.outputs[i] = operand(j, gemm->outputs[i].slot, image);
     p.first = (int32_t)((int64_t)j->positions * part / j->position_parts);
     p.last = (int32_t)((int64_t)j->positions * (part + 1) / j->position_parts);
-    p.first_block = gemm->blocks * blocks / j->block_parts;
-    p.last_block = gemm->blocks * (blocks + 1) / j->block_parts;
+    p.row = j->row;
+    p.first_block = share_of_blocks(j, blocks);
+    p.last_block = share_of_blocks(j, blocks + 1);
     p.scratch = engine->scratch + engine->plan->scratch * thread;
     dy_multiply(&p);
 }
@@ -226,19 +240,21 @@ static void cut(product_job *j)
     const int64_t products = weights * j->positions * j->images;
     const int64_t wanted = at_least_one(products / TASK_PRODUCTS, j->engine->threads * SHARES);
     const int64_t each = (wanted + j->images - 1) / j->images;
+    const int32_t groups = (gemm->blocks + TILE_BLOCKS - 1) / TILE_BLOCKS;
     j->position_parts = at_least_one(each, j->positions / TASK_POSITIONS);
     if (gemm->read == DY_GATHERED && j->positions > (int64_t)gemm->limit * j->position_parts)
         j->position_parts = (j->positions + gemm->limit - 1) / gemm->limit;
-    j->block_parts = at_least_one(weights / TASK_WEIGHTS + 1, gemm->blocks / 2);
-    while (j->block_parts * j->position_parts < each && j->block_parts * 4 <= gemm->blocks)
+    j->block_parts = at_least_one(weights / TASK_WEIGHTS + 1, groups);
+    while (j->block_parts * j->position_parts < each && j->block_parts * 2 <= groups)
         j->block_parts *= 2;
 }
 
 static void run_product(dy_engine *engine, const dy_step *step)
 {
-    product_job j = {engine, step, step->gemm.fold ? 1 : engine->images, 0, 1, 1};
+    product_job j = {engine, step, step->gemm.fold ? 1 : engine->count, 0, 0, 1, 1};
     const dy_tensor in = operand(&j, step->source, 0), out = operand(&j, step->target, 0);
-    j.positions = dy_positions(&step->gemm, &in, &out);
+    j.row = dy_row_of_positions(&step->gemm, &in, &out);
+    j.positions = (out.height - 1) * j.row + out.width;
     cut(&j);
     dy_pool_run(engine->pool, product_task, &j,
                 (int64_t)j.images * j.position_parts * j.block_parts);
@@ -250,24 +266,51 @@ static void run_step(dy_engine *engine, const dy_step *step)
 {
     job j = {engine, step, 0, 1};
     const dy_tensor *out = &engine->plan->slots[step->target].view;
-    const int64_t shares = work_of(step, out) * engine->images / SMALL + 1;
-    const int64_t wanted = (int64_t)engine->threads * SHARES / engine->images + 1;
+    const int64_t shares = work_of(step, out) * engine->count / SMALL + 1;
+    const int64_t wanted = (int64_t)engine->threads * SHARES / engine->count + 1;
     const int64_t parts = shares < wanted ? shares : wanted;
     j.rows = rows_of(engine, step);
     j.parts = (int32_t)(parts < j.rows ? parts : j.rows);
-    dy_pool_run(engine->pool, rows_task, &j, (int64_t)engine->images * j.parts);
+    dy_pool_run(engine->pool, rows_task, &j, (int64_t)engine->count * j.parts);
+}
+
+/* Steps [begin, end) for `each` images after another. */
+static void run_steps(dy_engine *engine, int32_t begin, int32_t end, int32_t each)
+{
+    int32_t i;
+    for (engine->first = 0; engine->first < engine->images; engine->first += each) {
+        const int32_t left = engine->images - engine->first;
+        engine->count = left < each ? left : each;
+        for (i = begin; i < end; i++)
+            if (engine->plan->steps[i].kind == DY_STEP_GEMM)
+                run_product(engine, engine->plan->steps + i);
+            else
+                run_step(engine, engine->plan->steps + i);
+    }
 }
 
 void dy_run(dy_engine *engine, const uint8_t *pixels, int32_t images)
 {
-    int32_t i;
     engine->pixels = pixels;
     engine->images = images;
-    for (i = 0; i < engine->plan->step_count; i++)
-        if (engine->plan->steps[i].kind == DY_STEP_GEMM)
-            run_product(engine, engine->plan->steps + i);
-        else
-            run_step(engine, engine->plan->steps + i);
+    run_steps(engine, 0, engine->split, engine->threads);
+    run_steps(engine, engine->split, engine->plan->step_count, images);
+}
+
+/* Large images go through the first steps a few at a time, so that a step still finds in the cache
+ * what the one before has made; from the first layer with more weights than activations on, the
+ * batch shares the weights. */
+static int32_t split_of(const dy_plan *plan)
+{
+    int32_t i;
+    for (i = 0; i < plan->step_count; i++) {
+        const dy_step *step = plan->steps + i;
+        const int64_t weights = (int64_t)step->gemm.words * 64 * step->gemm.blocks;
+        if (step->kind == DY_STEP_GEMM
+            && weights > plan->slots[step->source].size + plan->slots[step->target].size)
+            break;
+    }
+    return i;
 }
 
 /* channels x rows x columns in planar order; dy_flatten does just that. */
@@ -296,7 +339,7 @@ dy_engine *dy_open(const dy_plan *plan, int32_t images, int32_t threads)
     if (!engine)
         return NULL;
     engine->plan = plan;
-    engine->capacity = images;
+    engine->split = split_of(plan);
     engine->threads = threads;
     engine->arena = lines(plan->arena * images + plan->slack);
     engine->scratch = lines(plan->scratch * threads + LINE);

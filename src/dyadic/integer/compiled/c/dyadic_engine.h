@@ -24,10 +24,10 @@ enum {
     DY_STEP_FLATTEN
 };
 
-/* Where a tensor lives: the batch's images follow each other, each with a border of zeros. */
+/* Where a tensor lives in the arena of each image, with a border of zeros. */
 typedef struct {
     dy_tensor view;                        /* data is not used */
-    int64_t offset;                        /* bytes before image 0, for a batch of one */
+    int64_t offset;                        /* bytes from the arena's begin */
     int64_t size;                          /* bytes of an image, border included */
     int64_t origin;                        /* bytes from an image's begin to its pixel (0, 0) */
     int32_t border_y, border_x;            /* zero rows above and below, zero pixels left or right */
@@ -54,7 +54,7 @@ typedef struct {
     const dy_slot *slots;
     const dy_step *steps;
     int64_t pixels;                        /* bytes of an input image */
-    int64_t arena;                         /* bytes of activations for one image */
+    int64_t arena;                         /* bytes of activations for one image, whole lines */
     int64_t slack;                         /* bytes behind the arena that may be read */
     int64_t scratch;                       /* bytes of a thread's own memory */
 } dy_plan;

@@ -1,9 +1,9 @@
 /* Convolutions as matrix products on 8- or 16-bit dot products (AMX, AVX512-VNNI).
  *
  * A convolution is [pixels x depth] times [depth x channels]. The input is read in place where
- * neighbouring pixels are equally spaced in memory: in line, all positions of an image one after
- * another (stride 1; what falls on the input's border is not stored), or by rows. Else it is
- * gathered first.
+ * neighbouring pixels are equally spaced in memory: by rows, or in line, all positions of an image
+ * one after another (stride 1; what falls on the input's border is not stored). Else it is gathered
+ * first.
  *
  * Weights are packed [channels / 16][depth / 4][16][4] bytes (16-bit: [depth / 2][16][2]), the
  * order in which vpdpbusd, vpdpwssd and tdpb*sd read them.
@@ -22,13 +22,15 @@ typedef struct {
     int32_t offset, words;
 } dy_stretch;
 
-/* A rescaling with one (b, c) per lane, padded to whole vectors.
+/* A rescaling with one (b, c) per lane, padded to whole vectors, b by one lane more.
  *
- * high: every c >= 32, so the products' high words are enough. A smaller c gets there where
- * acc << up fits 32 bits:  acc * b >> c  is  (acc << (32 - c)) * b >> 32,  rounding included. */
+ * high: every c > 32, so the products' high words are enough: c is 32 less here, and `round` is
+ * 2^(c - 33). A smaller c gets there where acc << up fits 32 bits:  acc * b >> c  is
+ * (acc << up) * b >> (c + up),  rounding included. */
 typedef struct {
     const int32_t *b, *c;
     const int32_t *up;                     /* NULL if no lane is shifted up */
+    const int32_t *round;                  /* if high */
     int32_t high, lo, hi;
 } dy_lanes;
 
@@ -62,6 +64,7 @@ typedef struct {
     const dy_gemm *gemm;
     const dy_window *window;
     dy_tensor in, residual, outputs[DY_OUTPUTS];
+    int32_t row;                           /* positions from an output row to the next one */
     int32_t first, last;                   /* positions */
     int32_t first_block, last_block;
     uint8_t *scratch;                      /* of the thread; 64-byte aligned */
@@ -70,8 +73,8 @@ typedef struct {
 /* The units that this library was built for and this process may use. */
 int32_t dy_has_unit(int32_t unit);
 
-/* Positions from an image's first output pixel to its last, some of them on the border. */
-int32_t dy_positions(const dy_gemm *gemm, const dy_tensor *in, const dy_tensor *out);
+/* Positions from an output row to the next one: read in line, rows run on over the border. */
+int32_t dy_row_of_positions(const dy_gemm *gemm, const dy_tensor *in, const dy_tensor *out);
 
 void dy_multiply(const dy_product *product);
 

@@ -16,19 +16,45 @@ enum { WORDS_OF_A_CHUNK = 16, BLOCK_BYTES = 64 }; /* 4 bytes for each of 16 chan
 
 /* ---- AVX512-VNNI ----------------------------------------------------------------------- */
 
+typedef void tile_function(const dy_tile *t, const uint8_t *weights, const int32_t *bias,
+                           int32_t *to);
+typedef const __m512i_u *vector;
+
 static inline __m512i dot8(__m512i sums, __m512i x, __m512i weights)
 {
     return _mm512_dpbusd_epi32(sums, x, weights);
 }
 
-static inline __m512i dot8_flipped(__m512i sums, __m512i x, __m512i weights)
-{
-    return _mm512_dpbusd_epi32(sums, _mm512_xor_si512(x, _mm512_set1_epi8(-128)), weights);
-}
-
 static inline __m512i dot16(__m512i sums, __m512i x, __m512i weights)
 {
     return _mm512_dpwssd_epi32(sums, x, weights);
+}
+
+/* The same with weights that take no register. */
+static inline __m512i dot8_memory(__m512i sums, __m512i x, const uint8_t *weights)
+{
+    __asm__("vpdpbusd %2, %1, %0" : "+v"(sums) : "v"(x), "m"(*(vector)(const void *)weights));
+    return sums;
+}
+
+static inline __m512i dot16_memory(__m512i sums, __m512i x, const uint8_t *weights)
+{
+    __asm__("vpdpwssd %2, %1, %0" : "+v"(sums) : "v"(x), "m"(*(vector)(const void *)weights));
+    return sums;
+}
+
+static inline __m512i as_it_is(__m512i x)
+{
+    return x;
+}
+
+/* Bytes + 128, without a register for the constant. */
+static inline __m512i flipped(__m512i x)
+{
+    static const int32_t top = -2139062144; /* 0x80808080 */
+    __m512i y;
+    __asm__("vpxord %2%{1to16%}, %1, %0" : "=v"(y) : "v"(x), "m"(top));
+    return y;
 }
 
 static inline __m512i word(const uint8_t *from)
@@ -38,11 +64,13 @@ static inline __m512i word(const uint8_t *from)
     return _mm512_set1_epi32(value);
 }
 
-/* PIXELS x BLOCKS vectors of sums stay in registers. */
-#define DEFINE_TILE(NAME, DOT, PIXELS, BLOCKS)                                                   \
-    static void NAME(const dy_tile *t, const uint8_t *weights, const int32_t *bias,              \
-                     int32_t *to)                                                                \
+/* PIXELS x BLOCKS vectors of sums stay in registers, and with them a word's weights; the last
+ * block's are read for every pixel where there is no room. */
+#define DEFINE_TILE(NAME, DOT, CHANGE, BLOCKS, PIXELS)                                           \
+    static void NAME##_##BLOCKS##_##PIXELS(const dy_tile *t, const uint8_t *weights,             \
+                                           const int32_t *bias, int32_t *to)                     \
     {                                                                                            \
+        enum { KEPT = PIXELS * BLOCKS + BLOCKS < 32 ? BLOCKS : BLOCKS - 1 };                     \
         __m512i sums[PIXELS][BLOCKS], w[BLOCKS];                                                 \
         const int64_t plane = (int64_t)t->depth * BLOCK_BYTES;                                   \
         int32_t s, k, p, b;                                                                      \
@@ -52,13 +80,15 @@ static inline __m512i word(const uint8_t *from)
         for (s = 0; s < t->stretch_count; s++) {                                                 \
             const uint8_t *x = t->rows + t->stretches[s].offset;                                 \
             for (k = 0; k < t->stretches[s].words; k++, x += 4, weights += BLOCK_BYTES) {        \
-                _Pragma("GCC unroll 4") for (b = 0; b < BLOCKS; b++)                             \
+                _Pragma("GCC unroll 4") for (b = 0; b < KEPT; b++)                               \
                     w[b] = _mm512_loadu_si512(weights + b * plane);                              \
                 _Pragma("GCC unroll 32") for (p = 0; p < PIXELS; p++)                            \
                 {                                                                                \
-                    const __m512i v = word(x + p * t->step);                                     \
-                    _Pragma("GCC unroll 4") for (b = 0; b < BLOCKS; b++)                         \
+                    const __m512i v = CHANGE(word(x + p * t->step));                             \
+                    _Pragma("GCC unroll 4") for (b = 0; b < KEPT; b++)                           \
                         sums[p][b] = DOT(sums[p][b], v, w[b]);                                   \
+                    if (KEPT < BLOCKS)                                                           \
+                        sums[p][KEPT] = DOT##_memory(sums[p][KEPT], v, weights + KEPT * plane);  \
                 }                                                                                \
             }                                                                                    \
         }                                                                                        \
@@ -67,28 +97,43 @@ static inline __m512i word(const uint8_t *from)
                 _mm512_store_si512(to + p * DY_TILE_CHANNELS + 16 * b, sums[p][b]);              \
     }
 
-#define DEFINE_TILES(NAME, DOT)                                                                  \
-    DEFINE_TILE(NAME##_1, DOT, 24, 1)                                                            \
-    DEFINE_TILE(NAME##_2, DOT, 12, 2)                                                            \
-    DEFINE_TILE(NAME##_3, DOT, 8, 3)                                                             \
-    DEFINE_TILE(NAME##_4, DOT, 6, 4)                                                             \
-    static void NAME(const dy_tile *t, const uint8_t *weights, const int32_t *bias, int32_t *to) \
-    {                                                                                            \
-        if (t->blocks == 1)                                                                      \
-            NAME##_1(t, weights, bias, to);                                                      \
-        else if (t->blocks == 2)                                                                 \
-            NAME##_2(t, weights, bias, to);                                                      \
-        else if (t->blocks == 3)                                                                 \
-            NAME##_3(t, weights, bias, to);                                                      \
-        else                                                                                     \
-            NAME##_4(t, weights, bias, to);                                                      \
-    }
+#define DEFINE_SIZES(NAME, DOT, CHANGE, BLOCKS, P1, P2, P3, P4, P5, P6, P7)                      \
+    DEFINE_TILE(NAME, DOT, CHANGE, BLOCKS, P1)                                                   \
+    DEFINE_TILE(NAME, DOT, CHANGE, BLOCKS, P2)                                                   \
+    DEFINE_TILE(NAME, DOT, CHANGE, BLOCKS, P3)                                                   \
+    DEFINE_TILE(NAME, DOT, CHANGE, BLOCKS, P4)                                                   \
+    DEFINE_TILE(NAME, DOT, CHANGE, BLOCKS, P5)                                                   \
+    DEFINE_TILE(NAME, DOT, CHANGE, BLOCKS, P6)                                                   \
+    DEFINE_TILE(NAME, DOT, CHANGE, BLOCKS, P7)
 
-DEFINE_TILES(vnni8, dot8)
-DEFINE_TILES(vnni8_flipped, dot8_flipped)
-DEFINE_TILES(vnni16, dot16)
+/* Seven sizes for each number of blocks: EACH_SIZE pixels times 1 to 7. */
+#define DEFINE_TILES(NAME, DOT, CHANGE)                                                          \
+    DEFINE_SIZES(NAME, DOT, CHANGE, 1, 4, 8, 12, 16, 20, 24, 28)                                 \
+    DEFINE_SIZES(NAME, DOT, CHANGE, 2, 2, 4, 6, 8, 10, 12, 14)                                   \
+    DEFINE_SIZES(NAME, DOT, CHANGE, 3, 1, 2, 3, 4, 5, 6, 7)                                      \
+    DEFINE_SIZES(NAME, DOT, CHANGE, 4, 1, 2, 3, 4, 5, 6, 7)                                      \
+    static tile_function *const NAME[4][SIZES] = {                                               \
+        {NAME##_1_4, NAME##_1_8, NAME##_1_12, NAME##_1_16, NAME##_1_20, NAME##_1_24,             \
+         NAME##_1_28},                                                                           \
+        {NAME##_2_2, NAME##_2_4, NAME##_2_6, NAME##_2_8, NAME##_2_10, NAME##_2_12, NAME##_2_14}, \
+        {NAME##_3_1, NAME##_3_2, NAME##_3_3, NAME##_3_4, NAME##_3_5, NAME##_3_6, NAME##_3_7},    \
+        {NAME##_4_1, NAME##_4_2, NAME##_4_3, NAME##_4_4, NAME##_4_5, NAME##_4_6, NAME##_4_7}}
 
-static const int32_t pixels_of_blocks[] = {0, 24, 12, 8, 6};
+enum { SIZES = 7 };
+static const int32_t each_size[] = {4, 2, 1, 1};
+
+DEFINE_TILES(vnni8, dot8, as_it_is);
+DEFINE_TILES(vnni8_flipped, dot8, flipped);
+DEFINE_TILES(vnni16, dot16, as_it_is);
+
+static tile_function *vnni_tile(const dy_tile *t)
+{
+    const int32_t blocks = t->blocks - 1, each = each_size[blocks];
+    const int32_t size = (t->pixels + each - 1) / each - 1;
+    if (t->unit == DY_VNNI16)
+        return vnni16[blocks][size];
+    return t->flip ? vnni8_flipped[blocks][size] : vnni8[blocks][size];
+}
 
 /* ---- AMX ------------------------------------------------------------------------------- */
 
@@ -196,7 +241,20 @@ void dy_tiles_end(int32_t unit)
 DEFINE_AMX_TILES(amx_unsigned, _tile_dpbusd)
 DEFINE_AMX_TILES(amx_signed, _tile_dpbssd)
 
+static void amx_tile(const dy_tile *t, const uint8_t *weights, const int32_t *bias, int32_t *to)
+{
+    if (t->is_signed)
+        amx_signed(t, weights, bias, to);
+    else
+        amx_unsigned(t, weights, bias, to);
+}
+
 #else
+
+static void amx_tile(const dy_tile *t, const uint8_t *weights, const int32_t *bias, int32_t *to)
+{
+    (void)t, (void)weights, (void)bias, (void)to;
+}
 
 static int amx_permitted(void)
 {
@@ -213,9 +271,6 @@ void dy_tiles_end(int32_t unit)
     (void)unit;
 }
 
-#define amx_unsigned vnni8
-#define amx_signed vnni8
-
 #endif
 
 /* ---- both ------------------------------------------------------------------------------ */
@@ -231,27 +286,22 @@ int32_t dy_tile_blocks(int32_t unit, int32_t left)
     return left < most ? left : most;
 }
 
+/* As many tiles as it takes, all of about the same size. */
 int32_t dy_tile_pixels(int32_t unit, int32_t blocks, int32_t left)
 {
-    const int32_t most = unit == DY_AMX ? DY_TILE_PIXELS : pixels_of_blocks[blocks];
-    return left < most ? left : most;
+    const int32_t most = unit == DY_AMX ? DY_TILE_PIXELS : SIZES * each_size[blocks - 1];
+    const int32_t tiles = (left + most - 1) / most;
+    return unit == DY_AMX && left > most ? most : (left + tiles - 1) / tiles;
 }
 
 void dy_tile_sums(const dy_tile *t, const void *weights, const int32_t *bias, int32_t block,
                   int32_t *sums)
 {
     const uint8_t *from = (const uint8_t *)weights + (int64_t)block * t->depth * BLOCK_BYTES;
-    const int32_t *first = bias + 16 * block;
-    if (t->unit == DY_AMX && t->is_signed)
-        amx_signed(t, from, first, sums);
-    else if (t->unit == DY_AMX)
-        amx_unsigned(t, from, first, sums);
-    else if (t->unit == DY_VNNI16)
-        vnni16(t, from, first, sums);
-    else if (t->flip)
-        vnni8_flipped(t, from, first, sums);
+    if (t->unit == DY_AMX)
+        amx_tile(t, from, bias + 16 * block, sums);
     else
-        vnni8(t, from, first, sums);
+        vnni_tile(t)(t, from, bias + 16 * block, sums);
 }
 
 #endif

@@ -14,15 +14,17 @@ static uint8_t *address(const dy_tensor *t, int32_t y, int32_t x)
     return t->data + ((int64_t)y * t->pitch + (int64_t)x * t->stride) * size_of(t);
 }
 
-static void requantize_run(const dy_constants *k, const dy_tensor *in, const dy_tensor *out,
-                           const uint8_t *from, uint8_t *to, int32_t count)
+static void requantize_run(const dy_constants *k, dy_target to, const dy_tensor *in,
+                           const uint8_t *from, int32_t count)
 {
-    const int32_t in_size = size_of(in), out_size = size_of(out);
-    int32_t i;
-    for (i = 0; i < count; i += 16, from += 16 * in_size, to += 16 * out_size) {
-        const __mmask16 mask = dy_mask(count - i);
-        const __m512i x = dy_load_lanes(in->type, from, mask);
-        dy_store_lanes(out->type, to, mask, dy_rescale(x, k));
+    const int32_t in_size = size_of(in);
+    int32_t done, i;
+    for (done = 0; done < count; done += 64) {
+        __m512i x[4];
+        _Pragma("GCC unroll 4") for (i = 0; i < 4; i++, from += 16 * in_size)
+            x[i] = dy_rescale(dy_load_all(in->type, from), k);
+        to.lanes = count - done < 64 ? count - done : 64;
+        dy_put(&to, to.type, 4, x);
     }
 }
 
@@ -33,10 +35,14 @@ void dy_vector_requantize(const dy_lanes *lanes, const dy_tensor *in, const dy_t
     const int dense = in->stride == in->channels && out->stride == out->channels;
     const int32_t runs = dense ? 1 : out->width;
     const int32_t count = dense ? out->width * out->channels : out->channels;
+    dy_target to = dy_target_of(out->type, 64, lanes->lo, lanes->hi);
     int32_t y, x;
+    to.step = 64 * size_of(out);
     for (y = first; y < last; y++)
-        for (x = 0; x < runs; x++)
-            requantize_run(&k, in, out, address(in, y, x), address(out, y, x), count);
+        for (x = 0; x < runs; x++) {
+            to.at = address(out, y, x);
+            requantize_run(&k, to, in, address(in, y, x), count);
+        }
 }
 
 static inline __m512i larger(int32_t type, __m512i x, __m512i y)

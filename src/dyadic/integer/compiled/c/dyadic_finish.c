@@ -241,9 +241,9 @@ static int is_high(const dy_gemm *gemm)
 }
 
 /* Where a row ends, the guess at the next one's place may be wrong. */
-void dy_finish_soon(const dy_product *p, const dy_tile *tile, int32_t position, int32_t block)
+void dy_finish_soon(const dy_product *p, const dy_tile *tile, int32_t block)
 {
-    const segment s = {position / p->row, position % p->row, 0, NULL, NULL};
+    const segment s = {tile->y, tile->x, 0, NULL, NULL};
     const uint8_t *from = address(&p->residual, &s, 16 * block);
     const int64_t step = step_of(&p->residual);
     const int32_t bytes = 16 * tile->blocks * size_of(&p->residual);
@@ -253,13 +253,12 @@ void dy_finish_soon(const dy_product *p, const dy_tile *tile, int32_t position, 
             _mm_prefetch(from + done, _MM_HINT_T0);
 }
 
-void dy_finish(const dy_product *p, const dy_tile *tile, int32_t position, int32_t block,
-               const int32_t *sums, const int32_t *odd)
+void dy_finish(const dy_product *p, const dy_tile *tile, int32_t block, const int32_t *sums,
+               const int32_t *odd)
 {
     const int high = is_high(p->gemm);
-    int32_t done = 0, i;
-    while (done < tile->pixels) {
-        const int32_t y = (position + done) / p->row, x = (position + done) % p->row;
+    int32_t y = tile->y, x = tile->x, done = 0, i;
+    for (; done < tile->pixels; y++, x = 0) {
         const int32_t left = smaller(tile->pixels - done, p->row - x);
         segment s = {y, x, smaller(left, p->outputs[0].width - x), NULL, NULL};
         s.sums = sums + done * DY_TILE_CHANNELS;

@@ -7,13 +7,12 @@
 #ifdef DY_TILES
 
 /* Fetches what dy_finish will read of the residual; to be called before the sums are made. */
-void dy_finish_soon(const dy_product *product, const dy_tile *tile, int32_t position,
-                    int32_t block);
+void dy_finish_soon(const dy_product *product, const dy_tile *tile, int32_t block);
 
-/* The tile's pixels from `position` on, its channels from 16 * block on; `odd` are the sums of the
- * plane of sqrt(2), if there is one. */
-void dy_finish(const dy_product *product, const dy_tile *tile, int32_t position, int32_t block,
-               const int32_t *sums, const int32_t *odd);
+/* The tile's pixels, its channels from 16 * block on; `odd` are the sums of the plane of sqrt(2),
+ * if there is one. */
+void dy_finish(const dy_product *product, const dy_tile *tile, int32_t block, const int32_t *sums,
+               const int32_t *odd);
 
 #endif
 #endif

@@ -96,44 +96,41 @@ static void gather(const dy_product *p, uint8_t *to)
 /* ---- the product ----------------------------------------------------------------------- */
 
 /* A tile's sums and what becomes of them. */
-static void multiply_tile(const dy_product *p, const dy_tile *t, int32_t position, int32_t block)
+static void multiply_tile(const dy_product *p, const dy_tile *t, int32_t block)
 {
     const dy_gemm *gemm = p->gemm;
     int32_t sums[DY_TILE_PIXELS * DY_TILE_CHANNELS] __attribute__((aligned(64)));
     int32_t odd[DY_TILE_PIXELS * DY_TILE_CHANNELS] __attribute__((aligned(64)));
     if (gemm->add >= 0)
-        dy_finish_soon(p, t, position, block);
+        dy_finish_soon(p, t, block);
     dy_tile_sums(t, gemm->weights, gemm->bias, block, sums);
     if (gemm->odd)
         dy_tile_sums(t, gemm->odd, gemm->odd_bias, block, odd);
-    dy_finish(p, t, position, block, sums, odd);
+    dy_finish(p, t, block, sums, odd);
 }
 
 /* Whether positions are equally spaced in memory within a row alone. */
 static int is_by_rows(const dy_product *p)
 {
     const int32_t next = p->in.pitch * p->window->step_y;
-    const int32_t width = p->outputs[0].width;
-    return p->gemm->read == DY_BY_ROWS && next != width * p->window->step_x * p->in.stride;
+    return p->gemm->read == DY_BY_ROWS && next != p->row * p->window->step_x * p->in.stride;
 }
 
 /* The first position from `position` on with which a row begins. */
-static int32_t row_end(const dy_product *p, int32_t position)
+static int32_t row_from(const dy_product *p, int32_t position)
 {
-    const int32_t width = p->outputs[0].width;
-    return (position + width - 1) / width * width;
+    return (position + p->row - 1) / p->row * p->row;
 }
 
-/* A position's input. */
+/* The input of a tile's first position. */
 static const uint8_t *rows_from(const dy_product *p, const dy_tile *t, int32_t position)
 {
-    const int32_t width = p->outputs[0].width, y = position / width, x = position % width;
     if (p->gemm->read == DY_GATHERED)
         return p->scratch + (position - p->first) * t->step;
     if (p->gemm->read == DY_IN_LINE)
         return p->in.data + position * t->step;
-    return p->in.data + (int64_t)y * p->window->step_y * p->in.pitch * size_of(&p->in)
-           + x * t->step;
+    return p->in.data + (int64_t)t->y * p->window->step_y * p->in.pitch * size_of(&p->in)
+           + t->x * t->step;
 }
 
 static void multiply_panel(const dy_product *p, dy_tile *t, int32_t first, int32_t last)
@@ -142,11 +139,16 @@ static void multiply_panel(const dy_product *p, dy_tile *t, int32_t first, int32
     int32_t block, position;
     for (block = p->first_block; block < p->last_block; block += t->blocks) {
         t->blocks = dy_tile_blocks(t->unit, p->last_block - block);
+        t->y = first / p->row;
+        t->x = first % p->row;
         for (position = first; position < last; position += t->pixels) {
-            const int32_t end = by_rows ? smaller(row_end(p, position + 1), last) : last;
-            t->pixels = dy_tile_pixels(t->unit, t->blocks, end - position);
+            const int32_t left = last - position;
+            t->pixels = dy_tile_pixels(t->unit, t->blocks,
+                                       by_rows ? smaller(left, p->row - t->x) : left);
             t->rows = rows_from(p, t, position);
-            multiply_tile(p, t, position, block);
+            multiply_tile(p, t, block);
+            for (t->x += t->pixels; t->x >= p->row; t->x -= p->row)
+                t->y++;
         }
     }
 }
@@ -158,7 +160,7 @@ static int32_t panel_end(const dy_product *p, int32_t first)
     const int64_t weights = (int64_t)(p->last_block - p->first_block) * p->gemm->words * 64;
     if (weights > FEW_WEIGHTS)
         return p->last;
-    return smaller(is_by_rows(p) ? row_end(p, first + PANEL) : first + PANEL, p->last);
+    return smaller(is_by_rows(p) ? row_from(p, first + PANEL) : first + PANEL, p->last);
 }
 
 void dy_multiply(const dy_product *p)

@@ -106,7 +106,7 @@ static inline __m512i word(const uint8_t *from)
     DEFINE_TILE(NAME, DOT, CHANGE, BLOCKS, P6)                                                   \
     DEFINE_TILE(NAME, DOT, CHANGE, BLOCKS, P7)
 
-/* Seven sizes for each number of blocks: EACH_SIZE pixels times 1 to 7. */
+/* Seven sizes for each number of blocks: 1 to 7 times 1 << log_each pixels. */
 #define DEFINE_TILES(NAME, DOT, CHANGE)                                                          \
     DEFINE_SIZES(NAME, DOT, CHANGE, 1, 4, 8, 12, 16, 20, 24, 28)                                 \
     DEFINE_SIZES(NAME, DOT, CHANGE, 2, 2, 4, 6, 8, 10, 12, 14)                                   \
@@ -120,7 +120,7 @@ static inline __m512i word(const uint8_t *from)
         {NAME##_4_1, NAME##_4_2, NAME##_4_3, NAME##_4_4, NAME##_4_5, NAME##_4_6, NAME##_4_7}}
 
 enum { SIZES = 7 };
-static const int32_t each_size[] = {4, 2, 1, 1};
+static const int32_t log_each[] = {2, 1, 0, 0};
 
 DEFINE_TILES(vnni8, dot8, as_it_is);
 DEFINE_TILES(vnni8_flipped, dot8, flipped);
@@ -128,8 +128,7 @@ DEFINE_TILES(vnni16, dot16, as_it_is);
 
 static tile_function *vnni_tile(const dy_tile *t)
 {
-    const int32_t blocks = t->blocks - 1, each = each_size[blocks];
-    const int32_t size = (t->pixels + each - 1) / each - 1;
+    const int32_t blocks = t->blocks - 1, size = (t->pixels - 1) >> log_each[blocks];
     if (t->unit == DY_VNNI16)
         return vnni16[blocks][size];
     return t->flip ? vnni8_flipped[blocks][size] : vnni8[blocks][size];
@@ -286,12 +285,13 @@ int32_t dy_tile_blocks(int32_t unit, int32_t left)
     return left < most ? left : most;
 }
 
-/* As many tiles as it takes, all of about the same size. */
+/* The last two tiles are of about the same size, where a tile's work goes with its size. */
 int32_t dy_tile_pixels(int32_t unit, int32_t blocks, int32_t left)
 {
-    const int32_t most = unit == DY_AMX ? DY_TILE_PIXELS : SIZES * each_size[blocks - 1];
-    const int32_t tiles = (left + most - 1) / most;
-    return unit == DY_AMX && left > most ? most : (left + tiles - 1) / tiles;
+    const int32_t most = unit == DY_AMX ? DY_TILE_PIXELS : SIZES << log_each[blocks - 1];
+    if (left <= most)
+        return left;
+    return unit == DY_AMX || left >= 2 * most ? most : (left + 1) / 2;
 }
 
 void dy_tile_sums(const dy_tile *t, const void *weights, const int32_t *bias, int32_t block,

@@ -18,6 +18,7 @@ enum { DY_TILE_PIXELS = 32, DY_TILE_CHANNELS = 64 }; /* the largest tile; sums a
 typedef struct {
     int32_t unit, flip, is_signed;
     int32_t pixels, blocks;
+    int32_t y, x;                          /* of the first pixel, by rows of positions */
     int32_t depth;                         /* words */
     int32_t stretch_count;
     const dy_stretch *stretches;

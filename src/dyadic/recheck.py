@@ -17,12 +17,21 @@ def recheck(directory: Path) -> CheckReport:
 
     Raises UserError for a directory without a run, and for damaged program files.
     """
+    images, labels = test_set(directory)
+    program = load(directory)
+    found = engines(program, directory / "program.onnx")
+    return check(found, images, labels)
+
+
+def test_set(directory: Path) -> tuple[np.ndarray, np.ndarray]:
+    """The test images of a run, uint8 [N, C, H, W], and their labels [N].
+
+    Raises UserError for a directory without a run.
+    """
     config = directory / "config.yaml"
     if not config.exists():
         raise UserError(f"{directory} holds no run; give a directory such as results/runs/NAME")
     cfg = OmegaConf.load(config)
     data = instantiate(cfg.dataset, data_dir=cfg.data_dir, seed=cfg.seed)
     images, labels = data.test_arrays()
-    program = load(directory)
-    found = engines(program, directory / "program.onnx")
-    return check(found, np.asarray(images), np.asarray(labels))
+    return np.asarray(images), np.asarray(labels)

@@ -63,8 +63,12 @@ class ReferenceEngine:
             tensors = {"input": torch.from_numpy(batch).long()}
             for operation in self.program.operations:
                 inputs = (tensors[name] for name in operation.inputs)
-                tensors[operation.name] = _apply(operation, self.proof, *inputs)
+                tensors[operation.name] = self.compute(operation, *inputs)
             yield tensors
+
+    def compute(self, operation: Operation, *inputs: Tensor) -> Tensor:
+        """One operation on int64 tensors [N, C, H, W] or [N, F]."""
+        return _apply(operation, self.proof, *inputs)
 
 
 @singledispatch

@@ -11,7 +11,9 @@ from dyadic.errors import UserError
 def main(arguments: list[str] | None = None) -> int:
     """Run a subcommand; a UserError is one line and exit code 2."""
     parser = argparse.ArgumentParser(prog="python -m dyadic", description=__doc__)
-    commands = parser.add_subparsers(dest="command", metavar="{list,check,pareto,latency}")
+    commands = parser.add_subparsers(
+        dest="command", metavar="{list,check,pareto,latency,log_domain}"
+    )
     commands.add_parser("list", help="methods, quantizers, schedules, models and experiments")
     check = commands.add_parser("check", help="repeat a run's integer check from its files alone")
     check.add_argument("run", type=Path, help="a directory, results/runs/NAME")
@@ -24,6 +26,12 @@ def main(arguments: list[str] | None = None) -> int:
     latency = commands.add_parser("latency", help="time each layer's integer kernel here")
     latency.add_argument("run", type=Path, help="a directory, results/runs/NAME")
     latency.add_argument("--out", type=Path, default=None, help="the table, a CSV file")
+    latency.add_argument("--threads", type=int, default=1, help="of one layer; 1 varies least")
+    log_domain = commands.add_parser(
+        "log_domain", help="a run with sums in the log domain: how wrong"
+    )
+    log_domain.add_argument("run", type=Path, help="a directory, results/runs/NAME")
+    log_domain.add_argument("--images", type=int, default=1000, help="of the test set; %(default)s")
     chosen = parser.parse_args(arguments)
     try:
         return _COMMANDS[chosen.command or "list"](chosen)
@@ -62,11 +70,24 @@ def _pareto(chosen: argparse.Namespace) -> int:
 def _latency(chosen: argparse.Namespace) -> int:
     from dyadic.measure import measure_run
 
-    print(measure_run(chosen.run, chosen.out))
+    print(measure_run(chosen.run, chosen.out, chosen.threads))
     return 0
 
 
-_COMMANDS = {"list": _list, "check": _check, "pareto": _pareto, "latency": _latency}
+def _log_domain(chosen: argparse.Namespace) -> int:
+    from dyadic.log_evaluation import evaluate_run
+
+    print(evaluate_run(chosen.run, chosen.images))
+    return 0
+
+
+_COMMANDS = {
+    "list": _list,
+    "check": _check,
+    "pareto": _pareto,
+    "latency": _latency,
+    "log_domain": _log_domain,
+}
 
 if __name__ == "__main__":
     sys.exit(main())

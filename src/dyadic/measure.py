@@ -9,35 +9,54 @@ from pathlib import Path
 import numpy as np
 
 from dyadic.allocation.cost import Bits, LayerCost
-from dyadic.allocation.latency import LatencyTable, measure
+from dyadic.allocation.latency import LatencyTable, Timer, measure
+from dyadic.errors import UserError
 from dyadic.integer.bounds import Proof, prove
 from dyadic.integer.compiled import CompiledEngine
+from dyadic.integer.compiled.engine import available_paths
 from dyadic.integer.files import load
 from dyadic.integer.program import Conv, Flatten, Linear, Program, Weights
 
 CHOICES: tuple[Bits, ...] = ((4, 4), (4, 8), (8, 4), (8, 8))
-CALLS = 20  # of one timing; the smallest counts
+IMAGES = 8  # of one call, as many as the engine keeps together
+CALLS = 10  # of one timing; the smallest counts
 
 
-def measure_run(directory: Path, out: Path | None) -> str:
-    """Time every layer of a run's program at 4 and 8 bits; writes the table, returns where.
+def measure_run(directory: Path, out: Path | None, threads: int = 1) -> str:
+    """Time every layer of a run's program at 4 and 8 bits; writes the table, returns what it says.
 
-    Raises UserError for damaged program files, CompilerNotFound without a C compiler.
+    Milliseconds are for one image of eight that run together. Raises UserError for damaged program
+    files and fewer than one thread, CompilerNotFound without a C compiler.
     """
+    if threads < 1:
+        raise UserError(f"threads={threads}; it must be at least 1")
     program = load(directory)
     proof = prove(program)
     layers = {o.name: o for o in program.operations if isinstance(o, Linear)}
     costs = [_cost(layer, proof) for layer in layers.values()]
 
-    def milliseconds(cost: LayerCost, bits: Bits) -> float:
-        return _time(_alone(layers[cost.name], proof, bits))
+    def prepare(cost: LayerCost, bits: Bits) -> Timer:
+        return _timer(_alone(layers[cost.name], proof, bits), threads)
 
-    device = f"{platform.processor() or platform.machine()}, compiled engine, batch 1"
-    table: LatencyTable = measure(device, costs, CHOICES, milliseconds)
+    counted = "1 thread" if threads == 1 else f"{threads} threads"
+    device = f"{processor()}, {available_paths()[0]} kernels, {counted}, {IMAGES} images at once"
+    table: LatencyTable = measure(device, costs, CHOICES, prepare)
     path = out or directory / "latency.csv"
     table.write(path)
-    useful = sum(row.faster for row in table.rows if row.bits != (8, 8))
-    return f"{path}: {len(costs)} layers; {useful} of the narrower widths are faster than 8/8"
+    narrower = [row for row in table.rows if row.bits != (8, 8)]
+    useful = sum(row.faster for row in narrower)
+    said = f"{useful} of {len(narrower)} narrower widths are faster than every wider one"
+    return f"{path}: {len(costs)} layers on {device}; {said}"
+
+
+def processor() -> str:
+    """The processor's name."""
+    info = Path("/proc/cpuinfo")
+    for line in info.read_text().splitlines() if info.exists() else []:
+        key, _, value = line.partition(":")
+        if key.strip() == "model name":
+            return value.strip()
+    return platform.processor() or platform.machine()
 
 
 def _cost(layer: Linear, proof: Proof) -> LayerCost:
@@ -63,13 +82,21 @@ def _alone(layer: Linear, proof: Proof, bits: Bits) -> Program:
     return Program(layer.name, (shape[0], 1, 1), (flat, alone), logit_scale=1.0)
 
 
-def _time(program: Program) -> float:
-    """Milliseconds of one call, the smallest of several."""
-    engine = CompiledEngine(program)
-    image = np.zeros((1, *program.input_shape), dtype=np.uint8)
-    times = []
-    for _ in range(CALLS):
-        started = time.perf_counter()
-        engine.run(image)
-        times.append(time.perf_counter() - started)
-    return 1000 * min(times)
+def _timer(program: Program, threads: int) -> Timer:
+    """Milliseconds of one image, the smallest of several calls.
+
+    Every timing has an engine of its own: where its memory lies changes the time by a percent or
+    two, which must count as noise and not as the work of a width.
+    """
+    shape = (IMAGES, *program.input_shape)
+    images = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
+
+    def timed() -> float:
+        engine, times = CompiledEngine(program, threads), []
+        for _ in range(CALLS):
+            started = time.perf_counter()
+            engine.run(images)
+            times.append(time.perf_counter() - started)
+        return 1000 * min(times) / IMAGES
+
+    return timed

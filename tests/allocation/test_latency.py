@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from dyadic.allocation import Constrained, LatencyTable, LayerCost, Problem
-from dyadic.allocation.latency import measure
+from dyadic.allocation.latency import compare, measure
 from dyadic.errors import UserError
 
 LAYERS = [
@@ -15,15 +15,48 @@ CHOICES = [(4, 4), (8, 8)]
 
 
 def table() -> LatencyTable:
-    times = {("a", (8, 8)): 2.0, ("a", (4, 4)): 1.0, ("b", (8, 8)): 3.0, ("b", (4, 4)): 2.999}
-    return measure("here", LAYERS, CHOICES, lambda layer, bits: times[layer.name, bits])
+    times = {("a", (8, 8)): 2.0, ("a", (4, 4)): 1.0, ("b", (8, 8)): 3.0, ("b", (4, 4)): 3.0}
+    return measure("here", LAYERS, CHOICES, lambda layer, bits: lambda: times[layer.name, bits])
 
 
 def test_layers_of_one_shape_are_timed_once_and_repeated_times_give_their_median() -> None:
-    times = iter([9.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0, 10.0, 11.0])
-    made = measure("here", LAYERS, CHOICES, lambda layer, bits: next(times), repeats=3)
-    assert [row.milliseconds for row in made.rows] == [2.0, 4.0, 7.0, 10.0, 7.0, 10.0]
-    assert next(times, None) is None
+    times = iter([9.0, 5.0, 1.0, 6.0, 2.0, 8.0, *range(10, 16), *range(20, 26)])
+    made = measure("here", LAYERS, CHOICES, lambda layer, bits: lambda: next(times), repeats=3)
+    assert [row.milliseconds for row in made.rows] == [2.0, 6.0, 12.0, 13.0, 12.0, 13.0]
+    assert [row.spread for row in made.rows[:2]] == [4.0, 1.5]
+    assert next(times) == 20
+
+
+def test_widths_take_turns() -> None:
+    order: list[tuple[int, int]] = []
+
+    def prepare(layer: LayerCost, bits: tuple[int, int]):
+        return lambda: order.append(bits) or 1.0
+
+    measure("here", LAYERS[:1], CHOICES, prepare, repeats=2)
+    assert order == [(8, 8), (4, 4), (8, 8), (4, 4)]
+
+
+@pytest.mark.parametrize(
+    ("narrow", "wide", "faster"),
+    [
+        ([1.0, 1.0, 1.0], [1.001, 1.001, 1.001], True),  # no noise: any difference counts
+        ([0.9, 1.0, 1.1], [1.1, 1.2, 1.3], False),  # quartiles 0.1 apart each, medians 0.2
+        ([0.9, 1.0, 1.1], [1.12, 1.22, 1.32], True),
+        ([1.0, 1.0, 1.0], [0.5, 1.2, 1.9], False),
+        ([2.0, 2.0, 2.0], [1.0, 1.0, 1.0], False),
+    ],
+)
+def test_faster_is_what_differs_by_more_than_both_spreads(narrow, wide, faster: bool) -> None:
+    rows = compare(LAYERS[0], {(8, 8): wide, (4, 4): narrow})
+    assert [row.faster for row in rows] == [True, faster]
+
+
+def test_a_width_counts_as_one_that_is_itself_faster() -> None:
+    times = {(8, 8): [3.0], (8, 4): [3.0], (4, 8): [3.1], (4, 4): [3.0]}
+    made = LatencyTable("here", compare(LAYERS[0], times))
+    assert {row.bits for row in made.rows if row.faster} == {(8, 8)}
+    assert {made.milliseconds(LAYERS[0], bits) for bits in times} == {3.0}
 
 
 def test_a_width_that_is_not_faster_is_told_and_counts_as_the_wider_one() -> None:

@@ -2,8 +2,8 @@
 
 import csv
 import statistics
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from dyadic.allocation.cost import Bits, LayerCost
@@ -19,29 +19,34 @@ COLUMNS = (
     "weight_bits",
     "activation_bits",
     "milliseconds",
+    "spread",
     "faster",
 )
 
-# Below this gain a lower width is timing noise, and costs accuracy for nothing.
-LEAST_GAIN = 0.02
+REPEATS = 9
 
 
 @dataclass(frozen=True)
 class Row:
-    """One layer at one pair of widths; `faster` says whether any wider pair takes longer."""
+    """One layer at one pair of widths.
+
+    milliseconds  the median of several timings, and `spread` their interquartile range
+    faster        whether it beats every wider pair by more than noise, as `compare` says
+    """
 
     layer: LayerCost
     bits: Bits
     milliseconds: float
     faster: bool
+    spread: float = 0.0
 
 
 @dataclass(frozen=True)
 class LatencyTable:
     """Milliseconds of every layer of one network on one device, for one batch size.
 
-    A row that is not `faster` counts as the time of the fastest wider pair, so that an allocation
-    has no reason to take the narrower one.
+    A row that is not `faster` counts as the fastest wider pair, whose time in turn counts so, and
+    an allocation has no reason to take the narrower one.
     """
 
     device: str
@@ -65,7 +70,7 @@ class LatencyTable:
                 f"the latency table of {self.device} has no {bits[0]}/{bits[1]} bits for "
                 f"{layer.name}; it has {measured}"
             )
-        return row.milliseconds if row.faster else min(r.milliseconds for r in _wider(row, own))
+        return _counted(row, own)
 
     @classmethod
     def read(cls, path: Path | str) -> "LatencyTable":
@@ -87,49 +92,69 @@ class LatencyTable:
             for row in self.rows:
                 layer, faster = row.layer, "yes" if row.faster else "no"
                 cells = (layer.name, layer.shape, layer.parameters, layer.macs, *row.bits)
-                writer.writerow((self.device, *cells, f"{row.milliseconds:.6f}", faster))
+                times = (f"{row.milliseconds:.6f}", f"{row.spread:.6f}")
+                writer.writerow((self.device, *cells, *times, faster))
+
+
+Timer = Callable[[], float]
+"""Times a layer once, in milliseconds."""
 
 
 def measure(
     device: str,
     layers: Iterable[LayerCost],
     choices: Iterable[Bits],
-    time_layer: Callable[[LayerCost, Bits], float],
-    repeats: int = 5,
+    prepare: Callable[[LayerCost, Bits], Timer],
+    repeats: int = REPEATS,
 ) -> LatencyTable:
-    """Time every layer at every pair of widths: the median of `repeats` calls of `time_layer`.
+    """Time every layer at every pair of widths, `repeats` times.
 
-    `time_layer(layer, bits)` returns milliseconds. Layers of one shape are timed once.
+    `prepare(layer, bits)` returns the timer. The widths of a layer take turns, so that a machine
+    which slows down slows all of them. Layers of one shape are timed once.
     """
     choices = sorted(choices, key=lambda bits: bits[0] * bits[1], reverse=True)
-    known: dict[tuple[str, int, int], list[tuple[Bits, float]]] = {}
+    known: dict[tuple[str, int, int], dict[Bits, list[float]]] = {}
     rows: list[Row] = []
     for layer in layers:
         key = (layer.shape or layer.name, layer.parameters, layer.macs)
         if key not in known:
-            known[key] = [
-                (bits, statistics.median(time_layer(layer, bits) for _ in range(repeats)))
-                for bits in choices
-            ]
+            timers = {bits: prepare(layer, bits) for bits in choices}
+            rounds = [{bits: timers[bits]() for bits in choices} for _ in range(repeats)]
+            known[key] = {bits: [times[bits] for times in rounds] for bits in choices}
         rows += compare(layer, known[key])
     return LatencyTable(device, rows)
 
 
-def compare(layer: LayerCost, times: Sequence[tuple[Bits, float]]) -> list[Row]:
-    """Rows of one layer, each told whether it beats every wider pair by `LEAST_GAIN`."""
-    rows = [Row(layer, bits, milliseconds, faster=True) for bits, milliseconds in times]
-    return [
-        Row(
-            layer,
-            row.bits,
-            row.milliseconds,
-            faster=all(
-                row.milliseconds < (1 - LEAST_GAIN) * wider.milliseconds
-                for wider in _wider(row, rows)
-            ),
-        )
-        for row in rows
+def compare(layer: LayerCost, times: Mapping[Bits, Sequence[float]]) -> list[Row]:
+    """Rows of one layer from its timings in milliseconds.
+
+    A pair of widths is faster when its median is below that of every wider pair by more than both
+    interquartile ranges together: for normal noise and `REPEATS` timings about five standard errors
+    of the difference, so that among a hundred rows none is faster by luck.
+    """
+    rows = [
+        Row(layer, bits, statistics.median(own), faster=True, spread=_quartiles_apart(own))
+        for bits, own in times.items()
     ]
+    return [replace(row, faster=_beats(row, _wider(row, rows))) for row in rows]
+
+
+def _quartiles_apart(times: Sequence[float]) -> float:
+    if len(times) == 1:
+        return 0.0
+    low, _, high = statistics.quantiles(times, n=4, method="inclusive")
+    return high - low
+
+
+def _beats(row: Row, wider: Iterable[Row]) -> bool:
+    return all(row.milliseconds + row.spread + other.spread < other.milliseconds for other in wider)
+
+
+def _counted(row: Row, rows: Sequence[Row]) -> float:
+    """The time that a row counts as: its own, or that of the fastest wider pair."""
+    if row.faster:
+        return row.milliseconds
+    return min(_counted(other, rows) for other in _wider(row, rows))
 
 
 def _wider(row: Row, rows: Iterable[Row]) -> list[Row]:
@@ -148,4 +173,5 @@ def _work(layer: LayerCost) -> tuple[int, int]:
 def _row(line: dict[str, str]) -> Row:
     layer = LayerCost(line["layer"], int(line["parameters"]), int(line["macs"]), line["shape"])
     bits = int(line["weight_bits"]), int(line["activation_bits"])
-    return Row(layer, bits, float(line["milliseconds"]), line["faster"] == "yes")
+    faster = line["faster"] == "yes"
+    return Row(layer, bits, float(line["milliseconds"]), faster, float(line["spread"]))

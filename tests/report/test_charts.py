@@ -106,6 +106,27 @@ def test_rebinning_loses_no_count(bins: int) -> None:
     assert (cuts[0], cuts[-1]) == (0, 1)
 
 
+def test_a_corner_that_would_cover_another_has_no_name() -> None:
+    points = [Point(1.0, 90.0), Point(1.01, 90.1), Point(9.0, 95.0)]
+    front = [(1.0, 90.0, "first"), (1.01, 90.1, "hidden"), (9.0, 95.0, "last")]
+    drawing = charts.scatter([Series("a", 0, points)], front, "MiB", "top-1, %", "d")
+    assert re.findall(r'class="tick halo"[^>]*>([^<]+)<', drawing) == ["first", "last"]
+
+
+def test_what_was_not_measured_has_a_dash_and_no_bar() -> None:
+    drawing = run_charts.layers(["a", "b"], [Panel("SQNR, dB", [3.0, float("nan")])], "d")
+    assert drawing.count('class="bar"') == 1
+    assert ">–</text>" in drawing
+
+
+def test_the_last_event_is_named_left_of_its_line() -> None:
+    drawing = run_charts.training(
+        [0, 1, 2, 3], [90.0] * 4, [0.5, 0.75, 0.875, 1], [1] * 4,
+        ["freeze 50 %", "", "", "freeze 100 %"], 92.0, "d",
+    )  # fmt: skip
+    assert re.search(r'text-anchor="end">freeze 100 %<', drawing)
+
+
 def test_the_bars_are_as_long_as_the_values() -> None:
     drawing = run_charts.layers(["a", "b"], [Panel("bits", [2.0, 8.0], 0)], "d")
     short, long = (float(w) for w in re.findall(r'class="bar"[^>]* width="([\d.]+)"', drawing))

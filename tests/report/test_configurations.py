@@ -69,6 +69,12 @@ def test_mixed_widths_win_at_no_width(runs: Path, make_run, tmp_path: Path) -> N
     assert (row["method"], row["verdict"]) == ("inq", "no other method yet")
 
 
+def test_float_weights_win_at_no_width(frame: pd.DataFrame) -> None:
+    four = frame[(frame.bits == 4) & frame.method.isin(["inq", "uniform"])].copy()
+    four.loc[four.method == "uniform", ["weight", "top1"]] = ["float", 99.0]
+    assert list(winners(configurations(four)).method) == ["inq"]
+
+
 def test_mixed_runs_are_told_apart_by_their_cost(frame: pd.DataFrame) -> None:
     two = frame[(frame.method == "inq") & (frame.bits == 4)].head(2).copy()
     two["configuration"], two["bits"], two["allocation"] = ["aaaa", "bbbb"], np.nan, "Cbc"
@@ -76,12 +82,12 @@ def test_mixed_runs_are_told_apart_by_their_cost(frame: pd.DataFrame) -> None:
     assert set(configurations(two).variant) == {"0.25 GBOPS", "0.5 GBOPS"}
 
 
-@pytest.mark.parametrize("fact", ["hardware", "epochs_baseline"])
+@pytest.mark.parametrize("fact", ["hardware", "float_network"])
 def test_runs_on_other_hardware_or_another_float_network_are_not_compared(
     frame: pd.DataFrame, fact: str
 ) -> None:
     four = frame[(frame.bits == 4) & frame.method.isin(["inq", "uniform"])].copy()
-    four.loc[four.method == "inq", fact] = {"hardware": "GPU", "epochs_baseline": 90.0}[fact]
+    four.loc[four.method == "inq", fact] = "other"
     found = winners(configurations(four))
     assert set(found.verdict) == {"no other method yet"}
     assert sorted(found.method) == ["inq", "uniform"]

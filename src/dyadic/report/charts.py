@@ -161,7 +161,7 @@ def scatter(
     parts = [frame(x, y, x_label, y_label, sorted(set(values)) if whole else None)]
     parts.append(_front(front, x, y))
     parts += [_marks(s, x, y) for s in shown]
-    parts += [_corner(x(px), y(py), name) for px, py, name in front[:6]]
+    parts.append(_corners([(x(px), y(py), name) for px, py, name in front]))
     parts.append(legend(rows, HEIGHT + 10))
     return svg.canvas(WIDTH, height, description, *parts)
 
@@ -200,9 +200,18 @@ def _front(front: list[tuple[float, float, str]], x: Axis, y: Axis) -> str:
     return svg.path([*steps, (x.end, steps[-1][1])], "front")
 
 
-def _corner(px: float, py: float, name: str) -> str:
-    anchor = "end" if px > WIDTH - 90 else "start"
-    return svg.text(name, px + (-7 if anchor == "end" else 7), py - 6, "tick halo", anchor)
+def _corners(places: list[tuple[float, float, str]]) -> str:
+    """The corners' names; one that would cover an earlier name is left out."""
+    parts, taken = [], list[tuple[float, float]]()
+    for px, py, name in places:
+        width = svg.text_width(name, 10)
+        ends = px > WIDTH - 90
+        left = px - 7 - width if ends else px + 7
+        if all(abs(py - y) > 11 or left > right + 4 for right, y in taken):
+            taken.append((left + width, py))
+            place, anchor = (px - 7, "end") if ends else (px + 7, "start")
+            parts.append(svg.text(name, place, py - 6, "tick halo", anchor))
+    return "".join(parts)
 
 
 def legend_rows(series: list[Series], width: float = WIDTH - LEFT) -> list[list[Series]]:

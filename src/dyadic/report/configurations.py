@@ -8,11 +8,14 @@ import pandas as pd
 
 from dyadic.report.frames import first_of_each, groups, known, ordered, rows, where
 
-SETTING = ["dataset", "model", "hardware", "epochs_baseline"]
+SETTING = ["dataset", "model", "hardware", "float_network"]
 """What runs must share before their top-1 is compared: other float networks are other races."""
 
 CHOICES = ["weight", "activation", "schedule", "allocation", "epochs_quantize"]
 CARRIED = ["levels", "mean_bits", "size_mib", "gbops", *CHOICES]
+FLOAT = "float"
+"""What a record calls the quantizer of a side that has none."""
+
 SCATTER = 2.0
 """A lead counts when it is more than this many standard errors of the difference."""
 
@@ -102,15 +105,23 @@ def alike(frame: pd.DataFrame, setting: tuple[Any, ...]) -> pd.DataFrame:
     return where(frame, np.logical_and.reduce(equal))
 
 
+def comparable(table: pd.DataFrame) -> pd.DataFrame:
+    """The rows that compete at a width: those with one, whose weights are quantized.
+
+    Mixed widths have none; runs with float weights show what the rest of a method does alone.
+    """
+    return where(table, table.bits.notna() & (table.weight != FLOAT))
+
+
 def winners(table: pd.DataFrame) -> pd.DataFrame:
     """Per setting and bits: the best method and its lead over the best other method.
 
-    Runs of mixed widths have no bits and take no part. Columns: `SETTING`, bits, `WINNER` and
+    Of the rows that are `comparable`. Columns: `SETTING`, bits, `WINNER` and
     `LEAD`: the second's name and seeds, the lead in points, its standard error (nan with one seed)
     and the verdict.
     """
     found = []
-    for _, group in groups(where(table, table.bits.notna()), [*SETTING, "bits"]):
+    for _, group in groups(comparable(table), [*SETTING, "bits"]):
         best = rows(first_of_each(ordered(group, "top1", descending=True), "method"))
         found.append(best[0] | _lead(best[0], best[1] if len(best) > 1 else None))
     return pd.DataFrame(found, columns=[*SETTING, "bits", *WINNER, *LEAD])

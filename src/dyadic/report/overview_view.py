@@ -12,6 +12,7 @@ from dyadic.report.configurations import (
     ALLOCATIONS,
     SETTING,
     alike,
+    comparable,
     finished,
     floor,
     front,
@@ -64,11 +65,16 @@ def settings(
 ) -> list[dict[str, Any]]:
     """Per data set, network, hardware and float training: headline, winners by bits, charts.
 
-    Most runs first; the generated data of smoke runs comes last, whatever their number.
+    Most runs with checked integers first, then most runs; the generated data of smoke runs comes
+    last, whatever their number.
     """
     counted = sorted(
         groups(finished(overview), SETTING),
-        key=lambda item: (item[0][0] == GENERATED, -len(item[1])),
+        key=lambda item: (
+            item[0][0] == GENERATED,
+            -len(known(item[1].integer_passed)),
+            -len(item[1]),
+        ),
     )
     return [_setting(runs, alike(table, key), colours) for key, runs in counted]
 
@@ -86,6 +92,7 @@ def _setting(runs: pd.DataFrame, table: pd.DataFrame, colours: dict[str, int]) -
         "model": runs.model.iloc[0],
         "hardware": runs.hardware.iloc[0],
         "epochs": _epochs(runs.epochs_baseline.iloc[0]),
+        "held_out": f"{runs.held_out.iloc[0]:,.0f}".replace(",", " "),
         "runs": plural(len(runs), "finished run"),
         "float": percent(baseline),
         "headline": headline(best),
@@ -153,7 +160,7 @@ def agreement(runs: pd.DataFrame) -> tuple[str, str]:
 def _against_bits(
     table: pd.DataFrame, best: pd.DataFrame, colours: dict[str, int], baseline: float
 ) -> Figure:
-    ranked = ordered(table.dropna(subset=["bits"]), "top1", descending=True)
+    ranked = ordered(comparable(table), "top1", descending=True)
     leading = ordered(first_of_each(ranked, ["method", "bits"]), "bits")
     series = [
         Series(method, colours[method], [_point(row) for row in rows(group)])
@@ -217,7 +224,7 @@ def _cheapest(runs: pd.DataFrame, cost: str, unit: str) -> str:
         best = rows(ordered(runs, "top1_drop"))[0]
         return f"No run is within {CLOSE:g} point of float; {best['name']} comes nearest"
     best = rows(ordered(close, [cost, "top1_drop"]))[0]
-    name = f"{best['method']} at {_bits(best)} bits"
+    name = f"{best['method']} at {_bits(best)} {'bit' if _bits(best) == '1' else 'bits'}"
     return f"{name} is within {CLOSE:g} point of float with {best[cost]:.3g} {unit}"
 
 

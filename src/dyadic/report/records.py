@@ -30,6 +30,9 @@ RUNNING_SECONDS = 900
 NOT_THE_EXPERIMENT = r"seed|name|force|resume|logger|hydra|deploy|claim|\w*dir|\w*path"
 """Top-level keys of `config.yaml` that differ between the seeds of one experiment."""
 
+FLOAT_NETWORK = r"^(?:dataset|model):\n(?:[ \-].*\n)*|^  baseline:\n(?:    .*\n)*"
+"""The blocks of `config.yaml` that say which float network a run starts from, seeds aside."""
+
 HISTORY_NUMBERS = [
     "epoch",
     "step",
@@ -147,8 +150,9 @@ def overview(records: list[Record]) -> pd.DataFrame:
     no width, and `mean_bits` says how many bits a weight has.
 
     Beside the summary: `weight`, `activation` (quantizers), `images` ... (integer check),
-    `integer_passed` (True, False, or None where the run was not deployed), `seconds` in total, and
-    `configuration`, equal for runs that differ only in their seed.
+    `integer_passed` (True, False, or None where the run was not deployed), `seconds` in total,
+    `configuration`, equal for runs that differ only in their seed, `float_network`, equal for runs
+    whose baselines do, and `held_out` training images.
     """
     return pd.DataFrame([_row(record) for record in records], columns=COLUMNS)
 
@@ -171,6 +175,9 @@ def _row(record: Record) -> dict[str, Any]:
     row["integer_passed"] = integer_passed(integer)
     row["seconds"] = _total(_mapping(summary, "seconds"))
     row["configuration"] = configuration(config, record.name) if config else record.name
+    row["float_network"] = float_network(config, _text(summary.get("precision")))
+    held_out = re.search(r"^  holdout: (\d+)", config, re.MULTILINE)
+    row["held_out"] = _number(held_out[1]) if held_out else 0.0
     return row
 
 
@@ -196,7 +203,7 @@ COLUMNS = [
         "allocation",
         "engines",
     ],
-    *["integer_passed", "seconds", "configuration"],
+    *["integer_passed", "seconds", "configuration", "float_network", "held_out"],
 ]
 
 
@@ -214,6 +221,18 @@ def configuration(config: str, name: str) -> str:
     text = re.sub(block, "", config.rstrip() + "\n", flags=re.MULTILINE)
     text = re.sub(r"^\s+\w*seed:.*\n", "", text, flags=re.MULTILINE)
     return hashlib.sha256(text.replace(name, "").encode()).hexdigest()[:8]
+
+
+def float_network(config: str, precision: str) -> str:
+    r"""Eight hex digits for data, model, and how the float network was trained.
+
+    >>> text = "dataset:\n  name: a\nbits: {}\ntrainer:\n  baseline:\n    epochs: {}\n"
+    >>> first, second = float_network(text.format(4, 5), ""), float_network(text.format(3, 5), "")
+    >>> first == second, first == float_network(text.format(4, 6), "")
+    (True, False)
+    """
+    blocks = re.findall(FLOAT_NETWORK, config.rstrip() + "\n", re.MULTILINE)
+    return hashlib.sha256("".join([*blocks, precision]).encode()).hexdigest()[:8]
 
 
 def integer_passed(integer: dict[str, Any]) -> bool | None:

@@ -95,7 +95,8 @@ class Float64Network(fx.Interpreter):
             codes = requantize(_accumulator(operation, value), operation.scale, *ends)
         if cells is not None:
             thresholds = torch.from_numpy(cells.thresholds)
-            codes = torch.from_numpy(cells.values)[torch.bucketize(codes, thresholds, right=True)]
+            cell = torch.bucketize(codes.contiguous(), thresholds, right=True)
+            codes = torch.from_numpy(cells.values)[cell]
         self.codes[name] = codes
         return codes.double()
 

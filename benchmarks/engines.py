@@ -1,17 +1,21 @@
-"""The compiled engine against torch FP32 and ONNX Runtime INT8: time ratios and peak memory.
+"""The compiled engine against torch FP32, ONNX Runtime INT8 and OpenVINO INT8: time and memory.
 
 ResNet-18 and ResNet-50 at 224 pixels, batch 1 and 8; ResNet-20 at 28 pixels, batch 1 and 64; two
 threads each. All variants take turns in one run. The compiled engine starts from uint8 pixels and
 is exact; the others are given normalized floats and round as they like. Weights are random.
-`python benchmarks/engines.py [--rounds 15] [--network resnet18] [--threads 2]`
+OpenVINO takes part where it is installed (`pip install openvino`); it runs ONNX Runtime's INT8
+model, which it turns into its own 8-bit kernels.
+`python benchmarks/engines.py [--rounds 15] [--network resnet18] [--threads 2]`; with other work on
+the machine, fewer threads than processors and the quartile column tell more.
 """
 
 import argparse
+import importlib.util
 import subprocess
 import sys
 import tempfile
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -54,7 +58,8 @@ class _Statistics:
     """Mean and deviation of made-up data."""
 
     def __init__(self, channels: int) -> None:
-        self.mean, self.std = (0.5,) * channels, (0.25,) * channels
+        self.mean: Sequence[float] = [0.5] * channels
+        self.std: Sequence[float] = [0.25] * channels
 
 
 def float_network(name: str) -> nn.Module:
@@ -144,6 +149,18 @@ def onnx_runtime(name: str, batch: int, directory: Path, threads: int) -> Run:
     return lambda: session.run(None, feed)
 
 
+def openvino(name: str, batch: int, directory: Path, threads: int) -> Run:
+    """OpenVINO on ONNX Runtime's INT8 model."""
+    core = importlib.import_module("openvino").Core()
+    model = core.read_model(directory / f"{name}.onnx")
+    model.reshape([batch, *NETWORKS[name][1]])
+    settings = {"INFERENCE_NUM_THREADS": threads, "PERFORMANCE_HINT": "LATENCY"}
+    request = core.compile_model(model, "CPU", settings).create_infer_request()
+    images = np.random.default_rng(1).standard_normal((batch, *NETWORKS[name][1]))
+    feed = {0: images.astype(np.float32)}
+    return lambda: request.infer(feed)
+
+
 def compiled(name: str, batch: int, directory: Path, threads: int, path: str) -> Run:
     """The compiled engine on the saved program."""
     engine = CompiledEngine(load(directory / name), threads, path)
@@ -160,6 +177,8 @@ def variants(
         "torch FP32, channels last": lambda: eager(name, batch, torch.channels_last),
         "ONNX Runtime INT8": lambda: onnx_runtime(name, batch, directory, threads),
     }
+    if importlib.util.find_spec("openvino"):
+        table["OpenVINO INT8"] = lambda: openvino(name, batch, directory, threads)
     for path in available_paths():
         table[f"dyadic, {path}"] = lambda path=path: compiled(name, batch, directory, threads, path)
     return table

@@ -27,9 +27,7 @@ def main(arguments: list[str] | None = None) -> int:
     latency.add_argument("run", type=Path, help="a directory, results/runs/NAME")
     latency.add_argument("--out", type=Path, default=None, help="the table, a CSV file")
     latency.add_argument("--threads", type=int, default=1, help="of one layer; 1 varies least")
-    log_domain = commands.add_parser(
-        "log_domain", help="a run with sums in the log domain: how wrong"
-    )
+    log_domain = commands.add_parser("log_domain", help="how wrong sums in the log domain are")
     log_domain.add_argument("run", type=Path, help="a directory, results/runs/NAME")
     log_domain.add_argument("--images", type=int, default=1000, help="of the test set; %(default)s")
     chosen = parser.parse_args(arguments)

@@ -33,19 +33,33 @@ KEEPING = (Concat, Flatten, MaxPool, Relu, Repeat)  # values of the inputs, and 
 
 @dataclass
 class SumError:
-    """How far a layer's approximate sums are from the exact ones of the same inputs, added up.
+    """How far a layer's approximate sums a are from the exact ones e of the same inputs.
 
     terms  products of one sum
     """
 
     terms: int
-    difference: float = 0.0
-    exact: float = 0.0
+    difference: float = 0.0  # sum of |a - e|
+    magnitude: float = 0.0  # sum of |e|
+    product: float = 0.0  # sum of a e
+    square: float = 0.0  # sum of e^2
+
+    def add(self, approximate: Tensor, exact: Tensor) -> None:
+        """Take in the sums of one batch, float64."""
+        self.difference += float((approximate - exact).abs().sum())
+        self.magnitude += float(exact.abs().sum())
+        self.product += float((approximate * exact).sum())
+        self.square += float(exact.square().sum())
 
     @property
     def relative(self) -> float:
-        """Sum |approximate - exact| / sum |exact|, 0 where every sum is zero."""
-        return self.difference / self.exact if self.exact else 0.0
+        """Mean |a - e| / mean |e|, 0 where every sum is zero."""
+        return self.difference / self.magnitude if self.magnitude else 0.0
+
+    @property
+    def gain(self) -> float:
+        """The slope of a over e, sum a e / sum e^2: 1, or less where a shrinks."""
+        return self.product / self.square if self.square else 1.0
 
 
 class LogDomainEngine(ReferenceEngine):
@@ -87,9 +101,7 @@ class LogDomainEngine(ReferenceEngine):
         sums = []
         for w, x in zip(weight.chunk(groups), columns.chunk(groups), strict=True):
             approximate, exact = approximate_product(w, x, self.floor), w @ x
-            error = self.errors[layer.name]
-            error.difference += float((approximate - exact).abs().sum())
-            error.exact += float(exact.abs().sum())
+            self.errors[layer.name].add(approximate, exact)
             sums.append(approximate)
         return torch.cat(sums)
 

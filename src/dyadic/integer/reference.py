@@ -114,7 +114,7 @@ def _(operation: Requantize, proof: Proof, x: Tensor) -> Tensor:
 
 @_apply.register
 def _(operation: Threshold, proof: Proof, x: Tensor) -> Tensor:
-    cell = torch.bucketize(x, torch.from_numpy(operation.thresholds), right=True)
+    cell = torch.bucketize(x.contiguous(), torch.from_numpy(operation.thresholds), right=True)
     return torch.from_numpy(operation.values)[cell]
 
 

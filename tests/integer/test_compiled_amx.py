@@ -70,6 +70,13 @@ def test_bytes_run_on_tiles(codes, weights):
     assert assert_equal_on_amx(program, random_images(program, 2)) == {"amx"}
 
 
+@pytest.mark.parametrize("width", [1, 15, 16, 17, 31, 32, 33, 65])
+def test_rows_of_every_size(width):
+    for window in ({"padding": (1, 1)}, {"padding": (1, 1), "stride": (2, 2)}):
+        program = one_convolution(size=(3, width), channels=(32, 50), **window)
+        assert assert_equal_on_amx(program, random_images(program, 2)) == {"amx"}
+
+
 def test_residual_networks_equal_the_reference():
     for program in (residual(), resnet20(size=16)):
         assert "amx" in assert_equal_on_amx(program, random_images(program, 9))

@@ -6,7 +6,7 @@ from tests.integer.compiled_paths import assert_equal, layer
 from tests.integer.random_programs import random_images
 
 from dyadic.integer.dyadic import dyadic, pair
-from dyadic.integer.program import Conv, Flatten, Normalize, Program
+from dyadic.integer.program import Concat, Conv, Flatten, Normalize, Program, Requantize
 
 
 def one_convolution(
@@ -74,6 +74,32 @@ CONVOLUTIONS = {
 def test_convolutions_of_every_kind(kind):
     program = one_convolution(**CONVOLUTIONS[kind])
     assert_equal(program, random_images(program, 3))
+
+
+@pytest.mark.parametrize("codes", [(0, 255), (-128, 127), (-5000, 5000)])
+@pytest.mark.parametrize("outputs", [16, 32, 48, 64, 75])
+def test_tiles_of_every_size(outputs, codes):
+    """Rows from one pixel to more than a tile's, one after another and with a border between."""
+    for width in (*range(1, 16), 27, 28, 29, 57):
+        for kernel, padding in (((1, 1), (0, 0)), ((3, 3), (1, 1))):
+            program = one_convolution(
+                size=(2, width), channels=(4, outputs), kernel=kernel, padding=padding, codes=codes
+            )
+            assert_equal(program, random_images(program, 2))
+
+
+@pytest.mark.parametrize("bounds", [(0, 255), (0, 9), (-7, 100), (-128, 127), (-300, 2**15 - 1),
+                                    (-(2**15), 0), (-(2**20), 2**20)])  # fmt: skip
+def test_rescalings_of_long_rows(bounds):
+    """By themselves, from narrow and wide codes, with and without a shift up."""
+    operations = [Normalize("wide", ("input",), np.zeros(3, int), dyadic(0.3), -20000, 20000)]
+    for source, ratio in (("input", 1.7), ("wide", 0.9), ("wide", 0.01), ("wide", 40.0)):
+        name = f"{source}_{ratio}"
+        operations.append(Requantize(name, (source,), dyadic(ratio), *bounds))
+    made = tuple(operation.name for operation in operations[1:])
+    operations += [Concat("all", made), Flatten("logits", ("all",))]
+    program = Program("rescale", (3, 2, 50), tuple(operations), 1.0)
+    assert_equal(program, random_images(program, 2))
 
 
 def test_one_pixel_images_keep_their_borders():

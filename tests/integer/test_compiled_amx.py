@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from tests.integer.random_programs import programs, random_images
 from tests.integer.resnet20 import resnet20
 from tests.integer.test_compiled import residual
-from tests.integer.test_compiled_layers import CONVOLUTIONS, one_convolution
+from tests.integer.test_compiled_layers import CONVOLUTIONS, bordered_pixels, one_convolution
 
 from dyadic.integer.compiled import CompiledEngine, available_paths, build, engine
 from dyadic.integer.program import Program
@@ -75,6 +75,10 @@ def test_rows_of_every_size(width):
     for window in ({"padding": (1, 1)}, {"padding": (1, 1), "stride": (2, 2)}):
         program = one_convolution(size=(3, width), channels=(32, 50), **window)
         assert assert_equal_on_amx(program, random_images(program, 2)) == {"amx"}
+
+
+def test_one_pixel_images_keep_their_borders():
+    assert_equal_on_amx(bordered_pixels(), random_images(bordered_pixels(), 8))
 
 
 def test_residual_networks_equal_the_reference():

@@ -102,7 +102,7 @@ def test_rescalings_of_long_rows(bounds):
     assert_equal(program, random_images(program, 2))
 
 
-def test_one_pixel_images_keep_their_borders():
+def bordered_pixels() -> Program:
     """Layers whose batch are the pixels of one product, before layers that read a border."""
     rng = np.random.default_rng(1)
 
@@ -111,17 +111,19 @@ def test_one_pixel_images_keep_their_borders():
         scale = dyadic(rng.uniform(0.5, 1, 24) / 127)
         return Conv(name, (source,), weights, rng.integers(-9, 9, 24), scale, 0, 255, **window)
 
-    def tall(name, source):
-        return conv(name, source, 24, (3, 1), padding=(1, 0))
-
     operations = (
         conv("a", "input", 3, (4, 4)),
         conv("b", "a", 24, (1, 1)),
-        tall("c", "b"),
-        tall("d", "c"),
+        conv("tall", "b", 24, (3, 1), padding=(1, 0)),
+        conv("c", "tall", 24, (1, 1)),
+        conv("wide", "c", 24, (1, 1), padding=(0, 3)),
+        conv("d", "wide", 24, (1, 7)),
         conv("e", "d", 24, (1, 1)),
-        tall("f", "e"),
-        Flatten("logits", ("f",)),
+        conv("again", "e", 24, (1, 3), padding=(0, 3)),
+        Flatten("logits", ("again",)),
     )
-    program = Program("pixels", (3, 4, 4), operations, 1.0)
-    assert_equal(program, random_images(program, 8))
+    return Program("pixels", (3, 4, 4), operations, 1.0)
+
+
+def test_one_pixel_images_keep_their_borders():
+    assert_equal(bordered_pixels(), random_images(bordered_pixels(), 8))

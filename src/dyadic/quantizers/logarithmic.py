@@ -140,12 +140,14 @@ class Logarithmic(Quantizer):
         if self.fsr == "max":
             return top
         lower = (top - k for k in range(SEARCHED_OCTAVES * self.steps + 1))
-        return least_error(rows, lower, lambda t: self._codebook(t[:, None])).round()
+        return self._whole(least_error(rows, lower, lambda t: self._codebook(t[:, None])))
+
+    def _whole(self, top: Tensor) -> Tensor:
+        # 1e-9: the logarithm of a power of the base may come out just below its exponent.
+        return (top + 1e-9).floor() if self.floor else top.round()
 
     def _codebook(self, top: Tensor) -> Codebook:
-        # 1e-9: the logarithm of a power of the base may come out just below its exponent.
-        whole = (top + 1e-9).floor() if self.floor else top.round()
-        lowest = whole.long() + self.offset - self.count + 1
+        lowest = self._whole(top).long() + self.offset - self.count + 1
         return logarithmic_codebook(
             lowest, self.count, self.steps, self.signed, self.floor, self.stored_bits
         )

@@ -22,6 +22,7 @@ from dyadic.allocation.cost import (
     gbops,
     size_mib,
 )
+from dyadic.compression import compression
 from dyadic.files import write_json
 from dyadic.pipeline import Run, Trained, calibration_images
 from dyadic.proof import Proof, prove
@@ -65,6 +66,7 @@ def _numbers(
         "allocation": _allocation(run.allocation),
         "mean_bits": round(mean_bits(costs, bits), 4),
         "size_mib": round(size_mib(costs, bits), 5),
+        "compression": compression(rows),
         "gbops": round(gbops(costs, bits), 5),
         "size_convention": SIZE_CONVENTION,
         "bops_convention": BOPS_CONVENTION,

@@ -13,6 +13,7 @@
 
 #include <immintrin.h>
 
+enum { DY_WORD_BYTES = 64 };               /* of a block's weights: 4 for each of 16 channels */
 enum { DY_TILE_PIXELS = 32, DY_TILE_CHANNELS = 64 }; /* the largest tile; sums are [32][64] */
 
 typedef struct {
@@ -37,6 +38,12 @@ void dy_tile_sums(const dy_tile *tile, const void *weights, const int32_t *bias,
 /* Around a series of tiles: AMX has a state of its own. */
 void dy_tiles_begin(int32_t unit);
 void dy_tiles_end(int32_t unit);
+
+/* The same of one unit; weights and bias are the tile's. */
+int32_t dy_vnni_pixels(int32_t blocks);
+void dy_vnni_sums(const dy_tile *tile, const uint8_t *weights, const int32_t *bias, int32_t *sums);
+int32_t dy_amx_permitted(void);
+void dy_amx_sums(const dy_tile *tile, const uint8_t *weights, const int32_t *bias, int32_t *sums);
 
 #endif
 #endif

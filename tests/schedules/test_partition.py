@@ -170,6 +170,18 @@ def test_pruned_weights_stay_zero_and_the_portions_count_the_others(build, drive
     drive(network, schedule, watch=watch, steps=4)
 
 
+def test_pruning_takes_the_smallest_of_each_layer_for_good(build, drive):
+    network = build(Uniform)
+    before = {layer.name: latent_weight(layer.module).clone() for layer in network.layers}
+    drive(network, GrowingPartition(PORTIONS, keep_zeros=True, prune=0.8), steps=4)
+    for layer, _ in network.weights():
+        w, was = layer.module.weight, before[layer.name].abs()
+        count = round(0.8 * w.numel())
+        pruned = was <= was.flatten().sort().values[count - 1]
+        assert int(pruned.sum()) == count
+        assert (w[pruned] == 0).all()
+
+
 def test_weights_that_outgrow_the_codebook_saturate_and_are_counted(build, images):
     network = build(Uniform)
     schedule = GrowingPartition([0.5, 1.0])
@@ -228,6 +240,8 @@ def test_only_batch_norm_and_biases_move_after_the_last_portion(build, drive):
         {"portions": [1.0], "after": -1},
         {"portions": [1.0], "codebook": "twice"},
         {"portions": [1.0], "codebook": "per_step", "keep_zeros": True},
+        {"portions": [1.0], "prune": 0.5},
+        {"portions": [1.0], "prune": 1.0, "keep_zeros": True},
     ],
 )
 def test_wrong_settings_are_refused(wrong):

@@ -59,6 +59,13 @@ def _highest(score: Tensor, frozen: Tensor, count: int) -> Tensor:
     return mask.view_as(score)
 
 
+@torch.no_grad()
+def _prune(w: Tensor, share: float) -> None:
+    """Make this share of the weights 0, in place: the smallest ones."""
+    kept = w.numel() - round(share * w.numel())
+    w.masked_fill_(~_highest(w.abs(), torch.zeros_like(w, dtype=torch.bool), kept), 0.0)
+
+
 class GrowingPartition(Schedule):
     """INQ: freeze growing portions of the weights, train the rest in between.
 
@@ -72,6 +79,8 @@ class GrowingPartition(Schedule):
     keep_zeros      weights that are 0 at the start (a pruned network) stay 0, and the portions
                     count the others
     seed            of the random partition
+    prune           share of each layer's weights, the smallest, that is made 0 at the start, 0 to
+                    below 1 (the paper prunes by dynamic network surgery); needs keep_zeros
     """
 
     def __init__(
@@ -84,6 +93,7 @@ class GrowingPartition(Schedule):
         codebook: Literal["once", "per_step"] = "once",
         keep_zeros: bool = False,
         seed: int = 0,
+        prune: float = 0.0,
     ) -> None:
         self.portions = [float(p) for p in portions]
         if not self.portions or self.portions[-1] != 1 or self.portions[0] <= 0:
@@ -97,7 +107,9 @@ class GrowingPartition(Schedule):
         check_choice("codebook", codebook, ("once", "per_step"))
         if keep_zeros and codebook == "per_step":
             raise UserError("keep_zeros needs codebook=once, whose reference remembers the zeros")
-        self.epochs, self.after = epochs_per_step, after
+        if not 0 <= prune < 1 or (prune and not keep_zeros):
+            raise UserError(f"prune={prune}; it is 0 to below 1, and needs keep_zeros=true")
+        self.epochs, self.after, self.prune = epochs_per_step, after, prune
         self.partition, self.cumulative = partition, cumulative
         self.codebook, self.keep_zeros, self.seed = codebook, keep_zeros, seed
 
@@ -111,7 +123,10 @@ class GrowingPartition(Schedule):
 
     def begin(self, network: QuantizedNetwork) -> None:
         for layer, weights in network.weights():
-            weights.allocate(latent_weight(layer.module))
+            w = latent_weight(layer.module)
+            if self.prune:
+                _prune(w, self.prune)
+            weights.allocate(w)
 
     def enter(self, network: QuantizedNetwork, phase: int, images: Tensor) -> None:
         if phase == 0:

@@ -61,6 +61,7 @@ def _pareto(chosen: argparse.Namespace) -> int:
     from dyadic.pareto_command import pareto
 
     logging.basicConfig(level=logging.INFO, format="%(message)s")
+    logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
     print(pareto(chosen.choices))
     return 0
 

@@ -1,5 +1,6 @@
 """`python -m dyadic pareto CHOICES`: what every budget of bits buys, as a table and a plot."""
 
+import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -7,7 +8,7 @@ import numpy as np
 import pandas as pd
 from hydra import compose, initialize_config_dir
 from hydra.errors import HydraException
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from dyadic.allocation.allocation import Allocation, Constrained
@@ -21,7 +22,7 @@ from dyadic.report.figures import standalone
 from dyadic.report.files import write_atomically
 from dyadic.report.front_view import omega_figure
 from dyadic.report.fronts import advantage, scored
-from dyadic.report.records import read_records
+from dyadic.report.records import float_digest, read_records
 from dyadic.sweep import register_run_name
 
 OWN = {"measure": "gbops", "points": 21, "random": 10}
@@ -45,7 +46,7 @@ def pareto(choices: Sequence[str], conf: Path = Path("conf")) -> str:
     for position, (key, value) in enumerate(facts.items()):
         front.insert(position, key, value)
     front = scored(front, read_records(Path(cfg.results_dir, "runs")))
-    path = run.directory / f"{'-'.join([*facts.values(), measure])}.csv"
+    path = run.directory / f"{_name(cfg, facts, measure)}.csv"
     write_table(path, front)
     write_atomically(path.with_suffix(".svg"), standalone(omega_figure(front)))
     return f"{path}: {_said(front)}"
@@ -95,14 +96,26 @@ def _swept(allocation: Allocation) -> Constrained:
 
 
 def _facts(cfg: DictConfig, run: Run) -> dict[str, str]:
-    """What the front is of; with the measure, its name."""
+    """What the front is of."""
     return {
         "dataset": str(cfg.dataset.name),
         "model": str(cfg.model.name),
         "method": str(cfg.method.name),
         "sensitivity": type(run.sensitivity).__name__.lower(),
         "float_seed": f"s{cfg.seed}",
+        "float_network": float_digest(
+            OmegaConf.to_yaml(cfg, resolve=True), run.hardware.resolved_precision
+        ),
     }
+
+
+def _name(cfg: DictConfig, facts: dict[str, str], measure: str) -> str:
+    """The main choices in clear, and a hash of all that the front depends on."""
+    parts = OmegaConf.masked_copy(cfg, ["quantizer", "allocation", "sensitivity"])
+    text = OmegaConf.to_yaml(parts, resolve=True) + facts["float_network"]
+    digest = hashlib.sha256(text.encode()).hexdigest()[:6]
+    named = [value for key, value in facts.items() if key != "float_network"]
+    return "-".join([*named, measure, digest])
 
 
 def _said(front: pd.DataFrame) -> str:

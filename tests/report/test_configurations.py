@@ -25,6 +25,14 @@ def test_mean_and_deviation_are_those_of_the_seeds(frame: pd.DataFrame) -> None:
     assert row.top1_sd == pytest.approx(np.std(scores, ddof=1))
 
 
+def test_draws_with_one_seed_count_as_their_mean(frame: pd.DataFrame) -> None:
+    runs = frame[(frame.method == "inq") & (frame.bits == 4)].head(3).copy()
+    runs["seed"], runs["top1"] = [0, 0, 1], [90.0, 92.0, 93.0]
+    (row,) = configurations(runs).to_dict("records")
+    assert (row["seeds"], row["top1"]) == (2, 92.0)
+    assert row["top1_sd"] == pytest.approx(2**0.5)
+
+
 def test_unfinished_runs_do_not_count(frame: pd.DataFrame) -> None:
     assert configurations(frame).seeds.sum() == (frame.status == "done").sum()
 

@@ -7,9 +7,10 @@ import pandas as pd
 import pytest
 
 from dyadic.report import dashboard, svg
+from dyadic.report.configurations import configurations
 from dyadic.report.dashboard import DETAILED, chosen, integers, main, write_dashboard
 from dyadic.report.figures import standalone, write_figures
-from dyadic.report.overview_view import Figure, headline
+from dyadic.report.overview_view import Figure, headline, settings, slots
 from dyadic.report.records import overview, read_records
 from dyadic.report.run_view import detail
 
@@ -62,6 +63,17 @@ def test_every_width_has_its_winner_with_seeds_lead_and_integers(page: str) -> N
         assert row[8].startswith("+")
         assert row[10] in ("clear", "within noise")
         assert row[11] == "all 12"
+
+
+def test_small_training_sets_and_generated_data_come_after_the_whole_one(runs: Path) -> None:
+    frame = overview(read_records(runs))
+    frame.loc[frame.seed == 1, "dataset"] = "synthetic"
+    frame.loc[frame.seed == 1, "float_network"] = "b"
+    frame.loc[frame.seed == 0, ["held_out", "float_network"]] = [30000.0, "a"]
+    found = settings(frame, configurations(frame), slots(frame))
+    assert [(item["dataset"], item["held_out"]) for item in found] == [
+        *[("fashion_mnist", "0"), ("fashion_mnist", "30 000"), ("synthetic", "0")]
+    ]
 
 
 def test_published_numbers_stand_beside_ours(page: str) -> None:

@@ -7,10 +7,13 @@ import pytest
 
 from dyadic.report.dashboard import write_dashboard
 from dyadic.report.front_view import accuracy_figure, omega_figure, run_figure
-from dyadic.report.fronts import advantage, layers_of, read_fronts, scored
-from dyadic.report.records import read_records
+from dyadic.report.fronts import advantage, layers_of, read_fronts, scored, trainings
+from dyadic.report.records import float_digest, read_records
 
 WIDTHS = {0.0: ("4/4", "4/4"), 0.5: ("8/8", "4/4"), 1.0: ("8/8", "8/8")}
+
+
+CONFIG = "dataset:\n  name: fashion_mnist\n  holdout: 0\ntrainer:\n  baseline:\n    epochs: 3\n"
 
 
 def front_frame() -> pd.DataFrame:
@@ -28,13 +31,17 @@ def front_frame() -> pd.DataFrame:
     frame["size_mib"] = frame.gbops / 4
     facts = {"dataset": "fashion_mnist", "model": "resnet20", "method": "hawq_v3"}
     facts |= {"sensitivity": "hessiantrace", "float_seed": "s0", "measure": "gbops"}
+    facts["float_network"] = float_digest(CONFIG, "")
     return frame.assign(**facts, budget=frame.gbops, proven=True)
 
 
-def train(runs: Path, name: str, widths: tuple[str, str], top1: float, **facts: object) -> None:
+def train(
+    runs: Path, name: str, widths: tuple[str, str], top1: float, config=CONFIG, **facts: object
+) -> None:
     """A finished run with these widths."""
     folder = runs / name
     folder.mkdir(parents=True)
+    (folder / "config.yaml").write_text(config)
     bits = [width.split("/") for width in widths]
     lines = [f"body.{n},{w},{a}" for n, (w, a) in zip(("conv1", "fc"), bits, strict=True)]
     (folder / "layers.csv").write_text(
@@ -52,6 +59,7 @@ def runs(tmp_path: Path) -> Path:
     train(runs, "low", WIDTHS[0.0], 90.0)
     train(runs, "blind", ("4/4", "8/8"), 91.0)
     train(runs, "other-net", WIDTHS[1.0], 99.0, model="resnet8")
+    train(runs, "other-float", WIDTHS[0.0], 99.0, CONFIG.replace("holdout: 0", "holdout: 9"))
     train(runs, "other-widths", ("8/4", "8/8"), 99.0)
     return runs
 
@@ -64,6 +72,19 @@ def test_runs_join_the_allocation_that_they_trained(runs: Path) -> None:
     assert ilp.top1.tolist()[:2] == [90.0, 92.5]
     assert ilp.top1_sd.iloc[1] == pytest.approx(0.7071, abs=1e-4)
     assert front.top1.max() < 99
+
+
+def test_ways_of_training_are_not_mixed(runs: Path) -> None:
+    tuned = {"schedule": "FreezeThenFold", "epochs": {"quantize": 1}}
+    train(runs, "half-tuned", WIDTHS[0.5], 95.0, **tuned)
+    first, second = trainings(front_frame(), read_records(runs))
+    assert (first.training[0], second.training[0]) == (
+        "without training",
+        "FreezeThenFold, 1 epoch",
+    )
+    assert first.top1.tolist()[:2] == [90.0, 92.5]
+    assert second.runs.tolist()[:3] == [0, 1, 0]
+    assert second.top1[1] == 95.0
 
 
 def test_joining_again_changes_nothing(runs: Path) -> None:

@@ -23,11 +23,14 @@ SCATTER = 2.0
 def configurations(overview: pd.DataFrame) -> pd.DataFrame:
     """One row for the finished runs that differ only in their seed, best first within its bits.
 
+    Several runs with one seed (random allocations, whose draws have seeds of their own) count as
+    their mean.
+
     Columns: `SETTING`, method, bits, variant, seeds, top1, top1_sd, float_top1, top1_drop,
     drop_sd, integer_passed, what `CARRIED` names, configuration. Standard deviations are of the
     sample (n - 1), nan for one seed. `variant` says how a row differs from its method's others.
     """
-    done = first_of_each(finished(overview), ["configuration", "seed", *SETTING])
+    done = finished(overview)
     keys = [*SETTING, "method", "bits", "configuration"]
     found = [_row(dict(zip(keys, key, strict=True)), group) for key, group in groups(done, keys)]
     columns = [*keys, "seeds", *MEANS, *DEVIATIONS, "integer_passed", *CARRIED]
@@ -48,10 +51,25 @@ DEVIATIONS = ["top1_sd", "drop_sd"]
 
 def _row(key: dict[str, Any], group: pd.DataFrame) -> dict[str, Any]:
     passed = known(group.integer_passed)
-    row = key | {"seeds": len(group), "integer_passed": all(passed) if passed else None}
-    row |= {name: group[name].mean() for name in MEANS}
-    row |= {"top1_sd": group.top1.std(), "drop_sd": group.top1_drop.std()}
-    return row | {name: group[name].iloc[-1] for name in CARRIED}
+    row = key | {"integer_passed": all(passed) if passed else None}
+    seeds = [part[[*MEANS]].mean() for _, part in groups(group, ["seed"])]
+    row |= {"seeds": len(seeds)} | {name: _mean(seeds, name) for name in MEANS}
+    row |= {"top1_sd": _deviation(seeds, "top1"), "drop_sd": _deviation(seeds, "top1_drop")}
+    return row | {name: _middle(group[name]) for name in CARRIED}
+
+
+def _mean(seeds: list[pd.Series], name: str) -> float:
+    return float(np.mean([seed[name] for seed in seeds]))
+
+
+def _deviation(seeds: list[pd.Series], name: str) -> float:
+    """Of the sample; nan for one seed."""
+    return float(np.std([seed[name] for seed in seeds], ddof=1)) if len(seeds) > 1 else math.nan
+
+
+def _middle(values: Any) -> Any:
+    """The median of numbers, which equal ones do not change; the last of texts."""
+    return values.median() if pd.api.types.is_numeric_dtype(values) else values.iloc[-1]
 
 
 def _variants(frame: pd.DataFrame) -> list[str]:

@@ -26,7 +26,7 @@ from dyadic.report.files import write_atomically
 from dyadic.report.frames import first_of_each, ordered, rows, where
 from dyadic.report.front_view import fronts as front_sections
 from dyadic.report.fronts import read_fronts
-from dyadic.report.overview_view import percent, plural, settings, slots
+from dyadic.report.overview_view import kind_of, percent, plural, settings, slots
 from dyadic.report.paper_view import papers
 from dyadic.report.published import read_published, read_tables
 from dyadic.report.records import Record, overview, read_records
@@ -198,7 +198,7 @@ def _run_row(
         "dataset": row["dataset"],
         "model": row["model"],
         "method": row["method"],
-        "bits": _number(row["bits"]) or _mixed(row["mean_bits"]),
+        "bits": _number(row["bits"]) or _mixed(row),
         "width": _number(row["bits"]) or _number(row["mean_bits"], ".3f"),
         "levels": _number(row["levels"]),
         "seed": _number(row["seed"]),
@@ -218,8 +218,10 @@ def _number(value: float, form: str = "g") -> str:
     return format(value, form) if np.isfinite(value) else ""
 
 
-def _mixed(mean: float) -> str:
-    return f"mixed {mean:.1f}" if np.isfinite(mean) else ""
+def _mixed(row: dict[str, Any]) -> str:
+    """How widths were chosen layer by layer, and their mean."""
+    kind = kind_of(row["allocation"])
+    return f"{kind} {row['mean_bits']:.1f}" if np.isfinite(row["mean_bits"]) else kind
 
 
 def _duration(seconds: float) -> str:

@@ -8,7 +8,7 @@ import pandas as pd
 from dyadic.report import charts
 from dyadic.report.charts import Point, Series
 from dyadic.report.frames import groups, rows, where
-from dyadic.report.fronts import COSTS, advantage, layers_of, scored, widths
+from dyadic.report.fronts import COSTS, advantage, layers_of, matching, trainings
 from dyadic.report.overview_view import Figure, percent, plural
 from dyadic.report.records import Record
 
@@ -25,15 +25,15 @@ SOURCES = {"random": (4, "dot faint"), "ilp": (0, "dot"), "uniform": (2, "dot")}
 
 def fronts(frames: Mapping[str, pd.DataFrame], records: Sequence[Record]) -> list[dict[str, Any]]:
     """A section a front, in the order of the names: what it is of, and its figures."""
-    return [_section(stem, scored(frame, records)) for stem, frame in frames.items()]
+    return [_section(stem, frame, records) for stem, frame in frames.items()]
 
 
-def _section(stem: str, front: pd.DataFrame) -> dict[str, Any]:
+def _section(stem: str, front: pd.DataFrame, records: Sequence[Record]) -> dict[str, Any]:
     first = front.iloc[0]
     counts = front.source.value_counts()
     numbers = [plural(int(counts.get("ilp", 0)), "budget")]
     numbers.append(f"{int(counts.get('random', 0))} random allocations")
-    found = [omega_figure(front), accuracy_figure(front)]
+    found = [omega_figure(front), *map(accuracy_figure, trainings(front, records))]
     return {
         "name": stem,
         "title": f"{first.model} on {first.dataset}, {first.method}",
@@ -78,14 +78,16 @@ def accuracy_figure(front: pd.DataFrame) -> Figure | None:
         Series(source, slot, _points(part, cost, "top1"), style, joined=source == "ilp")
         for source, slot, style, part in _parts(trained)
     ]
-    note = "Runs whose layers have exactly these widths; whiskers: one standard deviation of seeds."
-    drawing = charts.scatter(series, [], _label(cost), "top-1, %", _against_random(trained))
-    return Figure(_against_random(trained), drawing, note)
+    title, label = _against_random(trained), _label(cost)
+    note = f"Runs with exactly these widths, {trained.training.iloc[0]}."
+    drawing = charts.scatter(series, [], label, "top-1, %", title)
+    return Figure(title, drawing, note)
 
 
 def _against_random(trained: pd.DataFrame) -> str:
     """The ILP and the random allocations of one budget, as a sentence."""
-    for share, group in groups(where(trained, trained.share.notna()), ["share"]):
+    budgets = groups(where(trained, trained.share.notna()), ["share"])
+    for share, group in sorted(budgets, key=lambda item: abs(item[0] - 0.5)):
         ilp, random = (where(group, group.source == name).top1 for name in ("ilp", "random"))
         if len(ilp) and len(random):
             gain = float(ilp.mean() - random.mean())
@@ -100,13 +102,8 @@ def _against_random(trained: pd.DataFrame) -> str:
 def run_figure(record: Record, frames: Mapping[str, pd.DataFrame]) -> Figure | None:
     """The front that a run's widths are on, with the run marked; None where there is none."""
     for frame in frames.values():
-        same = ((key, str(frame[key].iloc[0])) for key in ("dataset", "model", "method"))
-        if any(str(record.summary.get(key)) != value for key, value in same):
-            continue
-        layers = layers_of(frame)
-        own = widths(record, layers)
-        match = [tuple(map(str, row)) == own for row in frame[layers].to_numpy()]
-        if any(match):
+        match = matching(frame, record)
+        if match.any():
             row = where(frame, match).iloc[0]
             figure = omega_figure(frame, Point(float(row[_cost(frame)]), float(row.omega)))
             return Figure("Where this run is on the front", figure.svg, figure.title + ".")

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from dyadic.report.frames import groups, rows, where
 from dyadic.report.records import Record, read_csv
@@ -13,9 +14,9 @@ from dyadic.report.records import Record, read_csv
 COSTS = {"size": "size_mib", "gbops": "gbops", "latency": "latency_ms"}
 """The column of what each measure's budget limits."""
 
-FACTS = ["dataset", "model", "method", "sensitivity", "float_seed"]
+FACTS = ["dataset", "model", "method", "sensitivity", "float_seed", "float_network"]
 CHOICE = ["source", "measure", "share", "budget", "fill_seed", "proven", "omega"]
-SCORES = ["top1", "top1_sd", "runs"]
+SCORES = ["training", "top1", "top1_sd", "runs"]
 KNOWN = [*FACTS, *CHOICE, *COSTS.values(), *SCORES]
 
 
@@ -31,34 +32,77 @@ def layers_of(front: pd.DataFrame) -> list[str]:
     return [str(column) for column in front.columns if column not in KNOWN]
 
 
-def scored(front: pd.DataFrame, records: Sequence[Record]) -> pd.DataFrame:
-    """The front with `top1` (mean, percent), `top1_sd` and `runs` of the runs that trained it.
+def trainings(front: pd.DataFrame, records: Sequence[Record]) -> list[pd.DataFrame]:
+    """The front once for every way in which runs trained its allocations; most runs first.
 
-    A run trained an allocation when data set, network and method are the front's, and every
-    layer's widths of weights and activations as well.
+    Each with `training` (schedule and epochs), `top1` (mean, percent), `top1_sd` and `runs`. A run
+    trained an allocation when data set, network, method and float network are the front's, and
+    every layer's widths of weights and activations as well.
     """
     layers = layers_of(front)
-    found: dict[tuple[str, ...], list[float]] = {}
-    facts = {key: str(front[key].iloc[0]) for key in ("dataset", "model", "method")}
+    keys = list(map(tuple, front[layers].astype(str).to_numpy()))
+    found: dict[str, dict[tuple[str, ...], list[float]]] = {}
     for record in records:
-        top1 = record.summary.get("top1")
-        if isinstance(top1, int | float) and all(
-            str(record.summary.get(key)) == value for key, value in facts.items()
-        ):
-            found.setdefault(widths(record, layers), []).append(float(top1))
-    scores = [found.get(tuple(map(str, row)), []) for row in front[layers].to_numpy()]
+        if _same(front, record) and (own := widths(record, layers)) in keys:
+            scores = found.setdefault(_training(record), {})
+            scores.setdefault(own, []).append(float(record.summary["top1"]))
+    tables = [
+        _joined(front, label, [scores.get(key, []) for key in keys])
+        for label, scores in sorted(found.items())
+    ]
+    return sorted(tables, key=lambda table: -int(table.runs.sum()))
+
+
+def matching(front: pd.DataFrame, record: Record) -> NDArray[np.bool_]:
+    """Which rows of the front have the widths of a run; none where the run is of something else."""
+    if not _same(front, record):
+        return np.zeros(len(front), dtype=bool)
+    layers = layers_of(front)
+    return (front[layers].astype(str).to_numpy() == np.array(widths(record, layers))).all(axis=1)
+
+
+def scored(front: pd.DataFrame, records: Sequence[Record]) -> pd.DataFrame:
+    """The front with the scores of the training that has most runs; empty ones without any."""
+    return next(iter(trainings(front, records)), _joined(front, "", [[]] * len(front)))
+
+
+def _joined(front: pd.DataFrame, label: str, scores: list[list[float]]) -> pd.DataFrame:
     return front.assign(
+        training=label,
         top1=[np.mean(values) if values else np.nan for values in scores],
         top1_sd=[np.std(values, ddof=1) if len(values) > 1 else np.nan for values in scores],
         runs=[len(values) for values in scores],
     )
 
 
+def _same(front: pd.DataFrame, record: Record) -> bool:
+    """Whether a finished run has the front's data, network, method and float network."""
+    if not isinstance(record.summary.get("top1"), int | float):
+        return False
+    first = front.iloc[0]
+    named = all(
+        str(record.summary.get(key)) == str(first[key]) for key in ("dataset", "model", "method")
+    )
+    return named and record.float_network() == first.float_network
+
+
+def _training(record: Record) -> str:
+    """How a run trained: schedule and epochs.
+
+    A run of no epochs was only quantized, whatever its schedule.
+    """
+    epochs = record.summary.get("epochs")
+    count = int(epochs.get("quantize", 0)) if isinstance(epochs, dict) else 0
+    if not count:
+        return "without training"
+    return f"{record.summary.get('schedule')}, {count} {'epoch' if count == 1 else 'epochs'}"
+
+
 def widths(record: Record, layers: Sequence[str]) -> tuple[str, ...]:
     """A run's "weight bits/activation bits" of these layers; empty texts for unknown layers."""
     table = record.layers()
     if not {"layer", "weight_bits", "activation_bits"} <= set(table.columns):
-        return ()
+        return ("",) * len(layers)
     known = {
         str(row["layer"]): f"{row['weight_bits']:g}/{row['activation_bits']:g}"
         for row in rows(table)

@@ -65,13 +65,14 @@ def settings(
 ) -> list[dict[str, Any]]:
     """Per data set, network, hardware and float training: headline, winners by bits, charts.
 
-    Most runs with checked integers first, then most runs; the generated data of smoke runs comes
-    last, whatever their number.
+    Those that train on the whole training set come first, the generated data of smoke runs last;
+    between these most runs with checked integers, then most runs.
     """
     counted = sorted(
         groups(finished(overview), SETTING),
         key=lambda item: (
             item[0][0] == GENERATED,
+            item[1].held_out.iloc[0] > 0,
             -len(known(item[1].integer_passed)),
             -len(item[1]),
         ),
@@ -189,7 +190,7 @@ def _pareto(runs: pd.DataFrame, cost: str, label: str, colours: dict[str, int]) 
     points = where(runs, runs[cost].gt(0))
     best = front(points, cost)
     low = floor(points.top1)
-    kinds = points.assign(kind=[_kind(a) for a in points.allocation])
+    kinds = points.assign(kind=[kind_of(a) for a in points.allocation])
     series = [
         Series(
             f"{method}, {kind}" if kind else method,
@@ -211,7 +212,7 @@ def _pareto(runs: pd.DataFrame, cost: str, label: str, colours: dict[str, int]) 
     return Figure(title, charts.scatter(series, corners, label, "top-1, %", title, low), note)
 
 
-def _kind(allocation: str) -> str:
+def kind_of(allocation: str) -> str:
     """How bits were allocated, where not by one number for all layers."""
     name = allocation.rsplit(".", 1)[-1]
     return ALLOCATIONS.get(name, name.lower()) if mixed(name) else ""

@@ -84,6 +84,17 @@ class Record:
         """The folder's name, which is the run's."""
         return self.path.name
 
+    def config(self) -> str:
+        """The text of `config.yaml`; empty where there is none."""
+        try:
+            return (self.path / "config.yaml").read_text(encoding="utf-8", errors="replace")
+        except OSError:
+            return ""
+
+    def float_network(self) -> str:
+        """Which float network the run starts from, as `float_digest` says."""
+        return float_digest(self.config(), _text(self.summary.get("precision")))
+
     def history(self) -> pd.DataFrame:
         """`history.csv`, a row an epoch; empty where there is none yet."""
         frame = read_csv(self.path / "history.csv")
@@ -158,7 +169,7 @@ def overview(records: list[Record]) -> pd.DataFrame:
 
 
 def _row(record: Record) -> dict[str, Any]:
-    summary, config = record.summary, _config(record.path)
+    summary, config = record.summary, record.config()
     integer = _mapping(summary, "integer")
     quantizer, epochs = _mapping(summary, "quantizer"), _mapping(summary, "epochs")
     if not summary:
@@ -175,7 +186,7 @@ def _row(record: Record) -> dict[str, Any]:
     row["integer_passed"] = integer_passed(integer)
     row["seconds"] = _total(_mapping(summary, "seconds"))
     row["configuration"] = configuration(config, record.name) if config else record.name
-    row["float_network"] = float_network(config, _text(summary.get("precision")))
+    row["float_network"] = float_digest(config, _text(summary.get("precision")))
     held_out = re.search(r"^  holdout: (\d+)", config, re.MULTILINE)
     row["held_out"] = _number(held_out[1]) if held_out else 0.0
     return row
@@ -223,12 +234,12 @@ def configuration(config: str, name: str) -> str:
     return hashlib.sha256(text.replace(name, "").encode()).hexdigest()[:8]
 
 
-def float_network(config: str, precision: str) -> str:
+def float_digest(config: str, precision: str) -> str:
     r"""Eight hex digits for data, model, and how the float network was trained.
 
     >>> text = "dataset:\n  name: a\nbits: {}\ntrainer:\n  baseline:\n    epochs: {}\n"
-    >>> first, second = float_network(text.format(4, 5), ""), float_network(text.format(3, 5), "")
-    >>> first == second, first == float_network(text.format(4, 6), "")
+    >>> first, second = float_digest(text.format(4, 5), ""), float_digest(text.format(3, 5), "")
+    >>> first == second, first == float_digest(text.format(4, 6), "")
     (True, False)
     """
     blocks = re.findall(FLOAT_NETWORK, config.rstrip() + "\n", re.MULTILINE)
@@ -240,13 +251,6 @@ def integer_passed(integer: dict[str, Any]) -> bool | None:
     keys = ("mismatched_logits", "mismatched_vs_float64")
     counts = [integer[key] for key in keys if isinstance(integer.get(key), int | float)]
     return not any(counts) if counts else None
-
-
-def _config(path: Path) -> str:
-    try:
-        return (path / "config.yaml").read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return ""
 
 
 def _chosen(config: str) -> dict[str, Any]:

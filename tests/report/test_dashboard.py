@@ -125,6 +125,15 @@ def test_details_are_of_running_and_best_runs_first(runs: Path) -> None:
     assert set(best) <= set(names)
 
 
+def test_details_are_of_the_whole_training_set_before_parts_of_it(runs: Path) -> None:
+    frame = overview(read_records(runs))
+    frame.loc[frame.method == "inq", "held_out"] = 30000.0
+    frame.loc[frame.method == "log2", "dataset"] = "synthetic"
+    methods = [name.split("-")[0] for name in chosen(frame)]
+    first = {method: methods.index(method, 1) for method in METHODS}  # 0 is in progress
+    assert first["uniform"] < first["inq"] < first["log2"]
+
+
 def test_details_stop_at_the_limit(
     runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

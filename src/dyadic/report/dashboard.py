@@ -26,13 +26,20 @@ from dyadic.report.files import write_atomically
 from dyadic.report.frames import first_of_each, ordered, rows, where
 from dyadic.report.front_view import fronts as front_sections
 from dyadic.report.fronts import read_fronts
-from dyadic.report.overview_view import kind_of, percent, plural, settings, slots
+from dyadic.report.overview_view import (
+    GENERATED,
+    kind_of,
+    percent,
+    plural,
+    settings,
+    slots,
+)
 from dyadic.report.paper_view import papers
 from dyadic.report.published import read_published, read_tables
 from dyadic.report.records import Record, overview, read_records
 from dyadic.report.run_view import detail
 
-DETAILED = 24
+DETAILED = 48
 DETAIL_CHARACTERS = 3_000_000
 """Beyond this the remaining runs stay without details, so that the page opens at once."""
 
@@ -121,7 +128,7 @@ def integers(frame: pd.DataFrame) -> tuple[str, str, str]:
 def _details(
     records: list[Record], frame: pd.DataFrame, fronts: dict[str, pd.DataFrame]
 ) -> list[dict[str, Any]]:
-    """The best run of each setting, method and width, then the most recent, up to the limits."""
+    """The runs of `chosen`, up to `DETAIL_CHARACTERS`, by name."""
     by_name = {record.name: record for record in records}
     shown: list[dict[str, Any]] = []
     size = 0
@@ -136,12 +143,21 @@ def _details(
 
 
 def chosen(frame: pd.DataFrame) -> list[str]:
-    """At most `DETAILED` names: runs in progress, the best of each kind, the most recent."""
+    """At most `DETAILED` names: runs in progress, the best of each kind, the most recent.
+
+    The best ones in the order of the settings: on the whole training set first, and with integers
+    checked.
+    """
     recent = ordered(frame, "ended", descending=True)
     running, done = where(recent, recent.status == "running"), finished(recent)
-    kind = ["dataset", "model", "method", "bits"]
-    best = first_of_each(ordered(done, "top1", descending=True), kind)
-    best = ordered(best, "ended", descending=True)
+    ranked = done.assign(
+        later=(done.dataset == GENERATED) * 2 + (done.held_out > 0),
+        unchecked=done.integer_passed.isna(),
+    )
+    best = first_of_each(
+        ordered(ranked, "top1", descending=True), [*SETTING, "method", "bits", "allocation"]
+    )
+    best = ordered(best, ["later", "unchecked"])
     names = [row["name"] for part in (running, best, done) for row in rows(part)]
     return list(dict.fromkeys(names))[:DETAILED]
 

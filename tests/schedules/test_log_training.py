@@ -2,9 +2,11 @@ import functools
 
 import pytest
 import torch
+from tests.runs import configuration
 from torch import Tensor, nn
 from torch.nn.grad import conv2d_weight
 
+from dyadic.main import run
 from dyadic.network.weights import latent_weight
 from dyadic.quantizers.logarithmic import Logarithmic
 from dyadic.quantizers.uniform import Uniform
@@ -47,3 +49,13 @@ def test_training_leaves_no_trace_in_the_network(build, drive, gradient):
     drive(network, LogTraining(1, gradient))
     assert {k for k in network.state_dict() if "top" not in k} == before
     assert all(not layer.module._forward_hooks for layer in network.layers)
+
+
+def test_five_bits_everywhere_train_a_network_from_chance(tmp_path):
+    """From a float network that knows nothing (10 classes) to most images in 64 steps."""
+    choices = ("method=log_training", "deploy=none", "dataset.source.train_images=1024")
+    rates = ("trainer.baseline.optimizer.lr=0.001", "trainer.optimizer.lr=0.1")
+    summary = run(configuration(tmp_path, *choices, *rates))
+    assert summary["bits"] == 5
+    assert summary["float_top1"] < 25
+    assert summary["top1"] > 60

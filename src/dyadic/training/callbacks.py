@@ -72,10 +72,16 @@ class History(pl.Callback):
     def __init__(self, path: Path, schedule: Schedule | None) -> None:
         self.path, self.schedule = path, schedule
         self.rows: list[dict[str, Any]] = []
-        self.started = 0.0
+        self.started, self.rate = 0.0, 0.0
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self.started = time.monotonic()
+
+    def on_train_batch_start(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
+    ) -> None:
+        # At the epoch's end it is already that of the next epoch.
+        self.rate = float(trainer.optimizers[0].param_groups[0]["lr"])
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         assert isinstance(pl_module, Training)
@@ -112,7 +118,7 @@ class History(pl.Callback):
             if isinstance(network, QuantizedNetwork)
             else 0.0,
             "blend": self.schedule.blend(last_step) if self.schedule else 0.0,
-            "lr": float(trainer.optimizers[0].param_groups[0]["lr"]),
+            "lr": self.rate,
         }
 
     def state_dict(self) -> dict[str, Any]:

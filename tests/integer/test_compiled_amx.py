@@ -72,8 +72,9 @@ def test_bytes_run_on_tiles(codes, weights):
 
 @pytest.mark.parametrize("width", [1, 15, 16, 17, 31, 32, 33, 65])
 def test_rows_of_every_size(width):
-    for window in ({"padding": (1, 1)}, {"padding": (1, 1), "stride": (2, 2)}):
-        program = one_convolution(size=(3, width), channels=(32, 50), **window)
+    for stride in ((1, 1), (2, 2)):
+        size, channels = (3, width), (32, 50)
+        program = one_convolution(size=size, channels=channels, padding=(1, 1), stride=stride)
         assert assert_equal_on_amx(program, random_images(program, 2)) == {"amx"}
 
 

@@ -6,7 +6,15 @@ from tests.integer.compiled_paths import assert_equal, layer
 from tests.integer.random_programs import random_images
 
 from dyadic.integer.dyadic import dyadic, pair
-from dyadic.integer.program import Concat, Conv, Flatten, Normalize, Program, Requantize
+from dyadic.integer.program import (
+    Concat,
+    Conv,
+    Flatten,
+    Normalize,
+    Operation,
+    Program,
+    Requantize,
+)
 
 
 def one_convolution(
@@ -92,7 +100,8 @@ def test_tiles_of_every_size(outputs, codes):
                                     (-(2**15), 0), (-(2**20), 2**20)])  # fmt: skip
 def test_rescalings_of_long_rows(bounds):
     """By themselves, from narrow and wide codes, with and without a shift up."""
-    operations = [Normalize("wide", ("input",), np.zeros(3, int), dyadic(0.3), -20000, 20000)]
+    wide = Normalize("wide", ("input",), np.zeros(3, int), dyadic(0.3), -20000, 20000)
+    operations: list[Operation] = [wide]
     for source, ratio in (("input", 1.7), ("wide", 0.9), ("wide", 0.01), ("wide", 40.0)):
         name = f"{source}_{ratio}"
         operations.append(Requantize(name, (source,), dyadic(ratio), *bounds))

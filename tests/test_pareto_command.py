@@ -32,7 +32,7 @@ def test_a_front_with_random_and_uniform_ones_and_the_run_that_is_on_it(tmp_path
     assert not list((tmp_path / "runs").glob("*"))
 
     run(configuration(tmp_path, *CHOICES[len(TINY) :], "allocation=ilp", "sensitivity=sqnr"))
-    assert pareto([*CHOICES, *own], ROOT / "conf").endswith("1 of 16 were trained")
+    assert pareto([*CHOICES, *own], ROOT / "conf").endswith("1 of 16 have runs")
     again = pd.read_csv(path)
     assert again[again.share == 0.5].iloc[0].runs == 1
     assert set(again.training) == {"without training"}

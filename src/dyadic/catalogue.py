@@ -13,6 +13,7 @@ GROUPS = {
     "activation quantizers": "quantizer/activation",
     "schedules": "schedule",
     "allocations": "allocation",
+    "sensitivities": "sensitivity",
     "models": "model",
     "data sets": "dataset",
 }

@@ -126,4 +126,4 @@ def _said(front: pd.DataFrame) -> str:
         share = f"{100 * found[0]:.0f} %"
         said += f"; at {share} random widths do {found[1]:.2f} times the harm of the ILP's"
     trained = int((front.runs > 0).sum())
-    return f"{said}; {trained} of {len(front)} were trained"
+    return f"{said}; {trained} of {len(front)} have runs"

@@ -14,6 +14,7 @@ from hydra import compose, initialize_config_dir
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tests.runs import ROOT, TINY
 
+from dyadic.errors import UserError
 from dyadic.main import run
 from dyadic.sweep import register_run_name
 
@@ -129,6 +130,25 @@ def test_the_summary_holds_the_numbers_of_the_record(tracked) -> None:
     assert updates["float_top1"] == summary["float_top1"]
     assert updates["integer/mismatched_logits"] == 0
     assert updates["final_top1"] == summary["top1"]
+
+
+def test_a_run_that_fails_is_closed_so_that_the_next_does_not_write_into_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import wandb
+
+    def fail(parts: object) -> None:
+        assert parts.loggers[0].experiment is wandb.run is not None  # type: ignore[attr-defined]
+        raise UserError("no training today")
+
+    for key, value in QUIET.items():
+        monkeypatch.setenv(key, value)
+    monkeypatch.setattr("dyadic.main.train", fail)
+    with pytest.raises(UserError, match="today"):
+        finished(tmp_path, "wandb")
+    assert wandb.run is None
+    (folder,) = (tmp_path / "runs").iterdir()
+    assert len(Offline(folder).all("exit")) == 1
 
 
 def test_tensorboard_has_the_curves_and_the_record_as_scalars(tmp_path: Path) -> None:

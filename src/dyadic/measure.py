@@ -1,10 +1,8 @@
 """`python -m dyadic latency RUN`: each layer of a run, timed on this machine's integer kernels.
 
-Only the layers' shapes matter, so a run that hardly trains will do. `results/latency/resnet18_*`:
-
-    python run.py method=hawq_v3 bits=8 schedule=none model=resnet18 dataset=synthetic \\
-      dataset.source.size=28 dataset.source.train_images=64 dataset.source.test_images=16
-    python -m dyadic latency results/runs/NAME --out results/latency/resnet18_28px_CPU.csv
+Only the layers' shapes matter, so a run that hardly trains will do. `results/latency/resnet18_*`
+is of `run.py method=hawq_v3 bits=8 schedule=none model=resnet18 dataset=synthetic` with
+`dataset.source.size=28`, `.train_images=64` and `.test_images=16`.
 """
 
 import platform

@@ -133,6 +133,12 @@ def test_two_processes_train_one_network_and_leave_one_record(tmp_path):
 
 
 @pytest.mark.slow
+def test_layers_that_a_schedule_leaves_untrained_do_not_stop_several_processes(tmp_path):
+    found = call(tmp_path, "-m", "method=hawq_v3,bottom_up", "deploy=none", *DDP)
+    assert "2 done, 0 failed" in found.stdout, found.stdout + found.stderr
+
+
+@pytest.mark.slow
 def test_a_sweep_of_runs_on_two_processes_keeps_in_step_and_resumes(tmp_path):
     choices = ("-m", *INQ, *DDP, "bits=4,1,5")
     first = call(tmp_path, *choices)

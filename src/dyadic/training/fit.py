@@ -136,7 +136,8 @@ def fit(
 ) -> list[dict]:
     """Train through all phases, continuing from `directory/checkpoint/last.ckpt` if it is there.
 
-    A checkpoint is written at the end of every epoch. Returns the rows of `history.csv`.
+    A checkpoint is written at the end of every epoch. Returns the rows of `history.csv`, which the
+    first of several processes keeps.
     """
     history = History(directory / "history.csv", schedule)
     callbacks: list[pl.Callback] = [history, RandomState()]
@@ -148,8 +149,11 @@ def fit(
         ModelCheckpoint(directory / "checkpoint", filename="last", save_top_k=1,
                         save_on_train_epoch_end=True, enable_version_counter=False)
     )  # fmt: skip
+    strategy = hardware.strategy
+    if schedule is not None and hardware.devices > 1 and strategy in ("auto", "ddp"):
+        strategy = "ddp_find_unused_parameters_true"  # a schedule may leave layers untrained
     trainer = pl.Trainer(
-        accelerator=hardware.accelerator, devices=hardware.devices, strategy=hardware.strategy,
+        accelerator=hardware.accelerator, devices=hardware.devices, strategy=strategy,
         precision=hardware.resolved_precision,  # type: ignore[arg-type]
         max_epochs=sum(phase.epochs for phase in module.phases),
         callbacks=callbacks, logger=list(loggers) or False, enable_progress_bar=bar,

@@ -43,7 +43,7 @@ def _list(chosen: argparse.Namespace) -> int:
 
     for group, rows in catalogue(Path("conf"), Path("experiments")).items():
         print(group)
-        width = max(map(len, rows))
+        width = max(map(len, rows), default=0)
         for name, line in rows.items():
             print(f"  {name:<{width}}  {line}")
     return 0

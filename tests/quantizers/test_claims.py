@@ -12,10 +12,12 @@ from tests.quantizers.cases import (
 )
 from torch import Tensor
 
+from dyadic.errors import UserError
 from dyadic.quantizers import (
     Binary,
     FixedPoint,
     Lloyd,
+    Logarithmic,
     Lsq,
     Pact,
     PowerOfTwo,
@@ -174,3 +176,11 @@ def test_an_observed_range_is_static_and_in_the_checkpoint(quantizer: Quantizer)
     assert torch.equal(first.codebook().scale, first.codebook(small).scale)
     assert torch.equal(first.codebook().scale, second.codebook().scale)
     assert first.codebook().scale.ndim == 0
+
+
+@pytest.mark.parametrize("kind", [Uniform, FixedPoint, Logarithmic])
+def test_a_dynamic_range_says_what_it_cannot_do(kind: type[Quantizer]) -> None:
+    quantizer = kind(bits=4, signed=False, dynamic=True)
+    quantizer.observe(torch.rand(5))
+    with pytest.raises(UserError, match="dynamic=false"):
+        quantizer.codebook()

@@ -66,4 +66,9 @@ def check_choice(name: str, value: object, choices: tuple[object, ...]) -> None:
 def unobserved(quantizer: Quantizer) -> UserError:
     """The error of a codebook that is asked for before there is anything to fit it to."""
     name = type(quantizer).__name__
+    if getattr(quantizer, "dynamic", False):
+        return UserError(
+            f"{name} fits its range to every tensor; what needs a fixed one, as integer programs "
+            "do, needs dynamic=false (or deploy=none)"
+        )
     return UserError(f"{name} has seen no tensor yet; calibrate it, or give it a tensor to fit")

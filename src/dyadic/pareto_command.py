@@ -20,9 +20,10 @@ from dyadic.main import build
 from dyadic.pipeline import Run, allocation_problem, float_baseline, float_network
 from dyadic.report.figures import standalone
 from dyadic.report.files import write_atomically
+from dyadic.report.fingerprints import float_digest
 from dyadic.report.front_view import omega_figure
 from dyadic.report.fronts import advantage, scored
-from dyadic.report.records import float_digest, read_records
+from dyadic.report.records import read_records
 from dyadic.sweep import register_run_name
 
 OWN = {"measure": "gbops", "points": 21, "random": 10}

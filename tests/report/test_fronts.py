@@ -6,9 +6,10 @@ import pandas as pd
 import pytest
 
 from dyadic.report.dashboard import write_dashboard
+from dyadic.report.fingerprints import float_digest
 from dyadic.report.front_view import accuracy_figure, omega_figure, run_figure
 from dyadic.report.fronts import advantage, layers_of, read_fronts, scored, trainings
-from dyadic.report.records import float_digest, read_records
+from dyadic.report.records import read_records
 
 WIDTHS = {0.0: ("4/4", "4/4"), 0.5: ("8/8", "4/4"), 1.0: ("8/8", "8/8")}
 

@@ -9,7 +9,8 @@ from typing import Any
 import yaml
 
 from dyadic.report.declarations import FLOAT, Arm, Claim, Comparison
-from dyadic.report.records import Record, configuration
+from dyadic.report.fingerprints import configuration
+from dyadic.report.records import Record
 
 SCATTER = 2.0
 """A verdict is certain when it is more than this many standard errors away from the other one."""

@@ -3,6 +3,8 @@
 import fcntl
 import json
 import logging
+import os
+import re
 import signal
 import subprocess
 import threading
@@ -109,12 +111,42 @@ def test_submitit_runs_jobs_as_processes_of_their_own(tmp_path):
     assert (tmp_path / "runs" / name / "run.log").exists()
 
 
-def test_submitit_slurm_composes():
+def commands_of_the_readme() -> list[list[str]]:
+    """What the README says about several runs and devices, as lists of choices."""
+    section = (ROOT / "README.md").read_text().split("## Many runs")[1].split("\n## ")[0]
+    lines = re.findall(r"^    python run\.py (.*)$", section.replace("\\\n", " "), re.MULTILINE)
+    return [line.split("#")[0].split() for line in lines]
+
+
+def test_every_command_of_the_readme_composes():
+    launchers = []
     with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
-        choices = ["hydra/launcher=submitit_slurm", "hydra.launcher.gpus_per_node=4"]
-        cfg = compose("config", choices, return_hydra_config=True)
-    assert cfg.hydra.launcher._target_.endswith("SlurmLauncher")
-    assert cfg.hydra.launcher.gpus_per_node == 4
+        for choices in commands_of_the_readme():
+            one_each = [choice.split(",")[0] for choice in choices if choice != "-m"]
+            cfg = compose("config", one_each, return_hydra_config=True)
+            launchers.append(cfg.hydra.launcher._target_.rsplit(".", 1)[-1])
+            tasks = cfg.hydra.launcher.get("tasks_per_node", 1)
+            assert launchers[-1] != "SlurmLauncher" or tasks == cfg.trainer.hardware.devices
+    assert launchers.count("SlurmLauncher") == 2
+    assert "JoblibLauncher" in launchers
+
+
+@pytest.mark.slow
+def test_processes_that_slurm_starts_leave_one_record(tmp_path):
+    job = {"SLURM_JOB_ID": "1", "SLURM_JOB_NAME": "dyadic", "SLURM_NTASKS": "2"}
+    job |= {"SLURM_NTASKS_PER_NODE": "2", "SLURM_NODEID": "0", "SLURM_NODELIST": "127.0.0.1"}
+    job |= {"MASTER_ADDR": "127.0.0.1"}
+    tasks = [
+        subprocess.Popen(
+            command(tmp_path, *INQ, *DDP),
+            cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+            env=os.environ | job | {"SLURM_PROCID": rank, "SLURM_LOCALID": rank},
+        )
+        for rank in ("0", "1")
+    ]  # fmt: skip
+    assert [task.wait() for task in tasks] == [0, 0]
+    (found,) = summaries(tmp_path).values()
+    assert found["hardware"].startswith("2 x ")
 
 
 def test_two_processes_train_one_network_and_leave_one_record(tmp_path):

@@ -51,11 +51,16 @@ class WeightQuantization(nn.Module):
 
     @torch.no_grad()
     def freeze(self, mask: Tensor, values: Tensor) -> None:
-        """Freeze the weights of `mask` at `values`; all other weights are free."""
+        """Freeze the weights of `mask` at `values`; all other weights are free.
+
+        Both are laid out in memory as the weight is, or every convolution would reorder it.
+        """
         if self.mask is None or self.frozen is None:
             self.allocate(values)
-        self.mask = mask
-        self.frozen = torch.where(mask, values, torch.zeros_like(values))
+        assert self.mask is not None
+        assert self.frozen is not None
+        self.mask.copy_(mask)
+        self.frozen.copy_(values.masked_fill(~mask, 0.0))
 
     def forward(self, w: Tensor) -> Tensor:
         free = self._free(w)

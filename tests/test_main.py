@@ -4,6 +4,7 @@ import csv
 import json
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -40,6 +41,21 @@ def test_a_run_leaves_a_whole_record(tmp_path):
     assert [row["weight_bits"] for row in rows] == ["5"] * len(rows)
     assert max(int(row["levels"]) for row in rows) == 17
     assert np.load(directory / "histograms.npz")["confusion"].sum() == 96
+
+
+def test_a_finished_run_is_shown_without_heavy_imports(tmp_path):
+    summary = run(configuration(tmp_path, "method=log2", "deploy=none"))
+    lines = [
+        sys.executable,
+        "-X",
+        "importtime",
+        *command(tmp_path, "method=log2", "deploy=none")[1:],
+    ]
+    found = subprocess.run(lines, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert f"{summary['top1']:.2f} %" in found.stdout
+    imported = {line.rsplit("|", 1)[1].strip() for line in found.stderr.splitlines() if "|" in line}
+    assert "dyadic.outcome" in imported
+    assert not imported & {"torch", "pytorch_lightning", "onnxruntime"}
 
 
 def test_a_finished_run_is_only_read(tmp_path, monkeypatch):

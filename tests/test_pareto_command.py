@@ -50,7 +50,7 @@ def test_a_front_with_random_and_uniform_ones_and_the_run_that_is_on_it(tmp_path
         ("random=-1", "0 or more"),
         ("allocation=fixed", "allocation=ilp"),
         ("allocation=greedy", "allocation=ilp"),
-        ("allocation.share.gbops=0.5", "leave allocation.budget and .share empty"),
+        ("allocation.budget.gbops=0.5", "leave allocation.budget empty"),
         ("methd=inq", "methd"),
         ("allocation.budgt.gbops=1", "budgt"),
         ("method=nothing", "nothing"),

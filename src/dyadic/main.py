@@ -1,7 +1,6 @@
 """From a configuration to a run: builds the parts, skips what is finished, prints the summary."""
 
 import contextlib
-import json
 import logging
 import warnings
 from collections.abc import Iterator
@@ -16,8 +15,9 @@ from torch import nn
 from dyadic.errors import UserError
 from dyadic.files import write_atomically
 from dyadic.models.normalize import normalized
+from dyadic.outcome import finished, print_finished, print_summary
 from dyadic.pipeline import Run, train
-from dyadic.summary import finish, print_summary
+from dyadic.summary import finish
 from dyadic.training.fit import Hardware
 from dyadic.training.processes import is_first, locked
 
@@ -32,12 +32,10 @@ def run(cfg: DictConfig) -> dict[str, Any]:
     _quiet_lightning()
     directory = Path(cfg.results_dir, "runs", cfg.name)
     with locked(directory / "lock", "waiting for another process that computes this very run"):
-        summary = directory / "summary.json"
-        if summary.exists() and not cfg.force:
-            found = json.loads(summary.read_text())
+        found = finished(directory)
+        if found is not None and not cfg.force:
             if is_first():
-                log.info("already finished: %s (force=true runs it again)", directory)
-                print_summary(found, directory)
+                print_finished(found, directory)
             return found
         _check_missing(cfg)
         return _first(cfg, directory) if is_first() else _other(cfg, directory)
@@ -171,10 +169,12 @@ def _loggers(cfg: DictConfig, directory: Path) -> Iterator[list[Logger]]:
         return
     directory.mkdir(parents=True, exist_ok=True)
     logger = _part(cfg.logger)(name=cfg.name, save_dir=directory)
+    status = "failed"
     try:
         yield [logger]
+        status = "success"
     finally:
-        logger.finalize("success")
+        logger.finalize(status)
         close = getattr(logger.experiment, "finish", None) or logger.experiment.close
         close()
 

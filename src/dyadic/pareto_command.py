@@ -91,8 +91,8 @@ def _swept(allocation: Allocation) -> Constrained:
     """The allocation whose budgets are swept; UserError where it has none, or one already."""
     if not isinstance(allocation, Constrained) or not isinstance(allocation.solver, Ilp):
         raise UserError("a front is the ILP's; choose allocation=ilp, with solver cbc or highs")
-    if {*allocation.budget.values(), *allocation.share.values()} - {None}:
-        raise UserError("a front sweeps its budget; leave allocation.budget and .share empty")
+    if allocation.budgets:
+        raise UserError("a front sweeps its budget; leave allocation.budget empty")
     return allocation
 
 

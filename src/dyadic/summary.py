@@ -9,8 +9,6 @@ from typing import Any
 
 import torch
 import yaml
-from rich.console import Console
-from rich.table import Table
 
 import dyadic
 from dyadic.allocation.allocation import Allocation, Constrained
@@ -132,24 +130,3 @@ def _git_commit() -> str:
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
     except (OSError, subprocess.CalledProcessError):
         return ""
-
-
-def print_summary(summary: dict[str, Any], directory: Path) -> None:
-    """The result as a table on the terminal."""
-    table = Table(title=summary["name"], show_header=False, title_justify="left")
-    table.add_row("float top-1", f"{summary['float_top1']:.2f} %")
-    table.add_row("quantized top-1", f"{summary['top1']:.2f} %")
-    table.add_row("drop", f"{summary['top1_drop']:+.2f} points")
-    table.add_row("levels", str(summary["levels"]))
-    table.add_row("size", f"{summary['size_mib']:.4f} MiB")
-    table.add_row("GBOPS", f"{summary['gbops']:.4f}")
-    if integer := summary["integer"]:
-        engines = ", ".join(integer["engines"])
-        table.add_row(
-            "integer program", f"{integer['top1']:.2f} % top-1 on {integer['images']} images"
-        )
-        table.add_row("engines", f"{engines}: {integer['mismatched_logits']} logits differ")
-    if summary["note"]:
-        table.add_row("note", summary["note"])
-    table.add_row("record", str(directory))
-    Console().print(table)

@@ -24,6 +24,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from dyadic.errors import UserError
+from dyadic.outcome import finished, print_finished
 
 log = logging.getLogger(__name__)
 OUTCOMES = "DYADIC_SWEEP_OUTCOMES"  # the folder where the jobs of a sweep say how they ended
@@ -56,8 +57,8 @@ class Outcomes(Callback):
     """
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
-        if os.environ.get("LOCAL_RANK", "0") != "0":
-            return  # a further process of a run on several devices, which Lightning started
+        if not _is_first():
+            return
         results = Path(config.results_dir).absolute()
         results.mkdir(parents=True, exist_ok=True)
         os.environ[OUTCOMES] = tempfile.mkdtemp(prefix=".sweep-", dir=results)
@@ -99,9 +100,14 @@ def job(cfg: DictConfig) -> None:
         signal.signal(signal.SIGTERM, _terminate)
     try:
         _check_devices(cfg)
-        from dyadic.main import run
+        directory = Path(cfg.results_dir, "runs", cfg.name)
+        found = None if cfg.force else finished(directory)
+        if found is None:
+            from dyadic.main import run
 
-        run(cfg)
+            run(cfg)
+        elif _is_first():
+            print_finished(found, directory)
     except Exception as error:
         if HydraConfig.get().mode != RunMode.MULTIRUN:
             if isinstance(error, UserError):
@@ -126,11 +132,15 @@ def _check_devices(cfg: DictConfig) -> None:
 
 def _note(outcome: str) -> None:
     """Leave the outcome in a file of this job's own, where the sweep will look for it."""
-    from dyadic.training.processes import is_first
-
-    if OUTCOMES in os.environ and is_first():
+    if OUTCOMES in os.environ and _is_first():
         with contextlib.suppress(FileNotFoundError):  # the sweep was killed, this job went on
             Path(os.environ[OUTCOMES], str(HydraConfig.get().job.num)).write_text(outcome)
+
+
+def _is_first() -> bool:
+    """Not a further process of a run on several devices, by Lightning's rule."""
+    ranks = (os.environ.get(name) for name in ("RANK", "LOCAL_RANK", "SLURM_PROCID"))
+    return next((rank for rank in ranks if rank is not None), "0") == "0"
 
 
 def _terminate(number: int, frame: FrameType | None) -> None:

@@ -87,7 +87,7 @@ def test_a_width_that_is_not_faster_is_told_and_counts_as_the_wider_one() -> Non
 def test_the_solver_keeps_the_wider_one_where_narrower_is_not_faster(tmp_path: Path) -> None:
     table().write(tmp_path / "here.csv")
     allocation = Constrained(
-        share={"latency": 0.0}, first_bits=None, last_bits=None,
+        budget={"latency": 0.0}, first_bits=None, last_bits=None,
         latency_table=str(tmp_path / "here.csv"),
     )  # fmt: skip
     solution = allocation.solution(Problem(LAYERS, lambda layer, w, a: 4.0**-w))

@@ -43,7 +43,7 @@ def test_random_ones_keep_the_budget_and_never_beat_the_ilp() -> None:
 def test_random_ones_are_those_of_a_run_with_the_same_seed() -> None:
     point = random_points(GRID, "size", [0.5], [3])[0]
     run = Constrained(
-        share={"size": 0.5}, solver=RandomFill(seed=3), first_bits=None, last_bits=None
+        budget={"size": 0.5}, solver=RandomFill(seed=3), first_bits=None, last_bits=None
     )
     assert run.assign(Notebook("ResNet-18").problem) == point.solution.bits
 

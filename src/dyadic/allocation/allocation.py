@@ -1,8 +1,10 @@
 """Allocations: classes that give every layer its widths (`conf/allocation/*.yaml`)."""
 
+import contextlib
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from fractions import Fraction
 from typing import Any
 
 from dyadic.allocation.cost import FLOAT, Bits
@@ -16,7 +18,10 @@ from dyadic.errors import UserError
 Width = int | Sequence[int]
 """One number for weights and activations, or the pair."""
 
-DEFAULT_SHARE = {"gbops": 0.5}  # "Medium" BOPS, the mixed rows of HAWQ-V3's Table 1
+Budget = float | str
+"""A share of the way from all-low, 0, to all-high, 1; or a value with its unit: "0.1MiB"."""
+
+MEDIUM = {"gbops": 0.5}  # the mixed rows of HAWQ-V3's Table 1
 
 
 class Allocation(ABC):
@@ -55,16 +60,15 @@ class Constrained(Allocation):
     """The widths of least Omega that meet every budget (HAWQ-V3, Eq. 12 to 14).
 
     choices  pairs [weight bits, activation bits] that a layer may take
-    budget   "size" (MiB), "gbops", "latency" (ms): absolute, over the whole network
-    share    the same names: all-low plus this share of (all-high - all-low), 0 to 1; where neither
-             names a budget, half the bit operations
+    budget   of "size", "gbops", "latency", over the whole network. A number is a share: all-low
+             plus that much of (all-high - all-low), 0 to 1; absolute is what has its unit, such as
+             "0.1MiB", "0.6GBOPS", "3ms". Where none is given, half of the bit operations
     ties     a downsample convolution takes the widths of its block's first convolution
     latency_table   CSV of the device, as `python -m dyadic latency` writes it
     """
 
     choices: Sequence[Sequence[int]] = ((4, 4), (8, 8))
-    budget: Mapping[str, float | None] = field(default_factory=dict)
-    share: Mapping[str, float | None] = field(default_factory=dict)
+    budget: Mapping[str, Budget | None] = field(default_factory=dict)
     solver: Solver = field(default_factory=Cbc)
     ties: bool = True
     first_bits: Width | None = 8
@@ -73,17 +77,15 @@ class Constrained(Allocation):
     latency_table: str | None = None
 
     def __post_init__(self) -> None:
-        for name, value in (*_given(self.budget).items(), *_given(self.share).items()):
+        for name, value in self.budgets.items():
             if name not in MEASURES:
                 raise UserError(f"no budget is called {name}; they are {', '.join(MEASURES)}")
-            if value < 0:
-                raise UserError(f"the {name} budget {value} is negative; give a positive one")
-        for name, value in _given(self.share).items():
-            if value > 1:
-                raise UserError(
-                    f"allocation.share.{name}={value:g} is no share from 0 to 1; "
-                    f"an absolute budget is allocation.budget.{name}={value:g}"
-                )
+            _number(name, value)
+
+    @property
+    def budgets(self) -> dict[str, Budget]:
+        """The budgets that are given."""
+        return {name: value for name, value in self.budget.items() if value is not None}
 
     def assign(self, problem: Problem) -> dict[str, Bits]:
         """Raises UserError where no allocation meets the budgets."""
@@ -105,14 +107,12 @@ class Constrained(Allocation):
         return grid(problem if self.ties else replace(problem, ties={}), choices, fixed)
 
     def limits(self, table: Grid) -> dict[str, int]:
-        """Every named budget in whole units; the tighter of a share and an absolute one."""
-        absolute, share = _given(self.budget), _given(self.share)
-        if not absolute and not share:
-            share = DEFAULT_SHARE
-        limits = {name: table.limit(name, value) for name, value in share.items()}
-        for name, value in absolute.items():
-            units = int(value * MEASURES[name].unit)
-            limits[name] = min(units, limits.get(name, units))
+        """Every budget in whole units."""
+        limits = {}
+        for name, value in (self.budgets or MEDIUM).items():
+            number, is_share = _number(name, value)
+            units = int(number * MEASURES[name].unit)
+            limits[name] = table.limit(name, float(number)) if is_share else units
         return limits
 
 
@@ -143,5 +143,15 @@ def _pair(width: Any, float_activations: bool) -> Bits:
     return int(weight), int(activation)
 
 
-def _given(values: Mapping[str, float | None]) -> dict[str, float]:
-    return {name: value for name, value in values.items() if value is not None}
+def _number(name: str, budget: Budget) -> tuple[Fraction, bool]:
+    """The number that a budget says, and whether it is a share; UserError for what is neither."""
+    unit, text = MEASURES[name].name, str(budget).strip()
+    is_share = not text.endswith(unit)
+    with contextlib.suppress(ValueError):
+        number = Fraction(text.removesuffix(unit).strip())
+        if number >= 0 and (number <= 1 or not is_share):
+            return number, is_share
+    raise UserError(
+        f"allocation.budget.{name}={budget} is no share from 0 (all low) to 1 (all high); "
+        f"an absolute budget has its unit, as in 0.5{unit}"
+    )

@@ -38,19 +38,19 @@ class Measure:
     """One kind of budget: whole units, so that sums and comparisons are exact.
 
     unit units per MiB, GBOP or millisecond
-    text how a value in those is written
+    name what those are called
     cost units that one layer takes
     """
 
     unit: int
-    text: str
+    name: str
     cost: Callable[[Problem, LayerCost, Bits], int]
 
 
 MEASURES = {
-    "size": Measure(BITS_PER_MIB, "{:.6g} MiB", lambda _, layer, bits: layer.size(bits)),
-    "gbops": Measure(10**9, "{:.6g} GBOPS", lambda _, layer, bits: layer.bit_operations(bits)),
-    "latency": Measure(10**6, "{:.6g} ms", Problem.nanoseconds),
+    "size": Measure(BITS_PER_MIB, "MiB", lambda _, layer, bits: layer.size(bits)),
+    "gbops": Measure(10**9, "GBOPS", lambda _, layer, bits: layer.bit_operations(bits)),
+    "latency": Measure(10**6, "ms", Problem.nanoseconds),
 }
 
 

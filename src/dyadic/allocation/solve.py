@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from decimal import ROUND_CEILING, ROUND_FLOOR, Context, Decimal
 
 import numpy as np
 
@@ -62,15 +63,18 @@ def _infeasible(knapsack: Knapsack, kinds: list[str]) -> UserError:
     if not tightest:
         return UserError("this solver found no allocation within the budgets; use allocation=ilp")
     said = [
-        f"{kinds[k]} {_text(kinds[k], int(knapsack.limit[k]))} "
-        f"(tightest feasible: {_text(kinds[k], value)})"
+        f"{kinds[k]} {_text(kinds[k], int(knapsack.limit[k]), ROUND_FLOOR)} "
+        f"(tightest feasible: {_text(kinds[k], value, ROUND_CEILING)})"
         for k, value in tightest.items()
     ]
     return UserError(f"no allocation meets the budget: {', or '.join(said)}")
 
 
-def _text(kind: str, units: int) -> str:
-    return MEASURES[kind].text.format(units / MEASURES[kind].unit)
+def _text(kind: str, units: int, rounding: str) -> str:
+    """The value with its unit, in six digits: as `allocation.budget` takes it."""
+    measure = MEASURES[kind]
+    value = Context(prec=6, rounding=rounding).divide(Decimal(units), Decimal(measure.unit))
+    return f"{float(value):.6g}{measure.name}"
 
 
 def _tightest_together(knapsack: Knapsack) -> dict[int, int]:

@@ -1,0 +1,44 @@
+"""How a run ended: found again on disk, and shown. Nothing heavy is imported for it."""
+
+import json
+import logging
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+log = logging.getLogger(__name__)
+
+
+def finished(directory: Path) -> dict[str, Any] | None:
+    """The summary of a finished run, None where there is none: it is written last."""
+    summary = directory / "summary.json"
+    return json.loads(summary.read_text()) if summary.exists() else None
+
+
+def print_finished(summary: dict[str, Any], directory: Path) -> None:
+    """The result of a run that was not repeated."""
+    log.info("already finished: %s (force=true runs it again)", directory)
+    print_summary(summary, directory)
+
+
+def print_summary(summary: dict[str, Any], directory: Path) -> None:
+    """The result as a table on the terminal."""
+    table = Table(title=summary["name"], show_header=False, title_justify="left")
+    table.add_row("float top-1", f"{summary['float_top1']:.2f} %")
+    table.add_row("quantized top-1", f"{summary['top1']:.2f} %")
+    table.add_row("drop", f"{summary['top1_drop']:+.2f} points")
+    table.add_row("levels", str(summary["levels"]))
+    table.add_row("size", f"{summary['size_mib']:.4f} MiB")
+    table.add_row("GBOPS", f"{summary['gbops']:.4f}")
+    if integer := summary["integer"]:
+        engines = ", ".join(integer["engines"])
+        table.add_row(
+            "integer program", f"{integer['top1']:.2f} % top-1 on {integer['images']} images"
+        )
+        table.add_row("engines", f"{engines}: {integer['mismatched_logits']} logits differ")
+    if summary["note"]:
+        table.add_row("note", summary["note"])
+    table.add_row("record", str(directory))
+    Console().print(table)

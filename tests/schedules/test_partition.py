@@ -220,13 +220,18 @@ def test_phases_without_epochs_after_the_last_portion_still_freeze_everything(bu
 def test_only_batch_norm_and_biases_move_after_the_last_portion(build, drive):
     network = build(Uniform)
     seen = {}
+    weights_train = set()
 
     def watch(phase: int, moment: str) -> None:
+        if moment == "arranged":
+            trains = {p.requires_grad for p in network.parameters() if p.ndim > 1}
+            weights_train.add((phase, *trains))
         if phase == 2:
             seen[moment] = {n: p.clone() for n, p in network.named_parameters() if p.ndim == 1}
 
     drive(network, GrowingPartition(PORTIONS), watch=watch)
     assert all(not torch.equal(p, seen["trained"][n]) for n, p in seen["arranged"].items())
+    assert weights_train == {(0, True), (1, True), (2, False)}
 
 
 @pytest.mark.parametrize(

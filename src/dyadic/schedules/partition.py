@@ -135,9 +135,15 @@ class GrowingPartition(Schedule):
         self._freeze(network, phase)
 
     def arrange(self, network: QuantizedNetwork, phase: int) -> None:
-        """Free weights are float in every step: the gradient is that of their own values."""
+        """Free weights are float in every step: the gradient is that of their own values.
+
+        A layer that is frozen whole needs no gradient, a quarter of the work of a step.
+        """
         set_blend(network, 0.0)
         observe(network, True)
+        for layer, weights in network.weights():
+            is_free = weights.mask is None or not bool(weights.mask.all())
+            latent_weight(layer.module).requires_grad_(is_free)
 
     def finish(self, network: QuantizedNetwork, images: Tensor) -> None:
         """Freeze what is left. Raises AssertionError if a weight is not on its codebook."""

@@ -19,7 +19,8 @@ INT32 = (-(2**31), 2**31 - 1)
 class Dyadic:
     """Dyadic numbers `b / 2**c`, one for the tensor (shape [1]) or one per channel (shape [C]).
 
-    2**30 <= |b| < 2**31 or b = 0, and 0 <= c <= 62 (HAWQ-V3, section 3.1).
+    |b| < 2**31 and 0 <= c <= 62 (HAWQ-V3, section 3.1). `dyadic.integer.dyadic` makes |b| at least
+    2**30, but where x is below 2**-32 (c stays 62) and for the smaller number of a pair.
     """
 
     b: np.ndarray  # int64 [1] or [C]

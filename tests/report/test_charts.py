@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from dyadic.report import charts, run_charts, svg
 from dyadic.report.charts import Point, Series
+from dyadic.report.heat_map import heat_map
 from dyadic.report.run_charts import Panel
 
 finite = st.floats(-1e6, 1e6, allow_nan=False).map(lambda v: round(v, 3))
@@ -70,7 +71,7 @@ CHARTS = {
         92.0,
         "d",
     ),
-    "heat_map": lambda: run_charts.heat_map(np.array([[9, 1], [0, 7]]), ["cat", "dog"], "d"),
+    "heat_map": lambda: heat_map(np.array([[9, 1], [0, 7]]), ["cat", "dog"], "d"),
 }
 
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from dyadic.report import png, run_charts
 from dyadic.report.frames import numbers
 from dyadic.report.front_view import run_figure
+from dyadic.report.heat_map import heat_map
 from dyadic.report.overview_view import Figure, plural
 from dyadic.report.records import Record
 from dyadic.report.run_charts import Panel
@@ -201,7 +202,7 @@ def _confusion(arrays: dict[str, NDArray[Any]], summary: dict[str, Any]) -> Figu
         kept = np.sort(np.argsort(-(wrong.sum(0) + wrong.sum(1)), stable=True)[:CLASSES])
         note += f" The {CLASSES} of {len(matrix)} classes with the most mistakes."
         matrix, names = matrix[np.ix_(kept, kept)], [names[k] for k in kept]
-    return Figure(title, run_charts.heat_map(matrix, names, title), note)
+    return Figure(title, heat_map(matrix, names, title), note)
 
 
 def _images(

@@ -21,6 +21,7 @@ from dyadic.pipeline import Run, allocation_problem, float_baseline, float_netwo
 from dyadic.report.figures import standalone
 from dyadic.report.files import write_atomically
 from dyadic.report.fingerprints import float_digest
+from dyadic.report.front_table import front_table
 from dyadic.report.front_view import omega_figure
 from dyadic.report.fronts import advantage, scored
 from dyadic.report.records import read_records
@@ -32,6 +33,8 @@ OWN = {"measure": "gbops", "points": 21, "random": 10}
 
 def pareto(choices: Sequence[str], conf: Path = Path("conf")) -> str:
     """Solve for every budget, write `results/pareto/NAME.csv` and `.svg`; returns what they say.
+
+    `NAME.md` has the allocations that runs trained, where there are any.
 
     choices   as `run.py` takes them, and those of `OWN`; without an allocation, allocation=ilp
 
@@ -46,8 +49,12 @@ def pareto(choices: Sequence[str], conf: Path = Path("conf")) -> str:
     facts = _facts(cfg, run)
     for position, (key, value) in enumerate(facts.items()):
         front.insert(position, key, value)
-    front = scored(front, read_records(Path(cfg.results_dir, "runs")))
+    records = read_records(Path(cfg.results_dir, "runs"))
     path = run.directory / f"{_name(cfg, facts, measure)}.csv"
+    if trained := front_table(front, records):
+        said = f"# {', '.join(facts.values())}\n\n`python -m dyadic pareto {' '.join(choices)}`"
+        write_atomically(path.with_suffix(".md"), f"{said}\n\n{trained}\n")
+    front = scored(front, records)
     write_table(path, front)
     write_atomically(path.with_suffix(".svg"), standalone(omega_figure(front)))
     return f"{path}: {_said(front)}"

@@ -7,6 +7,7 @@ import pytest
 
 from dyadic.report.dashboard import write_dashboard
 from dyadic.report.fingerprints import float_digest
+from dyadic.report.front_table import front_table
 from dyadic.report.front_view import accuracy_figure, omega_figure, run_figure
 from dyadic.report.fronts import advantage, layers_of, read_fronts, scored, trainings
 from dyadic.report.records import read_records
@@ -63,6 +64,20 @@ def runs(tmp_path: Path) -> Path:
     train(runs, "other-float", WIDTHS[0.0], 99.0, CONFIG.replace("holdout: 0", "holdout: 9"))
     train(runs, "other-widths", ("8/4", "8/8"), 99.0)
     return runs
+
+
+def test_the_table_has_harm_cost_and_top1_of_what_was_trained(runs: Path) -> None:
+    fine_tuned = {"schedule": "FreezeThenFold", "epochs": {"quantize": 1}}
+    train(runs, "fine-tuned", ("8/8", "4/4"), 89.0, **fine_tuned)
+    lines = front_table(front_frame(), read_records(runs)).splitlines()
+    cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+    assert cells[0][-2:] == ["top-1, without training", "top-1, FreezeThenFold, 1 epoch"]
+    body = {row[0]: row[1:] for row in cells[2:]}
+    assert body["W4A4"] == ["0.1", "0.500", "2.000", "90.00", ""]
+    assert body["ilp, 50 %"] == ["0.01", "1.250", "5.000", "92.50", "89.00"]
+    assert body["random, 50 %"] == ["0.04", "1.250", "5.000", "91.75 ± 1.06 (2)", "89.00"]
+    assert "W8A8" not in body
+    assert front_table(front_frame(), []) == ""
 
 
 def test_runs_join_the_allocation_that_they_trained(runs: Path) -> None:

@@ -29,6 +29,7 @@ DECIMALS = {
     "drop": 2,
     "MiB": 3,
     "GBOPS": 3,
+    "ms": 3,
 }
 WHOLE = ["bits", "levels", "seeds", "epochs"]
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from torch import nn
+from torch import fx, nn
 
 from dyadic.errors import UserError
 from dyadic.integer.deploy import Deployment
@@ -128,6 +128,37 @@ def test_float32_network_differs_by_a_step_at_most_at_eight_bits():
     program = lower(deployed, "small").program
     logits = ReferenceEngine(program).run(images(32).numpy()) * program.logit_scale
     assert np.abs(deployed(images(32)).detach().numpy() - logits).max() < 0.05
+
+
+def share_of_other_codes(weight) -> float:
+    """How many 4-bit codes of the float32 network are not those of the program, 0 to 1."""
+    network = trained(WEIGHTS[weight], Uniform)
+    deployed, _ = Deployment().prepare(network, [images(64)])
+    lowered = lower(deployed, "small")
+    trace = ReferenceEngine(lowered.program).trace(images(32).numpy())
+    other = []
+
+    class Watch(fx.Interpreter):
+        def run_node(self, n):
+            result = super().run_node(n)
+            name = lowered.operations.get(n.name)
+            if name is not None and np.abs(trace[name]).max() < 16:
+                codes = torch.round(result.double() / lowered.scales[name]).numpy()
+                other.append((codes != trace[name]).mean())
+            return result
+
+    with torch.no_grad():
+        Watch(deployed.body).run(images(32))
+    assert len(other) >= 4
+    return float(np.mean(other))
+
+
+@pytest.mark.parametrize("weight", ["binary", "ternary", "uniform", "power_of_two"])
+def test_a_bias_is_finer_than_a_unit_of_few_bits(weight, monkeypatch):
+    fine = share_of_other_codes(weight)
+    monkeypatch.setattr("dyadic.integer.lowering.LARGEST_BYTE", 1)
+    coarse = share_of_other_codes(weight)
+    assert fine < coarse / 2
 
 
 def test_preparing_leaves_the_network_alone():

@@ -10,6 +10,10 @@ A value in the graph is one of three things while it is read:
 Batch norm joins `Pending` (so nothing is left in float, and power-of-two weights stay what they
 are); a quantizer turns `Pending` into one operation: DN = multiplier * scales / S_out, the integer
 bias = round(shift / (multiplier * scales)) (HAWQ-V3, section 3.1 and 3.2).
+
+The bias is rounded to a unit of the accumulators. With weights of few bits that is coarse: for
+ternary ones, half a unit moves a whole level of a channel across a boundary. So small weights are
+multiplied by a power of two first, up to the signed byte that every kernel multiplies by anyway.
 """
 
 import operator
@@ -47,6 +51,7 @@ from dyadic.network.quantized import QuantizedNetwork
 from dyadic.network.weights import latent_weight, weight_quantization
 
 PIXEL_SHIFT = 8  # pixels enter as 256ths, so that the mean is subtracted to 1/256 of a pixel
+LARGEST_BYTE = 127
 SMALLEST_RATIO = 2.0**-40  # a channel that batch norm switched off (multiplier 0) counts as this
 
 
@@ -232,7 +237,10 @@ class _Lowering:
 
 
 def integer_weights(name: str, module: nn.Conv2d | nn.Linear) -> tuple[Weights, np.ndarray]:
-    """A layer's weight codes and its real scale per output channel, float64 [O]."""
+    """A layer's weight codes and its real scale per output channel, float64 [O].
+
+    The levels are the codebook's integers times the largest power of two that keeps them in a byte.
+    """
     quantization = weight_quantization(module)
     if quantization is None:
         raise UserError(f"{name}: its weights are float; deploy.weight_bits gives them codes")
@@ -246,9 +254,10 @@ def integer_weights(name: str, module: nn.Conv2d | nn.Linear) -> tuple[Weights, 
     if scale.size != 1 and scale.shape != (len(codes), *[1] * (codes.ndim - 1)):
         raise UserError(f"{name}: weight scales of shape {scale.shape}; one per output channel")
     levels = book.integers.cpu().numpy().astype(np.int64)
+    finer = 1 << max(int(np.log2(LARGEST_BYTE / np.abs(levels).max())), 0)
     kind = np.uint8 if levels.shape[-1] <= 256 else np.uint16
-    spread = np.broadcast_to(scale.reshape(-1), len(codes)).copy()
-    return Weights(codes.astype(kind), levels, book.bits), spread
+    spread = np.broadcast_to(scale.reshape(-1), len(codes)) / finer
+    return Weights(codes.astype(kind), levels * finer, book.bits), spread
 
 
 def _weight_operation(value: Pending, steps: Steps) -> Linear:

@@ -19,6 +19,7 @@ from dyadic.allocation.hessian import (
     summarize,
 )
 from dyadic.allocation.per_sample import squared_norms
+from dyadic.models import resnet8, small_inception
 
 CLASSES = 3
 
@@ -101,6 +102,18 @@ def test_double_backward_agrees_with_the_exact_trace_within_its_error() -> None:
 def test_a_network_that_is_not_piecewise_linear_is_recognized(activation: nn.Module) -> None:
     model = network(activation)
     assert not GaussNewton(model, list(layers_of(model).values()), [data()[0]], 0).applies()
+
+
+@pytest.mark.parametrize("model", [resnet8(CLASSES, 1, 4), small_inception(CLASSES, 1, 2)])
+def test_no_memory_layout_hides_that_a_network_is_piecewise_linear(model: nn.Module) -> None:
+    """Concatenated in channels-last, an Inception has views in its graph that others have not."""
+    images, labels = torch.randn(4, 1, 12, 12), torch.arange(4) % CLASSES
+    found = [
+        hessian_traces(model.to(memory_format=layout), layers_of(model), images, labels)
+        for layout in (torch.contiguous_format, torch.channels_last)
+    ]
+    assert all(traces.exact for traces in found)
+    torch.testing.assert_close(found[1].trace, found[0].trace, rtol=1e-4, atol=1e-7)
 
 
 def test_a_layer_that_is_called_twice_is_recognized() -> None:

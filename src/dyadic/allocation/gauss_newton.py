@@ -33,7 +33,10 @@ PIECEWISE_LINEAR = frozenset(
         *("AdaptiveAvgPool2D", "View", "UnsafeView", "ReshapeAlias", "Clone", "Alias", "Slice"),
         *("Select", "Permute", "Transpose", "Unsqueeze", "Squeeze", "Expand", "ConstantPadNd"),
     )
-) | {"MeanBackward1", "SqueezeBackward1", "SumBackward1", "ToCopyBackward0", "AccumulateGrad"}
+) | {
+    *("MeanBackward1", "SqueezeBackward1", "SumBackward1", "AsStridedBackward1"),
+    *("ToCopyBackward0", "AccumulateGrad"),
+}
 
 
 @dataclass(frozen=True)

@@ -29,11 +29,10 @@ def front_table(front: pd.DataFrame, records: Sequence[Record]) -> str:
 
 
 def _distinct(front: pd.DataFrame) -> pd.DataFrame:
-    """Without budgets that leave no choice, whose widths are the uniform ones."""
-    layers = layers_of(front)
-    uniform = {tuple(row) for row in where(front, front.source == "uniform")[layers].to_numpy()}
-    same = [tuple(row) in uniform for row in front[layers].to_numpy()]
-    return where(front, (front.source == "uniform") | ~pd.Series(same, index=front.index))
+    """Random allocations all, but other widths once: uniform, or of the ILP's smallest budget."""
+    chosen = pd.concat([where(front, front.source == source) for source in ("uniform", "ilp")])
+    first = where(chosen, ~chosen.duplicated(layers_of(front)))
+    return where(front, (front.source == "random") | front.index.isin(first.index))
 
 
 def _names(front: pd.DataFrame) -> list[str]:

@@ -1,4 +1,4 @@
-"""What every engine takes: uint8 images [N, C, H, W], cut into batches that fit the caches."""
+"""What every engine takes: uint8 images [N, C, H, W], cut into batches of a bounded size."""
 
 from collections.abc import Iterator
 from math import prod
@@ -9,7 +9,7 @@ from dyadic.errors import UserError
 from dyadic.integer.bounds import Proof
 from dyadic.integer.program import Program
 
-BATCH_ELEMENTS = 2**22  # int64 values of all tensors of one batch: 32 MiB
+BATCH_ELEMENTS = 2**24  # int64 values of all tensors of one batch: 128 MiB
 
 
 def check_images(images: np.ndarray, program: Program) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from hypothesis import given, settings
-from tests.integer.random_programs import programs, random_images
+from tests.integer.random_programs import programs, random_images, random_program
 from tests.integer.resnet20 import resnet20
 
 from dyadic.integer.compiled import export_c
@@ -60,6 +60,17 @@ def test_sanitized_sources_equal_the_reference(tmp_path_factory, compiler, progr
     export_c(program, directory)
     classifier = build(directory, compiler, *SANITIZERS)
     assert_classifies(classifier, program, random_images(program, 3))
+
+
+def test_everything_that_the_source_declares_is_used(tmp_path):
+    """A concatenation within a concatenation once was not, which clang warns of."""
+    for seed in range(300):
+        export_c(random_program(seed), tmp_path)
+        model = (tmp_path / "dyadic_model.c").read_text()
+        declared = re.findall(r"^static (?:const )?\w+ (\w+)[ \[]", model, re.MULTILINE)
+        assert len(declared) > 3
+        unused = [name for name in declared if len(re.findall(rf"\b{name}\b", model)) < 2]
+        assert not unused, seed
 
 
 @pytest.fixture(scope="module")

@@ -3,6 +3,7 @@
 The kernels are the engine's own portable ones; weights that are powers of two become shifts.
 """
 
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -133,14 +134,17 @@ class _Source:
         for index, array in enumerate(self.steps.arrays):
             yield from _array(f"array{index}", array)
         yield "\n"
+        calls = ["    " + self._call(index, step) for index, step in enumerate(self.steps.steps)]
+        last = self.steps.index[program.operations[-1].name]
+        classify = CLASSIFY.format(calls="\n".join(calls), last=f"tensor{last}")
+        # A concatenation that is only part of another one is written and read as that one alone.
+        used = set(re.findall(r"\btensor\d+\b", classify))
         for index, slot in enumerate(self.steps.slots()):
-            yield self._tensor(index, slot)
-        calls = []
+            if f"tensor{index}" in used:
+                yield self._tensor(index, slot)
         for index, step in enumerate(self.steps.steps):
             yield self._constants(index, step)
-            calls.append("    " + self._call(index, step))
-        last = self.steps.index[program.operations[-1].name]
-        yield "\n" + CLASSIFY.format(calls="\n".join(calls), last=f"tensor{last}")
+        yield "\n" + classify
 
     def _tensor(self, index: int, slot: binding.Slot) -> str:
         view = slot.view

@@ -95,7 +95,7 @@ def save(program: Program, directory: Path) -> int:
         "note": program.note,
         "input_shape": program.input_shape,
         "logit_scale": program.logit_scale,
-        "sha256": hashlib.sha256(packed.tobytes()).hexdigest(),
+        "sha256": hashlib.sha256(packed.data).hexdigest(),
     }
     decode_fields(json.loads(json.dumps(header | {"operations": []})), HEADER, PROGRAM)
     head = json.dumps(header, indent=1).removesuffix("\n}")
@@ -127,7 +127,7 @@ def load(directory: Path) -> Program:
     operations = tuple(reader.operation(entry) for entry in header["operations"])
     if reader.position != len(packed):
         raise ProgramError(f"{WEIGHTS}: {len(packed)} bytes; the layers take {reader.position}")
-    if hashlib.sha256(packed.tobytes()).hexdigest() != header["sha256"]:
+    if hashlib.sha256(packed.data).hexdigest() != header["sha256"]:
         raise ProgramError(f"{WEIGHTS}: its SHA-256 is not the one in {PROGRAM}")
     kept = {key: header[key] for key in ("name", "input_shape", "logit_scale", "note")}
     program = Program(operations=operations, **kept)

@@ -28,12 +28,11 @@ def pack(codes: np.ndarray, bits: int) -> np.ndarray:
 def unpack(packed: np.ndarray, count: int, bits: int) -> np.ndarray:
     """The first `count` codes of `packed`, uint8 for up to 8 bits, else uint16."""
     step = packed_bytes(BLOCK, bits)
-    blocks = [
-        _unpack_block(packed[start // BLOCK * step :][:step], min(BLOCK, count - start), bits)
-        for start in range(0, count, BLOCK)
-    ]
-    kind = np.uint8 if bits <= 8 else np.uint16
-    return np.concatenate([np.zeros(0, kind), *blocks]).astype(kind)
+    codes = np.empty(count, np.uint8 if bits <= 8 else np.uint16)
+    for start in range(0, count, BLOCK):
+        block = codes[start : start + BLOCK]
+        block[:] = _unpack_block(packed[start // BLOCK * step :][:step], len(block), bits)
+    return codes
 
 
 def _pack_block(codes: np.ndarray, bits: int) -> np.ndarray:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 INT32 = (-(2**31), 2**31 - 1)
+SMALL = 2**14  # weights below it are held in 16 bits
 
 
 @dataclass(frozen=True)
@@ -41,8 +42,13 @@ class Weights:
 
     @property
     def planes(self) -> tuple[np.ndarray, ...]:
-        """The integers themselves, int64, shaped like codes: (w,) or (a, b) of a + b * sqrt(2)."""
-        return tuple(row[self.codes] for row in np.atleast_2d(self.levels))
+        """The integers themselves, shaped like codes: (w,) or (a, b) of a + b * sqrt(2).
+
+        int16 where it holds twice their size, for room to add and negate; otherwise int64.
+        """
+        small = self.levels.min(initial=0) > -SMALL and self.levels.max(initial=0) < SMALL
+        rows = np.atleast_2d(self.levels).astype(np.int16 if small else np.int64)
+        return tuple(row[self.codes] for row in rows)
 
 
 @dataclass(frozen=True)

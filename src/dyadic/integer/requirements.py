@@ -27,7 +27,7 @@ def check_layer(operation: Linear, rank: int) -> tuple[int, int]:
     outputs, inputs = operation.weights.codes.shape[:2]
     check_integers(operation, "bias", operation.bias, (outputs,), (-(2**62), 2**62))
     check_clamp(operation, operation.lo, operation.hi)
-    planes = len(operation.weights.planes)
+    planes = len(np.atleast_2d(operation.weights.levels))
     require(planes == 1 + (operation.odd is not None), operation, "two planes need two scales")
     if operation.odd is None:
         check_scale(operation, operation.scale, outputs)

@@ -154,6 +154,7 @@ def test_a_run_that_fails_is_closed_so_that_the_next_does_not_write_into_it(
 def test_tensorboard_has_the_curves_and_the_record_as_scalars(tmp_path: Path) -> None:
     folder, summary = finished(tmp_path, "tensorboard")
     (place,) = {path.parent for path in folder.rglob("events.out.tfevents.*")}
+    assert place == folder / folder.name
     board = EventAccumulator(str(place))
     board.Reload()
     scalars = {tag: [e.value for e in board.Scalars(tag)] for tag in board.Tags()["scalars"]}

@@ -156,7 +156,7 @@ def share_of_other_codes(weight) -> float:
 @pytest.mark.parametrize("weight", ["binary", "ternary", "uniform", "power_of_two"])
 def test_a_bias_is_finer_than_a_unit_of_few_bits(weight, monkeypatch):
     fine = share_of_other_codes(weight)
-    monkeypatch.setattr("dyadic.integer.lowering.LARGEST_BYTE", 1)
+    monkeypatch.setattr("dyadic.integer.values.LARGEST_BYTE", 1)
     coarse = share_of_other_codes(weight)
     assert fine < coarse / 2
 

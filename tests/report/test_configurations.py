@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dyadic.report.configurations import configurations, floor, front, winners
-from dyadic.report.records import overview, read_records
+from dyadic.report.overview import overview
+from dyadic.report.records import read_records
 
 
 @pytest.fixture(scope="module")

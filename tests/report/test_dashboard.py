@@ -10,8 +10,9 @@ from dyadic.report import dashboard, svg
 from dyadic.report.configurations import configurations
 from dyadic.report.dashboard import DETAILED, chosen, integers, main, write_dashboard
 from dyadic.report.figures import standalone, write_figures
+from dyadic.report.overview import overview
 from dyadic.report.overview_view import Figure, headline, settings, slots
-from dyadic.report.records import overview, read_records
+from dyadic.report.records import read_records
 from dyadic.report.run_view import detail
 
 METHODS = ("bottom_up", "inq", "log2", "log_sqrt2", "uniform")

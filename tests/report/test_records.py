@@ -6,15 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dyadic.report.records import (
-    RUNNING_SECONDS,
-    configuration,
-    integer_passed,
-    overview,
-    read_csv,
-    read_record,
-    read_records,
-)
+from dyadic.report.fingerprints import configuration
+from dyadic.report.overview import integer_passed, overview
+from dyadic.report.records import RUNNING_SECONDS, read_csv, read_record, read_records
 
 
 def test_every_run_is_read_and_a_folder_that_is_no_run_is_not(runs: Path) -> None:

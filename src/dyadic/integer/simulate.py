@@ -14,8 +14,9 @@ import torch.nn.functional as F
 from torch import Tensor, fx, nn
 
 from dyadic.integer.dyadic import requantize, requantize_pair
-from dyadic.integer.lowering import PIXEL_SHIFT, Lowered
+from dyadic.integer.lowering import Lowered
 from dyadic.integer.program import Linear, Normalize, Requantize, Threshold
+from dyadic.integer.values import PIXEL_SHIFT
 from dyadic.models.normalize import Normalize as NormalizeModule
 from dyadic.network.activations import ActivationQuantization
 from dyadic.network.quantized import QuantizedNetwork

@@ -26,6 +26,7 @@ from dyadic.report.files import write_atomically
 from dyadic.report.frames import first_of_each, ordered, rows, where
 from dyadic.report.front_view import fronts as front_sections
 from dyadic.report.fronts import read_fronts
+from dyadic.report.overview import overview
 from dyadic.report.overview_view import (
     GENERATED,
     plural,
@@ -34,7 +35,7 @@ from dyadic.report.overview_view import (
 )
 from dyadic.report.paper_view import papers
 from dyadic.report.published import read_published, read_tables
-from dyadic.report.records import Record, overview, read_records
+from dyadic.report.records import Record, read_records
 from dyadic.report.run_view import detail
 from dyadic.report.table_view import facts, run_rows
 

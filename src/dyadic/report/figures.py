@@ -13,8 +13,9 @@ from dyadic.errors import UserError
 from dyadic.report import svg
 from dyadic.report.configurations import configurations
 from dyadic.report.files import write_atomically
+from dyadic.report.overview import overview
 from dyadic.report.overview_view import Figure, settings, slots
-from dyadic.report.records import overview, read_records
+from dyadic.report.records import read_records
 
 TEMPLATES = Path(__file__).parent / "templates"
 MARGIN, TITLE = 16.0, 30.0

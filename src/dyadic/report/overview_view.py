@@ -19,7 +19,7 @@ from dyadic.report.configurations import (
     winners,
 )
 from dyadic.report.frames import first_of_each, groups, known, ordered, rows, where
-from dyadic.report.records import mixed
+from dyadic.report.overview import mixed
 
 HEADLINE_BITS = 4
 GENERATED = "synthetic"

@@ -36,7 +36,7 @@ def run_rows(
 ) -> list[dict[str, Any]]:
     """A row a run as text, with the mean of the seeds of its configuration.
 
-    frame     of `dyadic.report.records.overview`, a row a record
+    frame     of `dyadic.report.overview.overview`, a row a record
     table     of `dyadic.report.configurations.configurations`
     detailed  names of the runs that the page shows in detail
     """

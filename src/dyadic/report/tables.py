@@ -17,7 +17,8 @@ from dyadic.errors import UserError
 from dyadic.report.configurations import configurations
 from dyadic.report.files import write_atomically
 from dyadic.report.frames import where
-from dyadic.report.records import overview, read_records
+from dyadic.report.overview import overview
+from dyadic.report.records import read_records
 
 BEGIN, END = "<!-- results:begin -->", "<!-- results:end -->"
 
@@ -37,7 +38,7 @@ WHOLE = ["bits", "levels", "seeds", "epochs"]
 def results_table(runs: pd.DataFrame, match: str = "*") -> pd.DataFrame:
     """The table that a reader sees: a row a configuration, top-1 in percent, rounded for print.
 
-    runs   the frame of `dyadic.report.records.overview`
+    runs   the frame of `dyadic.report.overview.overview`
     match  a glob on run names, to leave experiments out
     """
     table = configurations(where(runs, [fnmatch(name, match) for name in runs.name]))

@@ -113,12 +113,57 @@ def test_a_sweep_counts_and_its_repetition_only_retries_what_failed(tmp_path):
     assert before == {p: p.stat().st_mtime_ns for p in tmp_path.glob("runs/*/summary.json")}
 
 
-def test_a_mistake_is_one_line_and_exit_code_two(tmp_path):
-    result = call(tmp_path, "method=inq", "bits=1")
+@pytest.mark.parametrize(
+    ("choice", "says"),
+    [
+        ("bits=1", "it takes 2 to 8 bits"),
+        ("method=nope", "there are binary_relax, bottom_up"),
+        ("bitz=3", "bitz"),
+        ("bits=[", "NAME=VALUE"),
+    ],
+)
+def test_a_mistake_is_one_line_and_exit_code_two(tmp_path, choice, says):
+    result = call(tmp_path, "method=inq", choice)
     assert result.returncode == 2
     assert result.stderr.startswith("error: ")
     assert result.stderr.count("\n") == 1
-    assert not list(tmp_path.glob("runs/*/summary.json"))
+    assert says in result.stderr
+    assert not list(tmp_path.glob("**/summary.json"))
+
+
+def test_a_place_that_cannot_be_written_is_one_line(tmp_path):
+    (tmp_path / "file").touch()
+    result = call(tmp_path / "file", "method=inq")
+    assert result.returncode == 2
+    assert result.stderr.startswith(f"error: {tmp_path / 'file'}")
+    assert result.stderr.endswith("must be folders to read and write\n")
+    assert result.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("most", [4, 40])
+def test_where_there_is_no_room_one_line_says_so_and_nothing_looks_finished(tmp_path, most):
+    """As on a full disk, which is not to be had everywhere: no file may be of more blocks."""
+    limited = ["sh", "-c", 'ulimit -f "$0" && exec "$@"', str(most), *command(tmp_path, *INQ)]
+    result = subprocess.run(limited, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert result.returncode == 2
+    assert result.stderr.endswith("make room where results_dir is\n")
+    assert result.stderr.count("\n") == 1
+    assert not list(tmp_path.glob("**/summary.json"))
+
+
+@pytest.mark.parametrize(
+    "choices",
+    [
+        ("method=inq", "bits=0"),
+        ("method=uniform", "+allocation.overrides.nolayer=8"),
+        ("method=hawq_v3", "allocation=ilp", "allocation.budget.size=0.001MiB"),
+        ("method=hawq_v3", "allocation=ilp", "sensitivity=none"),
+    ],
+)
+def test_choices_that_cannot_be_are_met_before_anything_is_trained(tmp_path, choices):
+    with pytest.raises(UserError):
+        run(configuration(tmp_path, *choices))
+    assert not (tmp_path / "baselines").exists()
 
 
 @pytest.mark.parametrize(

@@ -5,11 +5,9 @@ import logging
 import sys
 from pathlib import Path
 
-from dyadic.errors import UserError
-
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run a subcommand; a UserError is one line and exit code 2."""
+    """Run a subcommand; a mistake in the arguments is one line and exit code 2."""
     parser = argparse.ArgumentParser(prog="python -m dyadic", description=__doc__)
     commands = parser.add_subparsers(
         dest="command", metavar="{list,check,pareto,latency,log_domain}"
@@ -33,8 +31,12 @@ def main(arguments: list[str] | None = None) -> int:
     chosen = parser.parse_args(arguments)
     try:
         return _COMMANDS[chosen.command or "list"](chosen)
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
+    except Exception as error:
+        from dyadic.mistakes import one_line
+
+        if (line := one_line(error)) is None:
+            raise
+        print(f"error: {line}", file=sys.stderr)
         return 2
 
 

@@ -4,6 +4,7 @@ import contextlib
 import logging
 import warnings
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from dyadic.errors import UserError
 from dyadic.files import write_atomically
 from dyadic.models.normalize import normalized
 from dyadic.outcome import finished, print_finished, print_summary
-from dyadic.pipeline import Run, train
+from dyadic.pipeline import Run, rehearse, train
 from dyadic.summary import finish
 from dyadic.training.fit import Hardware
 from dyadic.training.processes import is_first, locked
@@ -45,8 +46,10 @@ def _first(cfg: DictConfig, directory: Path) -> dict[str, Any]:
     """The whole run, with its record."""
     if cfg.force:
         _forget(directory)
+    parts = build(cfg, directory)
+    rehearse(parts)
     with _loggers(cfg, directory) as loggers:
-        parts = build(cfg, directory, loggers)
+        parts = replace(parts, loggers=loggers)
         parts.hardware.launch()
         with write_atomically(directory / "config.yaml") as temporary:
             temporary.write_text(OmegaConf.to_yaml(cfg, resolve=True))
@@ -59,13 +62,13 @@ def _first(cfg: DictConfig, directory: Path) -> dict[str, Any]:
 
 def _other(cfg: DictConfig, directory: Path) -> dict[str, Any]:
     """The part of a run that further processes take: the training."""
-    parts = build(cfg, directory, [])
+    parts = build(cfg, directory)
     parts.hardware.launch()
     train(parts)
     return {}
 
 
-def build(cfg: DictConfig, directory: Path, loggers: list[Logger]) -> Run:
+def build(cfg: DictConfig, directory: Path) -> Run:
     """Instantiate every part; a value that a constructor refuses is a UserError."""
     hardware: Hardware = _part(cfg.trainer.hardware)
     data = _part(cfg.dataset, data_dir=cfg.data_dir, seed=cfg.seed)
@@ -88,7 +91,6 @@ def build(cfg: DictConfig, directory: Path, loggers: list[Logger]) -> Run:
         curve=_part(cfg.trainer.curve),
         distill=_part(cfg.get("distillation")),
         baseline_determined_by=determined_by(cfg, hardware),
-        loggers=loggers,
     )
 
 

@@ -7,9 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from hydra import compose, initialize_config_dir
-from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
 
 from dyadic.allocation.allocation import Allocation, Constrained
 from dyadic.allocation.ilp import Ilp
@@ -44,7 +42,7 @@ def pareto(choices: Sequence[str], conf: Path = Path("conf")) -> str:
     cfg = _composed(choices, conf)
     measure, points, random = (cfg.get(key, value) for key, value in OWN.items())
     _check(measure, points, random)
-    run = build(cfg, Path(cfg.results_dir, "pareto"), [])
+    run = build(cfg, Path(cfg.results_dir, "pareto"))
     front = _front(run, measure, points, random)
     facts = _facts(cfg, run)
     for position, (key, value) in enumerate(facts.items()):
@@ -68,11 +66,8 @@ def _composed(choices: Sequence[str], conf: Path) -> DictConfig:
     if not any(choice.startswith("allocation=") for choice in given):
         given.append("allocation=ilp")
     register_run_name()
-    try:
-        with initialize_config_dir(str(conf.resolve()), version_base="1.3"):
-            return compose("config", given)
-    except (HydraException, OmegaConfBaseException) as error:
-        raise UserError(" ".join(str(error).splitlines()[:2])) from None
+    with initialize_config_dir(str(conf.resolve()), version_base="1.3"):
+        return compose("config", given)
 
 
 def _check(measure: str, points: int, random: int) -> None:

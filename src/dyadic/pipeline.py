@@ -34,6 +34,9 @@ from dyadic.training.module import Curve, OptimizerFactory, Training
 log = logging.getLogger(__name__)
 SENSITIVITY_IMAGES = 256
 
+Omega = Callable[[str, int, int], float]
+"""Layer, weight bits and activation bits to the harm that they do."""
+
 
 @dataclass(frozen=True)
 class Run:
@@ -82,6 +85,17 @@ class Trained:
     seconds: dict[str, float]
 
 
+def rehearse(run: Run) -> None:
+    """Meet a choice that cannot be before anything is trained: a layer, a width, a budget.
+
+    Widths are assigned as if no layer were sensitive, and an untrained network is quantized.
+    """
+    network = _network(run, run.model())
+    omega = _no_omega if run.sensitivity is None else _insensitive
+    bits = run.allocation.assign(_problem(network, omega))
+    network.quantize(_layer_bits(bits), run.weight, run.activation)
+
+
 def train(run: Run) -> Trained:
     """Baseline, quantization and fine-tuning under the schedule, then evaluation in float32."""
     float_run = float_baseline(run)
@@ -122,9 +136,13 @@ def float_network(run: Run, trained: Baseline) -> QuantizedNetwork:
     """The trained float network, traced; a fresh copy at each call."""
     model = run.model()
     model.load_state_dict(trained.state)
-    shape = (run.data.channels, run.data.image_size, run.data.image_size)
-    network = QuantizedNetwork(trace(model), shape)
+    network = _network(run, model)
     return network.to(run.hardware.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+
+def _network(run: Run, model: nn.Module) -> QuantizedNetwork:
+    shape = (run.data.channels, run.data.image_size, run.data.image_size)
+    return QuantizedNetwork(trace(model), shape)
 
 
 def calibration_images(data: Any, count: int) -> Tensor:
@@ -134,8 +152,12 @@ def calibration_images(data: Any, count: int) -> Tensor:
 
 def allocation_problem(run: Run, network: QuantizedNetwork) -> Problem:
     """What the allocation decides over; nothing is measured before its omega is asked."""
-    costs = [LayerCost(x.name, x.parameters, x.macs) for x in network.layers]
     omega = _no_omega if run.sensitivity is None else run.sensitivity(_sample(run, network))
+    return _problem(network, omega)
+
+
+def _problem(network: QuantizedNetwork, omega: Omega) -> Problem:
+    costs = [LayerCost(x.name, x.parameters, x.macs) for x in network.layers]
     return Problem(costs, omega, ties(network.body))
 
 
@@ -167,14 +189,21 @@ def _no_omega(layer: str, weight: int, activation: int) -> float:
     raise UserError("this allocation weighs layers; choose a sensitivity, such as hessian")
 
 
+def _insensitive(layer: str, weight: int, activation: int) -> float:
+    return 0.0
+
+
 def _quantize(run: Run, network: QuantizedNetwork, bits: dict[str, Bits], images: Tensor) -> None:
-    widths = {
+    network.quantize(_layer_bits(bits), run.weight, run.activation)
+    network.to(run.hardware.device)
+    network.calibrate(images.to(run.hardware.device).split(256))
+
+
+def _layer_bits(bits: dict[str, Bits]) -> dict[str, LayerBits]:
+    return {
         name: LayerBits(*(None if width == FLOAT else width for width in pair))
         for name, pair in bits.items()
     }
-    network.quantize(widths, run.weight, run.activation)
-    network.to(run.hardware.device)
-    network.calibrate(images.to(run.hardware.device).split(256))
 
 
 def _fine_tune(

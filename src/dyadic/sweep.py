@@ -1,7 +1,7 @@
 """The command line around a run: its name, its exit code, and what a sweep says at its end.
 
-Only this module and `dyadic.main` know that Hydra exists. Heavy imports stay inside the job, so
-that `--help` and `--cfg job` answer at once.
+Only this module, `dyadic.mistakes` and the commands know that Hydra exists. Heavy imports stay
+inside the job, so that `--help` and `--cfg job` answer at once.
 """
 
 import contextlib
@@ -24,10 +24,12 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from dyadic.errors import UserError
+from dyadic.mistakes import one_line
 from dyadic.outcome import finished, print_finished
 
 log = logging.getLogger(__name__)
 OUTCOMES = "DYADIC_SWEEP_OUTCOMES"  # the folder where the jobs of a sweep say how they ended
+WANTS_TRACEBACK = "HYDRA_FULL_ERROR" in os.environ
 # What changes where or how a run is watched, not what it computes.
 VOLATILE = ("name", "force", "data_dir", "results_dir", "logger", "hydra", "claim")
 
@@ -67,14 +69,19 @@ class Outcomes(Callback):
 def command(main: Callable[[], Any]) -> None:
     """Call a Hydra main; a sweep ends with one line, and with exit code 1 if a job failed.
 
-    A terminated sweep takes its worker processes with it.
+    A terminated sweep takes its worker processes with it. A mistake in the choices is one line and
+    exit code 2; HYDRA_FULL_ERROR=1 shows its traceback.
     """
     signal.signal(signal.SIGTERM, _terminate)
     os.environ.pop(OUTCOMES, None)
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # otherwise Hydra prints errors itself, on many lines
     try:
         main()
         if OUTCOMES in os.environ:
             sys.exit(_count(Path(os.environ[OUTCOMES])))
+    except Exception as error:
+        _complain(error)
+        raise
     finally:
         shutil.rmtree(os.environ.pop(OUTCOMES, ""), ignore_errors=True)
 
@@ -93,8 +100,8 @@ def _count(outcomes: Path) -> int:
 def job(cfg: DictConfig) -> None:
     """Run one configuration.
 
-    Alone: a UserError is one line and exit code 2. In a sweep: a failure is written to that job's
-    own log, counted, and does not stop the others.
+    Alone: a mistake in the choices is one line and exit code 2. In a sweep: a failure is written to
+    that job's own log, counted, and does not stop the others.
     """
     if signal.getsignal(signal.SIGTERM) == signal.SIG_DFL:  # submitit has a handler of its own
         signal.signal(signal.SIGTERM, _terminate)
@@ -110,14 +117,21 @@ def job(cfg: DictConfig) -> None:
             print_finished(found, directory)
     except Exception as error:
         if HydraConfig.get().mode != RunMode.MULTIRUN:
-            if isinstance(error, UserError):
-                print(f"error: {error}", file=sys.stderr)
-                sys.exit(2)
+            _complain(error)
             raise
         log.error("%s failed: %s", cfg.name, error, exc_info=not isinstance(error, UserError))
-        _note(f"failed {cfg.name}: {str(error).splitlines()[0] if str(error) else repr(error)}")
+        reason = one_line(error) or next(iter(str(error).splitlines()), repr(error))
+        _note(f"failed {cfg.name}: {reason}")
     else:
         _note(f"done {cfg.name}")
+
+
+def _complain(error: Exception) -> None:
+    """One line and exit code 2 for a mistake in the choices; nothing for an error of ours."""
+    line = None if WANTS_TRACEBACK else one_line(error)
+    if line is not None:
+        print(f"error: {line}", file=sys.stderr)
+        sys.exit(2)
 
 
 def _check_devices(cfg: DictConfig) -> None:

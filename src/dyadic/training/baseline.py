@@ -1,6 +1,7 @@
 """The float baseline: trained once, cached by everything that determines it and nothing else."""
 
 import hashlib
+import io
 import json
 import time
 from collections.abc import Callable
@@ -89,7 +90,9 @@ def _train(
 
 
 def _write(network: nn.Module, facts: dict[str, Any], directory: Path) -> None:
+    file = io.BytesIO()  # given a path, torch does not say that the disk is full
+    torch.save({k: v.cpu().contiguous() for k, v in network.state_dict().items()}, file)
     with write_atomically(directory / "weights.pt") as temporary:
-        torch.save({k: v.cpu().contiguous() for k, v in network.state_dict().items()}, temporary)
+        temporary.write_bytes(file.getbuffer())
     write_json(directory / "baseline.json", facts)
     (directory / "checkpoint" / "last.ckpt").unlink(missing_ok=True)

@@ -1,0 +1,39 @@
+"""Errors that are the user's to mend, in one line each."""
+
+import errno
+
+from hydra.errors import HydraException, MissingConfigException, OverrideParseException
+from omegaconf.errors import OmegaConfBaseException
+
+from dyadic.errors import UserError
+
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+CHOICES = "`python run.py --cfg job` shows all that can be set"
+PLACES = "results_dir and data_dir must be folders to read and write"
+
+
+def one_line(error: BaseException) -> str | None:
+    """What is wrong and what would be right; None for an error of ours, which needs a traceback.
+
+    >>> one_line(PermissionError(13, "Permission denied", "/x"))
+    '/x: Permission denied; results_dir and data_dir must be folders to read and write'
+    >>> one_line(ZeroDivisionError("division by zero"))
+    """
+    if isinstance(error, UserError):
+        return str(error)
+    if isinstance(error, MissingConfigException) and error.options:
+        group, _, name = str(error.missing_cfg_file).rpartition("/")
+        return f"{group}={name}: there is none; there are {', '.join(sorted(error.options))}"
+    if isinstance(error, OverrideParseException):
+        return f"{error.override} cannot be read: {_first_line(error)}; give NAME=VALUE"
+    if isinstance(error, HydraException | OmegaConfBaseException):
+        return f"{_first_line(error)}; {CHOICES}"
+    if isinstance(error, OSError) and error.errno in FULL:
+        return f"{error.strerror}; make room where results_dir is"
+    if isinstance(error, OSError) and error.filename:
+        return f"{error.filename}: {error.strerror}; {PLACES}"
+    return None
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).splitlines()[0].rstrip(".")

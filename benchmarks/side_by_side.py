@@ -4,16 +4,22 @@ import statistics
 import time
 from collections.abc import Callable, Mapping
 
+PAUSE = 0.05  # seconds; threads of libgomp spin for about ten milliseconds
+
 
 def measure(variants: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, list[float]]:
-    """Seconds of every variant in every round; the order rotates, the first call is not counted."""
+    """Seconds of every variant in every round, in rotating order.
+
+    Before each timed call come a pause and a call that does not count: the threads of the variant
+    before have stopped spinning, and this one's are awake.
+    """
     names = list(variants)
-    for run in variants.values():
-        run()
     seconds: dict[str, list[float]] = {name: [] for name in names}
     for turn in range(rounds):
         shift = turn % len(names)
         for name in names[shift:] + names[:shift]:
+            time.sleep(PAUSE)
+            variants[name]()
             started = time.perf_counter()
             variants[name]()
             seconds[name].append(time.perf_counter() - started)

@@ -132,3 +132,11 @@ def test_the_bars_are_as_long_as_the_values() -> None:
     drawing = run_charts.layers(["a", "b"], [Panel("bits", [2.0, 8.0], 0)], "d")
     short, long = (float(w) for w in re.findall(r'class="bar"[^>]* width="([\d.]+)"', drawing))
     assert long / short == pytest.approx(4, rel=1e-3)
+
+
+def test_a_whisker_ends_where_the_axis_does() -> None:
+    wide = [Series("log2", 0, [Point(4, 91.0, spread=9.0), Point(5, 92.0)])]
+    drawing = charts.lines(wide, "bits", "top-1, %", "wide", floor=90.0)
+    (whisker,) = re.findall(r'<line[^>]*class="whisker[^>]*>', drawing)
+    ends = [float(re.search(rf' {key}="([\d.]+)"', whisker)[1]) for key in ("y1", "y2")]
+    assert charts.TOP <= min(ends) < max(ends) <= charts.HEIGHT - charts.BOTTOM

@@ -104,11 +104,17 @@ def _curve(series: Series, x: Axis, y: Axis) -> str:
     for point, (px, py) in zip(series.points, places, strict=True):
         if point.y < y.low:
             continue
-        if point.spread:
-            top, bottom = y(point.y + point.spread), y(point.y - point.spread)
-            parts.append(svg.line(px, top, px, bottom, f"whisker {colour}"))
+        parts.append(_whisker(point, px, y, colour))
         parts.append(svg.marker(px, py, series.slot, svg.hint(point.hint)))
     return "".join(parts)
+
+
+def _whisker(point: Point, px: float, y: Axis, colour: str) -> str:
+    """The point's spread, as far as the axis goes."""
+    if not point.spread:
+        return ""
+    top, bottom = min(point.y + point.spread, y.high), max(point.y - point.spread, y.low)
+    return svg.line(px, y(top), px, y(bottom), f"whisker {colour}")
 
 
 def _fallen(fallen: list[tuple[Point, Series]], x: Axis, y: Axis) -> str:
@@ -171,9 +177,7 @@ def _marks(series: Series, x: Axis, y: Axis) -> str:
     places = [(x(p.x), y(p.y)) for p in series.points]
     parts = [svg.path(places, f"curve {colour}")] if series.joined and len(places) > 1 else []
     for point, (px, py) in zip(series.points, places, strict=True):
-        if point.spread:
-            top, bottom = y(point.y + point.spread), y(point.y - point.spread)
-            parts.append(svg.line(px, top, px, bottom, f"whisker {colour}"))
+        parts.append(_whisker(point, px, y, colour))
         hint = svg.hint(point.hint) if point.hint else ""
         parts.append(svg.marker(px, py, series.slot, hint, series.style, 3.4))
     return "".join(parts)

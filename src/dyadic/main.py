@@ -61,8 +61,9 @@ def _first(cfg: DictConfig, directory: Path) -> dict[str, Any]:
 
 
 def _other(cfg: DictConfig, directory: Path) -> dict[str, Any]:
-    """The part of a run that further processes take: the training."""
+    """The part of a run that further processes take: the training, and its refusal."""
     parts = build(cfg, directory)
+    rehearse(parts)
     parts.hardware.launch()
     train(parts)
     return {}

@@ -59,7 +59,7 @@ watch: setup ## the same page, written again while runs are in progress
 	$(BIN)/python -m dyadic.report.dashboard --watch $(ARGS)
 
 hawq-tables: setup ## HAWQ-V3's tables: published beside ours
-	$(BIN)/python -m dyadic.allocation.tables $(ARGS)
+	$(BIN)/python -m experiments.hawq_v3.tables $(ARGS)
 
 # The most valuable first, and what is not named here after them.
 FIRST := inq_bits inq_float inq_partition log_weights log_activations linear_activations \

@@ -5,7 +5,7 @@ import os
 import hydra
 from omegaconf import DictConfig
 
-from dyadic import sweep
+from dyadic.commands import run as sweep
 
 # Threads that wait must not spin for long: a second process on the machine would slow both many
 # times over. Some microseconds, between two operations, save a fifth of a training step.

@@ -32,11 +32,11 @@ from onnxruntime.quantization.shape_inference import quant_pre_process
 from side_by_side import compare
 from torch import nn
 
-from dyadic.integer.compiled import CompiledEngine, available_paths
-from dyadic.integer.deploy import Deployment
-from dyadic.integer.files import load, save
-from dyadic.integer.lowering import lower
-from dyadic.integer.program import Program
+from dyadic.integer.engines.compiled import CompiledEngine, available_paths
+from dyadic.integer.lowering.deploy import Deployment
+from dyadic.integer.lowering.lower import lower
+from dyadic.integer.program.files import load, save
+from dyadic.integer.program.operations import Program
 from dyadic.models import resnet20
 from dyadic.models.normalize import normalized
 from dyadic.network.insert import Bits

@@ -17,9 +17,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from dyadic.allocation.double_backward import DoubleBackward
-from dyadic.allocation.gauss_newton import GaussNewton
-from dyadic.allocation.hessian import hessian_traces
+from dyadic.allocation.sensitivity.double_backward import DoubleBackward
+from dyadic.allocation.sensitivity.gauss_newton import GaussNewton
+from dyadic.allocation.sensitivity.hessian import hessian_traces
 from dyadic.models import resnet18
 
 TOLERANCE = 0.05

@@ -12,12 +12,12 @@ from collections.abc import Callable
 
 import numpy as np
 import pulp
+from experiments.hawq_v3.published import BUDGETS, CHOICES, LEVELS, PYTORCHCV_MACS, Notebook
 from side_by_side import compare
 
-from dyadic.allocation.ilp import Cbc, Highs
-from dyadic.allocation.knapsack import Knapsack
 from dyadic.allocation.problem import grid
-from dyadic.allocation.published import BUDGETS, CHOICES, LEVELS, PYTORCHCV_MACS, Notebook
+from dyadic.allocation.solvers.ilp import Cbc, Highs
+from dyadic.allocation.solvers.knapsack import Knapsack
 
 WIDTHS = [(weight, activation) for weight in (2, 4, 8) for activation in (4, 8)]
 SHARES = np.array([0.35, 0.2, 0.5])

@@ -7,7 +7,7 @@ from pathlib import Path
 from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig
 
-from dyadic.sweep import register_run_name
+from dyadic.commands.run import register_run_name
 
 ROOT = Path(__file__).parents[1]
 TINY = [

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from tests.runs import TINY
 
-from dyadic.integer.files import load
+from dyadic.integer.program.files import load
 
 BLOCK = re.compile(r"```(?:python|yaml)\n# (\S+/threes\.\w+)\n(.*?)```", re.DOTALL)
 COMMAND = re.compile(r"^    python run\.py (.*quantizer/weight=threes.*?) +#", re.MULTILINE)

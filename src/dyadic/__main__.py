@@ -32,7 +32,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         return _COMMANDS[chosen.command or "list"](chosen)
     except Exception as error:
-        from dyadic.mistakes import one_line
+        from dyadic.commands.mistakes import one_line
 
         if (line := one_line(error)) is None:
             raise
@@ -41,7 +41,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _list(chosen: argparse.Namespace) -> int:
-    from dyadic.catalogue import catalogue
+    from dyadic.commands.list import catalogue
 
     for group, rows in catalogue(Path("conf"), Path("experiments")).items():
         print(group)
@@ -52,7 +52,7 @@ def _list(chosen: argparse.Namespace) -> int:
 
 
 def _check(chosen: argparse.Namespace) -> int:
-    from dyadic.recheck import recheck
+    from dyadic.commands.check import recheck
 
     report = recheck(chosen.run)
     print(report)
@@ -60,7 +60,7 @@ def _check(chosen: argparse.Namespace) -> int:
 
 
 def _pareto(chosen: argparse.Namespace) -> int:
-    from dyadic.pareto_command import pareto
+    from dyadic.commands.pareto import pareto
 
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
@@ -69,14 +69,14 @@ def _pareto(chosen: argparse.Namespace) -> int:
 
 
 def _latency(chosen: argparse.Namespace) -> int:
-    from dyadic.measure import measure_run
+    from dyadic.commands.latency import measure_run
 
     print(measure_run(chosen.run, chosen.out, chosen.threads))
     return 0
 
 
 def _log_domain(chosen: argparse.Namespace) -> int:
-    from dyadic.log_evaluation import evaluate_run
+    from dyadic.commands.log_domain import evaluate_run
 
     print(evaluate_run(chosen.run, chosen.images))
     return 0

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 from dyadic.allocation import Cbc, Constrained, Fixed, LayerCost, Problem, RandomFill, greedy
 from dyadic.allocation.cost import gbops, size_mib
-from dyadic.allocation.knapsack import Picks
 from dyadic.allocation.solve import solve
+from dyadic.allocation.solvers.knapsack import Picks
 from dyadic.errors import UserError
 
 LAYERS = [

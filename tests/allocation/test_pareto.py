@@ -2,11 +2,11 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from experiments.hawq_v3.published import CHOICES, Notebook
 
 from dyadic.allocation import Cbc, Constrained, RandomFill
 from dyadic.allocation.pareto import random_points, sweep, table, uniform_points, write_table
 from dyadic.allocation.problem import grid
-from dyadic.allocation.published import CHOICES, Notebook
 
 GRID = grid(Notebook("ResNet-18").problem, CHOICES, {})
 SHARES = [0.75, 0.0, 0.5, 1.0, 0.25]

@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 import numpy as np
 from hypothesis import strategies as st
 
-from dyadic.integer.bounds import prove
-from dyadic.integer.dyadic import dyadic, pair
-from dyadic.integer.program import (
+from dyadic.integer.program.bounds import prove
+from dyadic.integer.program.dyadic import dyadic, pair
+from dyadic.integer.program.operations import (
     INT32,
     Add,
     Concat,
@@ -26,8 +26,8 @@ from dyadic.integer.program import (
     Threshold,
     Weights,
 )
-from dyadic.integer.requirements import Shape
-from dyadic.integer.shapes import pool_positions
+from dyadic.integer.program.requirements import Shape
+from dyadic.integer.program.shapes import pool_positions
 
 
 @dataclass

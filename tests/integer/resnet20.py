@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from dyadic.integer.dyadic import dyadic
-from dyadic.integer.program import (
+from dyadic.integer.program.dyadic import dyadic
+from dyadic.integer.program.operations import (
     Add,
     Conv,
     Dyadic,

@@ -7,9 +7,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from dyadic.integer.deploy import Deployment
-from dyadic.integer.lowering import lower
-from dyadic.integer.reference import ReferenceEngine
+from dyadic.integer.engines.reference import ReferenceEngine
+from dyadic.integer.lowering.deploy import Deployment
+from dyadic.integer.lowering.lower import lower
 from dyadic.models import resnet8, small_inception
 from dyadic.models.normalize import normalized
 from dyadic.network.activations import StraightThroughReLU

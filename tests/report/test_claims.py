@@ -13,15 +13,15 @@ from hypothesis import strategies as st
 
 from dyadic.errors import UserError
 from dyadic.report.claims import block, main, read_verdicts
-from dyadic.report.declarations import (
+from dyadic.report.data.claims import (
     Comparison,
     parse,
     published_difference,
     published_row,
     read_claims,
 )
-from dyadic.report.published import read_published
-from dyadic.report.verdicts import matches, verdict
+from dyadic.report.data.published import read_published
+from dyadic.report.data.verdicts import matches, verdict
 
 ROOT = Path(__file__).resolve().parents[2]
 EXPERIMENTS = ROOT / "experiments"

@@ -6,14 +6,15 @@ from xml.etree import ElementTree
 import pandas as pd
 import pytest
 
-from dyadic.report import dashboard, svg
-from dyadic.report.configurations import configurations
+from dyadic.record.read import read_records
+from dyadic.report import dashboard
+from dyadic.report.charts import svg
 from dyadic.report.dashboard import DETAILED, chosen, integers, main, write_dashboard
+from dyadic.report.data.runs import overview
+from dyadic.report.data.seeds import configurations
 from dyadic.report.figures import standalone, write_figures
-from dyadic.report.overview import overview
-from dyadic.report.overview_view import Figure, headline, settings, slots
-from dyadic.report.records import read_records
-from dyadic.report.run_view import detail
+from dyadic.report.page.overview import Figure, headline, settings, slots
+from dyadic.report.page.run import detail
 
 METHODS = ("bottom_up", "inq", "log2", "log_sqrt2", "uniform")
 PUBLISHED = Path(__file__).parents[2] / "experiments" / "published"

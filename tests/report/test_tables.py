@@ -4,8 +4,8 @@ import pandas as pd
 import pytest
 
 from dyadic.errors import UserError
-from dyadic.report.overview import overview
-from dyadic.report.records import read_records
+from dyadic.record.read import read_records
+from dyadic.report.data.runs import overview
 from dyadic.report.tables import (
     BEGIN,
     END,

@@ -7,13 +7,13 @@ import torch
 from tests.runs import configuration
 from torch import nn
 
-from dyadic.main import run
+from dyadic.commands.build import run
 from dyadic.network.weights import latent_weight
 from dyadic.quantizers.logarithmic import Logarithmic
 from dyadic.quantizers.power_of_two import PowerOfTwo
 from dyadic.quantizers.uniform import Uniform
 from dyadic.schedules.bias_correction import channel_means, unquantized
-from dyadic.schedules.none import PostTraining
+from dyadic.schedules.post_training import PostTraining
 
 GROUPED = nn.Sequential(
     nn.Conv2d(2, 4, 3, groups=2, bias=False), nn.BatchNorm2d(4), nn.ReLU(),

@@ -6,7 +6,7 @@ from tests.runs import configuration
 from torch import Tensor, nn
 from torch.nn.grad import conv2d_weight
 
-from dyadic.main import run
+from dyadic.commands.build import run
 from dyadic.network.weights import latent_weight
 from dyadic.quantizers.logarithmic import Logarithmic
 from dyadic.quantizers.uniform import Uniform

@@ -24,10 +24,10 @@ from dyadic.quantizers.uniform import Uniform
 from dyadic.schedules.all_at_once import AllAtOnce
 from dyadic.schedules.blend import Geometric, GrowingBlend, linear
 from dyadic.schedules.bottom_up import BottomUp, TopLayers, WeightsOnly
-from dyadic.schedules.fold import FreezeThenFold
+from dyadic.schedules.freeze_then_fold import FreezeThenFold
 from dyadic.schedules.log_training import LogTraining
-from dyadic.schedules.none import PostTraining
 from dyadic.schedules.partition import GrowingPartition
+from dyadic.schedules.post_training import PostTraining
 from dyadic.schedules.schedule import Schedule
 from dyadic.schedules.two_step import TwoStep
 

@@ -9,10 +9,10 @@ from tests.schedules.test_product import SCHEDULES, WEIGHTS, check
 from torch import Tensor, nn
 
 from dyadic.errors import UserError
-from dyadic.integer.deploy import Deployment
-from dyadic.integer.lowering import lower
-from dyadic.integer.reference import ReferenceEngine
-from dyadic.integer.simulate import Float64Network
+from dyadic.integer.engines.reference import ReferenceEngine
+from dyadic.integer.lowering.deploy import Deployment
+from dyadic.integer.lowering.float64 import Float64Network
+from dyadic.integer.lowering.lower import lower
 from dyadic.models import resnet8, small_inception
 from dyadic.models.normalize import normalized
 from dyadic.quantizers.uniform import Uniform

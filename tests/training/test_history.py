@@ -5,7 +5,7 @@ import csv
 import pytest
 from tests.runs import configuration
 
-from dyadic.main import run
+from dyadic.commands.build import run
 from dyadic.schedules.blend import Geometric, linear
 from dyadic.training.curves import cosine
 

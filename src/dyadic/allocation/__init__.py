@@ -3,13 +3,13 @@
 from dyadic.allocation.allocation import Allocation, Constrained, Fixed
 from dyadic.allocation.closed_form import ClosedForm
 from dyadic.allocation.cost import FLOAT, Bits, LayerCost, gbops, size_mib
-from dyadic.allocation.exhaustive import exhaustive
-from dyadic.allocation.greedy import greedy
-from dyadic.allocation.ilp import Cbc, Highs
 from dyadic.allocation.latency import LatencyTable
 from dyadic.allocation.problem import Problem
-from dyadic.allocation.random_fill import RandomFill
 from dyadic.allocation.solve import Solution
+from dyadic.allocation.solvers.exhaustive import exhaustive
+from dyadic.allocation.solvers.greedy import greedy
+from dyadic.allocation.solvers.ilp import Cbc, Highs
+from dyadic.allocation.solvers.random_fill import RandomFill
 
 __all__ = [
     "FLOAT",

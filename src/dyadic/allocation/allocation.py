@@ -8,11 +8,11 @@ from fractions import Fraction
 from typing import Any
 
 from dyadic.allocation.cost import FLOAT, Bits
-from dyadic.allocation.ilp import Cbc
-from dyadic.allocation.knapsack import Solver
 from dyadic.allocation.latency import LatencyTable
 from dyadic.allocation.problem import MEASURES, Grid, Problem, grid
 from dyadic.allocation.solve import Solution, solve
+from dyadic.allocation.solvers.ilp import Cbc
+from dyadic.allocation.solvers.knapsack import Solver
 from dyadic.errors import UserError
 
 Width = int | Sequence[int]

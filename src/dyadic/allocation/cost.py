@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from dyadic.allocation.modes import evaluating
+from dyadic.network.modes import evaluating
 
 Bits = tuple[int, int]
 """Width of a layer's weights and of the activations that it reads."""

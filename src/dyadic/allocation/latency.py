@@ -8,7 +8,7 @@ from pathlib import Path
 
 from dyadic.allocation.cost import Bits, LayerCost
 from dyadic.errors import UserError
-from dyadic.files import write_atomically
+from dyadic.record.files import write_atomically
 
 COLUMNS = (
     "device",

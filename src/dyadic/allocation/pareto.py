@@ -7,11 +7,11 @@ from typing import Any
 
 import pandas as pd
 
-from dyadic.allocation.knapsack import Knapsack, Picks, Solver
 from dyadic.allocation.problem import MEASURES, Grid
-from dyadic.allocation.random_fill import RandomFill
 from dyadic.allocation.solve import Solution, solve
-from dyadic.files import write_atomically
+from dyadic.allocation.solvers.knapsack import Knapsack, Picks, Solver
+from dyadic.allocation.solvers.random_fill import RandomFill
+from dyadic.record.files import write_atomically
 
 TOTALS = {"size": "size_mib", "gbops": "gbops", "latency": "latency_ms"}
 """The column of every measure in the table."""

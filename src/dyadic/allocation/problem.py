@@ -7,8 +7,8 @@ from typing import cast
 import numpy as np
 
 from dyadic.allocation.cost import BITS_PER_MIB, Bits, LayerCost
-from dyadic.allocation.knapsack import Knapsack
 from dyadic.allocation.latency import LatencyTable
+from dyadic.allocation.solvers.knapsack import Knapsack
 from dyadic.errors import UserError
 
 

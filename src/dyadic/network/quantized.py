@@ -17,6 +17,9 @@ from dyadic.network.insert import (
 )
 from dyadic.network.layers import Layer, layers
 from dyadic.network.weights import WeightQuantization, weight_quantization
+from dyadic.quantizers.statistics import Remembered
+
+CALIBRATION_BATCH = 128
 
 
 class QuantizedNetwork(nn.Module):
@@ -86,3 +89,17 @@ class QuantizedNetwork(nn.Module):
             self(batch)
         observe(self, False)
         self.train(training)
+
+
+def calibrate(
+    network: QuantizedNetwork, images: Tensor, only: Collection[str] | None = None
+) -> None:
+    """Fit the activation ranges (or those named by `only`) anew to uint8 images [N, C, H, W].
+
+    What a range remembers of an earlier network is forgotten first.
+    """
+    for name, quantization in activation_quantizations(network).items():
+        if only is None or name in only:
+            for memory in (m for m in quantization.modules() if isinstance(m, Remembered)):
+                memory.value = memory.value.new_empty(0)
+    network.calibrate(images.split(CALIBRATION_BATCH), only=only)

@@ -9,10 +9,9 @@ import torch
 from torch import Tensor
 
 from dyadic.errors import UserError
-from dyadic.quantizers.codebook import Codebook, widened
+from dyadic.quantizers.codebook import Codebook, positive, widened
 from dyadic.quantizers.granularity import granularity_of
 from dyadic.quantizers.quantizer import Quantizer, check_bits, check_choice, unobserved
-from dyadic.quantizers.scale import positive
 from dyadic.quantizers.straight_through import StraightThrough, identity
 
 

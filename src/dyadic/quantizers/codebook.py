@@ -133,3 +133,8 @@ def _count(x: Tensor, thresholds: Tensor) -> Tensor:
     inverse = [order.index(axis) for axis in range(x.ndim)]
     flat = x.permute(order).contiguous()
     return torch.bucketize(flat, thresholds, right=True).permute(inverse)
+
+
+def positive(scale: Tensor) -> Tensor:
+    """The scale, but 1 where a tensor is all zeros (or too small to have a reciprocal)."""
+    return torch.where(scale < torch.finfo(scale.dtype).tiny, torch.ones_like(scale), scale)

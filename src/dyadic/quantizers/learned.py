@@ -9,9 +9,8 @@ from abc import abstractmethod
 import torch
 from torch import Tensor, nn
 
-from dyadic.quantizers.codebook import widened
+from dyadic.quantizers.codebook import positive, widened
 from dyadic.quantizers.quantizer import Quantizer, check_bits, unobserved
-from dyadic.quantizers.scale import positive
 from dyadic.quantizers.statistics import Remembered
 from dyadic.quantizers.straight_through import identity
 from dyadic.quantizers.uniform import symmetric_limits

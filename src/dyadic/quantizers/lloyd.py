@@ -10,10 +10,9 @@ never increases ||y - s q||; a fixed number of rounds makes it a function of y.
 from torch import Tensor
 
 from dyadic.errors import UserError
-from dyadic.quantizers.codebook import Codebook, widened
+from dyadic.quantizers.codebook import Codebook, positive, widened
 from dyadic.quantizers.granularity import granularity_of
 from dyadic.quantizers.quantizer import Quantizer, check_bits, unobserved
-from dyadic.quantizers.scale import positive
 from dyadic.quantizers.straight_through import StraightThrough, identity
 from dyadic.quantizers.uniform_codebook import UniformCodebook
 

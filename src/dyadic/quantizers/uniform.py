@@ -9,11 +9,10 @@ from torch import Tensor
 
 from dyadic.errors import UserError
 from dyadic.quantizers.calibration import Calibration, minmax
-from dyadic.quantizers.codebook import Codebook, widened
+from dyadic.quantizers.codebook import Codebook, positive, widened
 from dyadic.quantizers.granularity import PerTensor, granularity_of
 from dyadic.quantizers.quantizer import Quantizer, check_bits, unobserved
 from dyadic.quantizers.rounding import Rounding, nearest_even
-from dyadic.quantizers.scale import positive
 from dyadic.quantizers.statistics import MOMENTUM, RunningRange
 from dyadic.quantizers.straight_through import StraightThrough, clipped
 from dyadic.quantizers.uniform_codebook import UniformCodebook

@@ -18,19 +18,19 @@ from typing import Any
 import pandas as pd
 
 from dyadic.errors import UserError
-from dyadic.report.declarations import (
+from dyadic.record.files import write_text
+from dyadic.record.read import read_csv, read_records
+from dyadic.report.data.claims import (
     Claim,
     published_difference,
     published_row,
     read_claims,
     signed,
 )
-from dyadic.report.files import write_atomically
-from dyadic.report.frames import where
-from dyadic.report.published import read_published
-from dyadic.report.records import read_csv, read_records
+from dyadic.report.data.frames import where
+from dyadic.report.data.published import read_published
+from dyadic.report.data.verdicts import Setting, Trial, Verdict, chosen_arms, judge, told, trials
 from dyadic.report.tables import insert, markdown
-from dyadic.report.verdicts import Setting, Trial, Verdict, chosen_arms, judge, told, trials
 
 WHERE = ["dataset", "network", "hardware", "precision", "baseline epochs"]
 VERDICTS = [
@@ -146,7 +146,7 @@ def _difference(value: float, error: float = math.nan) -> str:
 def write_experiment(claim: Claim, verdicts: pd.DataFrame, arms: pd.DataFrame, out: Path) -> None:
     """`NAME.csv` and `NAME.md`."""
     stem = out / claim.experiment
-    write_atomically(stem.with_suffix(".csv"), arms.to_csv(index=False, lineterminator="\n"))
+    write_text(stem.with_suffix(".csv"), arms.to_csv(index=False, lineterminator="\n"))
     own = readable(verdicts, ["experiment", "paper", "table"])
     note = "top-1 in percent after the last epoch; differences in points, ± the standard error."
     parts = [
@@ -156,7 +156,7 @@ def write_experiment(claim: Claim, verdicts: pd.DataFrame, arms: pd.DataFrame, o
         own,
         markdown(_filled(arms.drop(columns=["paper", "verdict"]), ["metric", "published on"])),
     ]
-    write_atomically(stem.with_suffix(".md"), "\n\n".join(parts) + "\n")
+    write_text(stem.with_suffix(".md"), "\n\n".join(parts) + "\n")
 
 
 def update(options: argparse.Namespace) -> None:
@@ -174,10 +174,10 @@ def update(options: argparse.Namespace) -> None:
         found.append(verdicts)
     table = pd.concat([frame.astype(object) for frame in found], ignore_index=True)
     csv = table.to_csv(index=False, lineterminator="\n")
-    write_atomically(options.out / "claims.csv", csv)
+    write_text(options.out / "claims.csv", csv)
     readme = options.experiments / "README.md"
     text = readme.read_text(encoding="utf-8")
-    write_atomically(readme, insert(text, block(options.out), BEGIN, END))
+    write_text(readme, insert(text, block(options.out), BEGIN, END))
 
 
 def _kept(known: pd.DataFrame, empty: pd.DataFrame) -> pd.DataFrame:

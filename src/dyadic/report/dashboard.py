@@ -21,23 +21,23 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from dyadic.errors import UserError
-from dyadic.report.configurations import SETTING, configurations, finished
-from dyadic.report.files import write_atomically
-from dyadic.report.frames import first_of_each, ordered, rows, where
-from dyadic.report.front_view import fronts as front_sections
-from dyadic.report.fronts import read_fronts
-from dyadic.report.overview import overview
-from dyadic.report.overview_view import (
+from dyadic.record.files import write_text
+from dyadic.record.read import Record, read_records
+from dyadic.report.data.frames import first_of_each, ordered, rows, where
+from dyadic.report.data.fronts import read_fronts
+from dyadic.report.data.published import read_published, read_tables
+from dyadic.report.data.runs import overview
+from dyadic.report.data.seeds import SETTING, configurations, finished
+from dyadic.report.page.front import fronts as front_sections
+from dyadic.report.page.overview import (
     GENERATED,
     plural,
     settings,
     slots,
 )
-from dyadic.report.paper_view import papers
-from dyadic.report.published import read_published, read_tables
-from dyadic.report.records import Record, read_records
-from dyadic.report.run_view import detail
-from dyadic.report.table_view import facts, run_rows
+from dyadic.report.page.paper import papers
+from dyadic.report.page.run import detail
+from dyadic.report.page.table import facts, run_rows
 
 DETAILED = 48
 DETAIL_CHARACTERS = 3_000_000
@@ -71,7 +71,7 @@ def write_dashboard(
     )
     environment.filters["svg"] = Markup
     template = environment.get_template("dashboard.html.j2")
-    write_atomically(out, template.render(context, refresh=refresh))
+    write_text(out, template.render(context, refresh=refresh))
 
 
 def page(

@@ -10,12 +10,12 @@ import textwrap
 from pathlib import Path
 
 from dyadic.errors import UserError
-from dyadic.report import svg
-from dyadic.report.configurations import configurations
-from dyadic.report.files import write_atomically
-from dyadic.report.overview import overview
-from dyadic.report.overview_view import Figure, settings, slots
-from dyadic.report.records import read_records
+from dyadic.record.files import write_text
+from dyadic.record.read import read_records
+from dyadic.report.charts import svg
+from dyadic.report.data.runs import overview
+from dyadic.report.data.seeds import configurations
+from dyadic.report.page.overview import Figure, settings, slots
 
 TEMPLATES = Path(__file__).parent / "templates"
 MARGIN, TITLE = 16.0, 30.0
@@ -56,7 +56,7 @@ def write_figures(runs: Path, out: Path) -> list[Path]:
     written = []
     for name, figure in found[0]["figures"].items():
         path = out / f"{name}.svg"
-        write_atomically(path, standalone(figure))
+        write_text(path, standalone(figure))
         written.append(path)
     return written
 

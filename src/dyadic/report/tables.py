@@ -14,11 +14,11 @@ from pathlib import Path
 import pandas as pd
 
 from dyadic.errors import UserError
-from dyadic.report.configurations import configurations
-from dyadic.report.files import write_atomically
-from dyadic.report.frames import where
-from dyadic.report.overview import overview
-from dyadic.report.records import read_records
+from dyadic.record.files import write_text
+from dyadic.record.read import read_records
+from dyadic.report.data.frames import where
+from dyadic.report.data.runs import overview
+from dyadic.report.data.seeds import configurations
 
 BEGIN, END = "<!-- results:begin -->", "<!-- results:end -->"
 
@@ -38,7 +38,7 @@ WHOLE = ["bits", "levels", "seeds", "epochs"]
 def results_table(runs: pd.DataFrame, match: str = "*") -> pd.DataFrame:
     """The table that a reader sees: a row a configuration, top-1 in percent, rounded for print.
 
-    runs   the frame of `dyadic.report.overview.overview`
+    runs   the frame of `dyadic.report.data.runs.overview`
     match  a glob on run names, to leave experiments out
     """
     table = configurations(where(runs, [fnmatch(name, match) for name in runs.name]))
@@ -92,8 +92,8 @@ def _cell(value: object, decimals: int | None) -> str:
 
 def write_table(table: pd.DataFrame, stem: Path) -> None:
     """`stem.csv` and `stem.md` beside it."""
-    write_atomically(stem.with_suffix(".csv"), table.to_csv(index=False, lineterminator="\n"))
-    write_atomically(stem.with_suffix(".md"), markdown(table) + "\n")
+    write_text(stem.with_suffix(".csv"), table.to_csv(index=False, lineterminator="\n"))
+    write_text(stem.with_suffix(".md"), markdown(table) + "\n")
 
 
 def read_table(path: Path) -> pd.DataFrame:
@@ -138,7 +138,7 @@ def update(options: argparse.Namespace) -> int:
         raise UserError(f"no finished run in {options.runs}; `make run` makes one")
     write_table(table, options.out)
     readme = options.readme.read_text(encoding="utf-8")
-    write_atomically(options.readme, insert(readme, _block(options.out)))
+    write_text(options.readme, insert(readme, _block(options.out)))
     return 0
 
 

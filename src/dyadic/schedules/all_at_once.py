@@ -4,8 +4,7 @@ from torch import Tensor
 
 from dyadic.errors import UserError
 from dyadic.network.activations import observe
-from dyadic.network.quantized import QuantizedNetwork
-from dyadic.schedules.calibration import calibrate
+from dyadic.network.quantized import QuantizedNetwork, calibrate
 from dyadic.schedules.schedule import Phase, Schedule
 
 

@@ -16,8 +16,7 @@ from torch import Tensor
 
 from dyadic.errors import UserError
 from dyadic.network.activations import observe
-from dyadic.network.quantized import QuantizedNetwork
-from dyadic.schedules.calibration import calibrate
+from dyadic.network.quantized import QuantizedNetwork, calibrate
 from dyadic.schedules.schedule import Phase, Schedule
 
 Growth = Callable[[float, int], float]  # (epoch, epochs of phase one) -> theta, 0 to 1

@@ -22,9 +22,8 @@ from dyadic.errors import UserError
 from dyadic.network.activations import ActivationQuantization, activation_quantizations, observe
 from dyadic.network.blocks import UNITS, Unit, units
 from dyadic.network.layers import module_of
-from dyadic.network.quantized import QuantizedNetwork
+from dyadic.network.quantized import QuantizedNetwork, calibrate
 from dyadic.quantizers.quantizer import check_choice
-from dyadic.schedules.calibration import calibrate
 from dyadic.schedules.schedule import Phase, Schedule
 
 

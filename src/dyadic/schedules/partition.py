@@ -17,11 +17,10 @@ from torch import Generator, Tensor
 from dyadic.errors import UserError
 from dyadic.network.activations import observe
 from dyadic.network.layers import Layer
-from dyadic.network.quantized import QuantizedNetwork
+from dyadic.network.quantized import QuantizedNetwork, calibrate
 from dyadic.network.weights import WeightQuantization, latent_weight
 from dyadic.quantizers.quantizer import check_choice
 from dyadic.schedules.blend import set_blend
-from dyadic.schedules.calibration import calibrate
 from dyadic.schedules.schedule import Phase, Schedule
 
 # (weights, their values on the codebook, frozen, count, generator) -> mask of `count` weights

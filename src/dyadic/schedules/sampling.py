@@ -8,8 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
-from dyadic.network.quantized import QuantizedNetwork
-from dyadic.schedules.calibration import BATCH
+from dyadic.network.quantized import CALIBRATION_BATCH, QuantizedNetwork
 
 Take = Callable[[Tensor, Tensor], Tensor]  # (input, output) of a module -> rows of samples
 
@@ -76,7 +75,7 @@ def collect(
     pairs = zip(takes.items(), rows, strict=True)
     hooks = [module.register_forward_hook(keeper(take, kept)) for (module, take), kept in pairs]
     with parametrize.cached():
-        for batch in images.split(BATCH):
+        for batch in images.split(CALIBRATION_BATCH):
             network(batch)
     for hook in hooks:
         hook.remove()

@@ -24,10 +24,9 @@ from dyadic.errors import UserError
 from dyadic.network.activations import ActivationQuantization, observe
 from dyadic.network.fold import affine
 from dyadic.network.layers import TRANSPARENT, Layer, batch_norm_after, module_of
-from dyadic.network.quantized import QuantizedNetwork
+from dyadic.network.quantized import CALIBRATION_BATCH, QuantizedNetwork, calibrate
 from dyadic.network.weights import WeightQuantization, latent_weight
 from dyadic.schedules.blend import set_blend
-from dyadic.schedules.calibration import BATCH, calibrate
 from dyadic.schedules.sampling import Sampler, collect, inputs, outputs
 from dyadic.schedules.schedule import Phase, Schedule
 from dyadic.schedules.tsq_solver import LayerCodes, learn
@@ -97,7 +96,7 @@ class TwoStep(Schedule):
         teacher, training = network.clone().eval(), network.training
         network.eval()
         images = images[: self.images]
-        count = -(-self.samples // -(-len(images) // BATCH))
+        count = -(-self.samples // -(-len(images) // CALIBRATION_BATCH))
         targets = [Target.of(teacher.body, layer) for layer, _ in teacher.weights()]
         takes = {target.module: outputs(Sampler(count, self.seed)) for target in targets}
         wanted = collect(teacher, takes, images)

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from dyadic.files import write_atomically, write_json
+from dyadic.record.files import write_atomically, write_json
 from dyadic.schedules.schedule import Phase
 from dyadic.training.fit import Hardware, fit
 from dyadic.training.loss import cross_entropy

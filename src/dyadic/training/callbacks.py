@@ -10,8 +10,8 @@ import numpy as np
 import pytorch_lightning as pl
 import torch
 
-from dyadic.files import write_atomically
 from dyadic.network.quantized import QuantizedNetwork
+from dyadic.record.files import write_atomically
 from dyadic.schedules.schedule import Phase, Schedule
 from dyadic.training.evaluate import evaluate
 from dyadic.training.module import Training

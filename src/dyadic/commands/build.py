@@ -1,0 +1,194 @@
+"""From a configuration to a run: builds the parts, skips what is finished, prints the summary."""
+
+import contextlib
+import logging
+import warnings
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from hydra.utils import instantiate
+from omegaconf import DictConfig, OmegaConf
+from pytorch_lightning.loggers import Logger
+from torch import nn
+
+from dyadic.errors import UserError
+from dyadic.models.normalize import normalized
+from dyadic.record.files import write_atomically
+from dyadic.record.show import finished, print_finished, print_summary
+from dyadic.run.pipeline import Run, rehearse, train
+from dyadic.run.summary import finish
+from dyadic.training.fit import Hardware
+from dyadic.training.processes import is_first, locked
+
+log = logging.getLogger(__name__)
+
+
+def run(cfg: DictConfig) -> dict[str, Any]:
+    """Run a configuration to its end and return its summary; a finished run is only read.
+
+    On several devices the first process alone writes, and the others return an empty summary.
+    """
+    _quiet_lightning()
+    directory = Path(cfg.results_dir, "runs", cfg.name)
+    with locked(directory / "lock", "waiting for another process that computes this very run"):
+        found = finished(directory)
+        if found is not None and not cfg.force:
+            if is_first():
+                print_finished(found, directory)
+            return found
+        _check_missing(cfg)
+        return _first(cfg, directory) if is_first() else _other(cfg, directory)
+
+
+def _first(cfg: DictConfig, directory: Path) -> dict[str, Any]:
+    """The whole run, with its record."""
+    if cfg.force:
+        _forget(directory)
+    parts = build(cfg, directory)
+    rehearse(parts)
+    with _loggers(cfg, directory) as loggers:
+        parts = replace(parts, loggers=loggers)
+        parts.hardware.launch()
+        with write_atomically(directory / "config.yaml") as temporary:
+            temporary.write_text(OmegaConf.to_yaml(cfg, resolve=True))
+        result = finish(parts, train(parts), facts(cfg))
+        for logger in loggers:
+            logger.log_metrics({"final_top1": result["top1"], "top1_drop": result["top1_drop"]})
+    print_summary(result, directory)
+    return result
+
+
+def _other(cfg: DictConfig, directory: Path) -> dict[str, Any]:
+    """The part of a run that further processes take: the training, and its refusal."""
+    parts = build(cfg, directory)
+    rehearse(parts)
+    parts.hardware.launch()
+    train(parts)
+    return {}
+
+
+def build(cfg: DictConfig, directory: Path) -> Run:
+    """Instantiate every part; a value that a constructor refuses is a UserError."""
+    hardware: Hardware = _part(cfg.trainer.hardware)
+    data = _part(cfg.dataset, data_dir=cfg.data_dir, seed=cfg.seed)
+    return Run(
+        name=cfg.name,
+        directory=directory,
+        cache=Path(cfg.results_dir, "baselines"),
+        seed=cfg.seed,
+        data=data,
+        model=lambda: _model(cfg.model, data),
+        weight=_part(cfg.quantizer.weight),
+        activation=_part(cfg.quantizer.activation),
+        schedule=_part(cfg.schedule),
+        allocation=_part(cfg.allocation),
+        sensitivity=_part(cfg.get("sensitivity")),
+        deployment=_part(cfg.deploy),
+        hardware=hardware,
+        recipe=_part(cfg.trainer.baseline),
+        optimizer=_part(cfg.trainer.optimizer),
+        curve=_part(cfg.trainer.curve),
+        distill=_part(cfg.get("distillation")),
+        baseline_determined_by=determined_by(cfg, hardware),
+    )
+
+
+def _model(config: DictConfig, data: Any) -> nn.Module:
+    """The float network for a data set, its normalization in front."""
+    arguments = OmegaConf.masked_copy(config, [str(key) for key in config if key != "name"])
+    return normalized(_part(arguments, classes=data.classes, channels=data.channels), data)
+
+
+def _part(config: Any, **more: Any) -> Any:
+    """`hydra.utils.instantiate`, whose long errors become one line with the reason."""
+    if config is None:
+        return None
+    try:
+        return instantiate(config, **more)
+    except Exception as error:
+        cause: BaseException = error
+        while cause.__cause__ is not None:
+            cause = cause.__cause__
+        if isinstance(cause, UserError):
+            raise cause from None
+        if isinstance(cause, TypeError | ValueError | ImportError | AttributeError):
+            raise UserError(f"{config['_target_']}: {cause}") from error
+        raise
+
+
+def determined_by(cfg: DictConfig, hardware: Hardware) -> dict[str, Any]:
+    """What a float baseline depends on: data, model, its recipe, seed, precision and hardware."""
+    parts = {"dataset": cfg.dataset, "model": cfg.model, "baseline": cfg.trainer.baseline}
+    plain = {k: OmegaConf.to_container(v, resolve=True) for k, v in parts.items()}
+    # Each device normalizes its own part of a batch, so their number matters.
+    several = {"devices": hardware.devices} if hardware.devices > 1 else {}
+    return plain | {
+        "seed": cfg.seed,
+        "precision": hardware.resolved_precision,
+        "threads": hardware.threads,
+        "device": hardware.device.type,
+        **several,
+    }
+
+
+def facts(cfg: DictConfig) -> dict[str, Any]:
+    """The choices that a summary names."""
+    return {
+        "name": cfg.name,
+        "dataset": cfg.dataset.name,
+        "model": cfg.model.name,
+        "method": cfg.method.name,
+        "bits": cfg.bits,
+        "seed": cfg.seed,
+        "quantizer": {side: _target(cfg.quantizer[side]) for side in ("weight", "activation")},
+        "schedule": _target(cfg.schedule),
+        "allocation": _target(cfg.allocation),
+    }
+
+
+def _target(config: DictConfig | None) -> str | None:
+    return None if config is None else str(config["_target_"]).rsplit(".", 1)[-1]
+
+
+def _check_missing(cfg: DictConfig) -> None:
+    """Values left at `???` would otherwise fail late, inside the run."""
+    if missing := OmegaConf.missing_keys(cfg):
+        raise UserError(f"no value for {', '.join(sorted(missing))}; set it on the command line")
+
+
+def _forget(directory: Path) -> None:
+    """Remove what a repeated run would resume from or be taken for finished by."""
+    (directory / "summary.json").unlink(missing_ok=True)
+    (directory / "checkpoint" / "last.ckpt").unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def _loggers(cfg: DictConfig, directory: Path) -> Iterator[list[Logger]]:
+    """The experiment logger, closed whatever happens; an open W&B run would swallow the next."""
+    if cfg.logger is None:
+        yield []
+        return
+    directory.mkdir(parents=True, exist_ok=True)
+    logger = _part(cfg.logger)(name=cfg.name, save_dir=directory)
+    status = "failed"
+    try:
+        yield [logger]
+        status = "success"
+    finally:
+        logger.finalize(status)
+        close = getattr(logger.experiment, "finish", None) or logger.experiment.close
+        close()
+
+
+def _quiet_lightning() -> None:
+    """Lightning's advice for its other products is not news about this run."""
+
+    class _NoTips(logging.Filter):
+        def filter(self, record: logging.LogRecord) -> bool:
+            text = record.getMessage()
+            return not any(word in text for word in ("litlogger", "litmodels", "TPU available"))
+
+    logging.getLogger("pytorch_lightning.utilities.rank_zero").addFilter(_NoTips())
+    warnings.filterwarnings("ignore", message=".*LeafSpec.*")  # Lightning's, under torch 2.15

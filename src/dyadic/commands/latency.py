@@ -1,0 +1,107 @@
+"""`python -m dyadic latency RUN`: each layer of a run, timed on this machine's integer kernels.
+
+Only the layers' shapes matter, so a run that hardly trains will do. `results/latency/resnet18_*`
+is of `run.py method=hawq_v3 bits=8 schedule=none model=resnet18 dataset=synthetic` with
+`dataset.source.size=28`, `.train_images=64` and `.test_images=16`.
+"""
+
+import platform
+import time
+from dataclasses import replace
+from math import prod
+from pathlib import Path
+
+import numpy as np
+
+from dyadic.allocation.cost import Bits, LayerCost
+from dyadic.allocation.latency import LatencyTable, Timer, measure
+from dyadic.errors import UserError
+from dyadic.integer.engines.compiled import CompiledEngine
+from dyadic.integer.engines.compiled.engine import available_paths
+from dyadic.integer.program.bounds import Proof, prove
+from dyadic.integer.program.files import load
+from dyadic.integer.program.operations import Conv, Flatten, Linear, Program, Weights
+
+CHOICES: tuple[Bits, ...] = ((4, 4), (4, 8), (8, 4), (8, 8))
+IMAGES = 8  # of one call, as many as the engine keeps together
+CALLS = 10  # of one timing; the smallest counts
+
+
+def measure_run(directory: Path, out: Path | None, threads: int = 1) -> str:
+    """Time every layer of a run's program at 4 and 8 bits; writes the table, returns what it says.
+
+    Milliseconds are for one image of eight that run together. Raises UserError for damaged program
+    files and fewer than one thread, CompilerNotFound without a C compiler.
+    """
+    if threads < 1:
+        raise UserError(f"threads={threads}; it must be at least 1")
+    program = load(directory)
+    proof = prove(program)
+    layers = {o.name: o for o in program.operations if isinstance(o, Linear)}
+    costs = [_cost(layer, proof) for layer in layers.values()]
+
+    def prepare(cost: LayerCost, bits: Bits) -> Timer:
+        return _timer(_alone(layers[cost.name], proof, bits), threads)
+
+    counted = "1 thread" if threads == 1 else f"{threads} threads"
+    device = f"{processor()}, {available_paths()[0]} kernels, {counted}, {IMAGES} images at once"
+    table: LatencyTable = measure(device, costs, CHOICES, prepare)
+    path = out or directory / "latency.csv"
+    table.write(path)
+    narrower = [row for row in table.rows if row.bits != (8, 8)]
+    useful = sum(row.faster for row in narrower)
+    said = f"{useful} of {len(narrower)} narrower widths are faster than every wider one"
+    return f"{path}: {len(costs)} layers on {device}; {said}"
+
+
+def processor() -> str:
+    """The processor's name."""
+    info = Path("/proc/cpuinfo")
+    for line in info.read_text().splitlines() if info.exists() else []:
+        key, _, value = line.partition(":")
+        if key.strip() == "model name":
+            return value.strip()
+    return platform.processor() or platform.machine()
+
+
+def _cost(layer: Linear, proof: Proof) -> LayerCost:
+    """Weights and MACs of one layer of the program."""
+    codes, shape = layer.weights.codes, proof.shapes[layer.name]
+    text = "x".join(map(str, codes.shape)) + "@" + "x".join(map(str, shape[1:]))
+    return LayerCost(layer.name, codes.size, codes.size * prod(shape[1:]), text)
+
+
+def _alone(layer: Linear, proof: Proof, bits: Bits) -> Program:
+    """A program of this layer alone, on uint8 codes, with random weights of `bits`."""
+    shape = proof.shapes[layer.inputs[0]]
+    half = 2 ** (bits[0] - 1)
+    codes = np.random.default_rng(0).integers(0, 2 * half - 1, layer.weights.codes.shape)
+    weights = Weights(codes.astype(np.uint8), np.arange(1 - half, half), bits[0])
+    first = ("input",)
+    inputs = first if isinstance(layer, Conv) else ("flat",)
+    alone = replace(layer, inputs=inputs, weights=weights, odd=None, lo=0, hi=2 ** bits[1] - 1)
+    if isinstance(layer, Conv):
+        flat = Flatten("flat", (layer.name,))  # a program ends in a vector
+        return Program(layer.name, (shape[0], shape[1], shape[2]), (alone, flat), logit_scale=1.0)
+    flat = Flatten("flat", first)
+    return Program(layer.name, (shape[0], 1, 1), (flat, alone), logit_scale=1.0)
+
+
+def _timer(program: Program, threads: int) -> Timer:
+    """Milliseconds of one image, the smallest of several calls.
+
+    Every timing has an engine of its own: where its memory lies changes the time by a percent or
+    two, which must count as noise and not as the work of a width.
+    """
+    shape = (IMAGES, *program.input_shape)
+    images = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
+
+    def timed() -> float:
+        engine, times = CompiledEngine(program, threads), []
+        for _ in range(CALLS):
+            started = time.perf_counter()
+            engine.run(images)
+            times.append(time.perf_counter() - started)
+        return 1000 * min(times) / IMAGES
+
+    return timed

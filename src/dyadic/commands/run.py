@@ -1,0 +1,162 @@
+"""The command line around a run: its name, its exit code, and what a sweep says at its end.
+
+Only this module, `dyadic.commands.mistakes` and the commands know that Hydra exists. Heavy
+imports stay inside the job, so that `--help` and `--cfg job` answer at once.
+"""
+
+import contextlib
+import hashlib
+import json
+import logging
+import os
+import shutil
+import signal
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from hydra.core.hydra_config import HydraConfig
+from hydra.experimental.callback import Callback
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf
+
+from dyadic.commands.mistakes import one_line
+from dyadic.errors import UserError
+from dyadic.record.show import finished, print_finished
+
+log = logging.getLogger(__name__)
+OUTCOMES = "DYADIC_SWEEP_OUTCOMES"  # the folder where the jobs of a sweep say how they ended
+WANTS_TRACEBACK = "HYDRA_FULL_ERROR" in os.environ
+# What changes where or how a run is watched, not what it computes.
+VOLATILE = ("name", "force", "data_dir", "results_dir", "logger", "hydra", "claim")
+
+
+def register_run_name() -> None:
+    """Let configurations write `${run_name:}`."""
+    OmegaConf.register_new_resolver("run_name", run_name, replace=True)
+
+
+def run_name(*, _root_: DictConfig) -> str:
+    """The directory of a run: its main choices in clear and a hash of all others.
+
+    The same choices give the same name, in a sweep or alone, today and tomorrow.
+    """
+    choices = OmegaConf.to_container(_root_, resolve=False)
+    assert isinstance(choices, dict)
+    kept = {str(k): v for k, v in choices.items() if k not in VOLATILE}
+    digest = hashlib.sha256(json.dumps(kept, sort_keys=True, default=str).encode()).hexdigest()[:6]
+    names = (_root_.dataset.name, _root_.model.name, _root_.method.name)
+    return "-".join([*map(str, names), f"b{_root_.bits}", f"s{_root_.seed}", digest])
+
+
+class Outcomes(Callback):
+    """Makes room, when a sweep starts, for what its jobs say at their ends (`hydra.callbacks`).
+
+    A folder beside the results: the one place that jobs on other machines see too.
+    """
+
+    def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
+        if not _is_first():
+            return
+        results = Path(config.results_dir).absolute()
+        results.mkdir(parents=True, exist_ok=True)
+        os.environ[OUTCOMES] = tempfile.mkdtemp(prefix=".sweep-", dir=results)
+
+
+def command(main: Callable[[], Any]) -> None:
+    """Call a Hydra main; a sweep ends with one line, and with exit code 1 if a job failed.
+
+    A terminated sweep takes its worker processes with it. A mistake in the choices is one line and
+    exit code 2; HYDRA_FULL_ERROR=1 shows its traceback.
+    """
+    signal.signal(signal.SIGTERM, _terminate)
+    os.environ.pop(OUTCOMES, None)
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # otherwise Hydra prints errors itself, on many lines
+    try:
+        main()
+        if OUTCOMES in os.environ:
+            sys.exit(_count(Path(os.environ[OUTCOMES])))
+    except Exception as error:
+        _complain(error)
+        raise
+    finally:
+        shutil.rmtree(os.environ.pop(OUTCOMES, ""), ignore_errors=True)
+
+
+def _count(outcomes: Path) -> int:
+    """Print how many jobs are done and which failed; returns the exit code."""
+    lines = [path.read_text() for path in sorted(outcomes.iterdir(), key=lambda p: int(p.name))]
+    failed = [line.split(" ", 1)[1] for line in lines if line.startswith("failed ")]
+    print(
+        f"{len(lines) - len(failed)} done, {len(failed)} failed"
+        + "".join(f"\n  failed: {name}" for name in failed)
+    )
+    return 1 if failed else 0
+
+
+def job(cfg: DictConfig) -> None:
+    """Run one configuration.
+
+    Alone: a mistake in the choices is one line and exit code 2. In a sweep: a failure is written to
+    that job's own log, counted, and does not stop the others.
+    """
+    if signal.getsignal(signal.SIGTERM) == signal.SIG_DFL:  # submitit has a handler of its own
+        signal.signal(signal.SIGTERM, _terminate)
+    try:
+        _check_devices(cfg)
+        directory = Path(cfg.results_dir, "runs", cfg.name)
+        found = None if cfg.force else finished(directory)
+        if found is None:
+            from dyadic.commands.build import run
+
+            run(cfg)
+        elif _is_first():
+            print_finished(found, directory)
+    except Exception as error:
+        if HydraConfig.get().mode != RunMode.MULTIRUN:
+            _complain(error)
+            raise
+        log.error("%s failed: %s", cfg.name, error, exc_info=not isinstance(error, UserError))
+        reason = one_line(error) or next(iter(str(error).splitlines()), repr(error))
+        _note(f"failed {cfg.name}: {reason}")
+    else:
+        _note(f"done {cfg.name}")
+
+
+def _complain(error: Exception) -> None:
+    """One line and exit code 2 for a mistake in the choices; nothing for an error of ours."""
+    line = None if WANTS_TRACEBACK else one_line(error)
+    if line is not None:
+        print(f"error: {line}", file=sys.stderr)
+        sys.exit(2)
+
+
+def _check_devices(cfg: DictConfig) -> None:
+    """Further processes of a run start from its command line, which a launcher's worker lacks."""
+    launcher = HydraConfig.get().launcher["_target_"].rsplit(".", 1)[-1]
+    if cfg.trainer.hardware.devices > 1 and launcher in ("JoblibLauncher", "LocalLauncher"):
+        raise UserError(
+            f"trainer.hardware.devices={cfg.trainer.hardware.devices} in a {launcher}; "
+            "use one device a run, or hydra/launcher=basic or submitit_slurm"
+        )
+
+
+def _note(outcome: str) -> None:
+    """Leave the outcome in a file of this job's own, where the sweep will look for it."""
+    if OUTCOMES in os.environ and _is_first():
+        with contextlib.suppress(FileNotFoundError):  # the sweep was killed, this job went on
+            Path(os.environ[OUTCOMES], str(HydraConfig.get().job.num)).write_text(outcome)
+
+
+def _is_first() -> bool:
+    """Not a further process of a run on several devices, by Lightning's rule."""
+    ranks = (os.environ.get(name) for name in ("RANK", "LOCAL_RANK", "SLURM_PROCID"))
+    return next((rank for rank in ranks if rank is not None), "0") == "0"
+
+
+def _terminate(number: int, frame: FrameType | None) -> None:
+    """Lightning would end a terminated training with exit code 0; the caller must see 143."""
+    raise SystemExit(128 + number)

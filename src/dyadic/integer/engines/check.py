@@ -1,0 +1,118 @@
+"""The proof that a program is right: all engines and the float64 network agree, on every image."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from dyadic.integer.engines.available import Engines
+
+
+@dataclass(frozen=True)
+class CheckReport:
+    """What the comparison of engines found.
+
+    mismatched_logits        logits in which any engine differs from the reference
+    mismatched_vs_float64    logits in which the float64 network differs, None if not compared
+    float32_top1_disagreement images that the float32 network decides otherwise, in percent
+    top1                     of the program, in percent
+    first_difference         layer, channel and pixel of the first value that differs; empty if none
+    """
+
+    engines: list[str]
+    missing: list[str]
+    images: int
+    mismatched_logits: int
+    mismatched_vs_float64: int | None
+    float32_top1_disagreement: float | None
+    top1: float
+    predictions: np.ndarray
+    first_difference: str = ""
+
+    @property
+    def passed(self) -> bool:
+        """Exact means equal: not one value may differ."""
+        return self.mismatched_logits == 0 and not self.mismatched_vs_float64
+
+    def __str__(self) -> str:
+        verdict = "passed" if self.passed else f"FAILED: {self.first_difference}"
+        lines = [
+            f"integer check {verdict}",
+            f"  engines            {', '.join(self.engines)}",
+            f"  images             {self.images}",
+            f"  top-1              {self.top1:.2f} %",
+            f"  mismatched logits  {self.mismatched_logits}",
+        ]
+        if self.mismatched_vs_float64 is not None:
+            lines.append(f"  against float64    {self.mismatched_vs_float64}")
+        return "\n".join([*lines, *(f"  {reason}" for reason in self.missing)])
+
+
+def check(
+    engines: Engines,
+    images: np.ndarray,
+    labels: np.ndarray,
+    float64: np.ndarray | None = None,
+    float32: np.ndarray | None = None,
+) -> CheckReport:
+    """Run every engine on every image and compare; logits of the float networks where given.
+
+    images uint8 [N, C, H, W], labels [N], logits [N, classes] in steps of the program's scale.
+    """
+    names = list(engines.available)
+    logits = {name: engine.run(images) for name, engine in engines.available.items()}
+    reference = logits[names[0]]
+    wrong = {name: reference != logits[name] for name in names[1:]}
+    off = None if float64 is None else reference != float64
+    difference = ""
+    for name, where in wrong.items():
+        if where.any() and not difference:
+            difference = _locate(engines, name, images, where)
+    if off is not None and off.any() and not difference:
+        image = int(np.flatnonzero(off.any(axis=1))[0])
+        difference = f"the float64 network differs in the logits of image {image}"
+    predictions = reference.argmax(axis=1)
+    disagreement = None
+    if float32 is not None:
+        disagreement = round(100 * float((float32.argmax(axis=1) != predictions).mean()), 4)
+    return CheckReport(
+        engines=names,
+        missing=engines.missing,
+        images=len(images),
+        mismatched_logits=int(sum(where.sum() for where in wrong.values())),
+        mismatched_vs_float64=None if off is None else int(off.sum()),
+        float32_top1_disagreement=disagreement,
+        top1=round(100 * float((predictions == labels).mean()), 4),
+        predictions=predictions,
+        first_difference=difference,
+    )
+
+
+def _locate(engines: Engines, name: str, images: np.ndarray, wrong: np.ndarray) -> str:
+    """Trace the first wrong image through two engines."""
+    first = int(np.flatnonzero(wrong.any(axis=1))[0])
+    reference = next(iter(engines.available))
+    one = images[first : first + 1]
+    found = first_difference(
+        engines.available[reference].trace(one), engines.available[name].trace(one)
+    )
+    where = found or "only in a batch: each layer agrees on the image alone"
+    return f"{name} against {reference}, image {first}: {where}"
+
+
+def first_difference(expected: dict[str, np.ndarray], found: dict[str, np.ndarray]) -> str:
+    """The first tensor, in the program's order, that differs, and where; empty if none does.
+
+    >>> zeros = np.zeros((1, 1, 2, 2), dtype=np.int64)
+    >>> first_difference({"a": zeros}, {"a": zeros + np.eye(2, dtype=np.int64)})
+    'a, channel 0, row 0, column 0: 1 instead of 0'
+    """
+    for name, values in expected.items():
+        if name not in found:
+            continue
+        different = np.argwhere(values != found[name])
+        if len(different):
+            index = tuple(int(i) for i in different[0])
+            place = zip(("channel", "row", "column"), index[1:], strict=False)
+            where = ", ".join(f"{axis} {i}" for axis, i in place)
+            return f"{name}, {where}: {int(found[name][index])} instead of {int(values[index])}"
+    return ""

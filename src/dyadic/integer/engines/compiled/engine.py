@@ -1,0 +1,180 @@
+"""The compiled engine: a program as steps of C, on the best instructions that the processor has."""
+
+import ctypes
+import os
+from ctypes import POINTER, c_int32, c_uint8
+from functools import cache
+from math import prod
+from threading import Lock
+from weakref import finalize
+
+import numpy as np
+
+from dyadic.errors import UserError
+from dyadic.integer.engines.compiled import binding
+from dyadic.integer.engines.compiled.build import library
+from dyadic.integer.engines.compiled.fusion import Group, fuse, single
+from dyadic.integer.engines.compiled.gemm import Choice, choose
+from dyadic.integer.engines.compiled.layout import plan
+from dyadic.integer.engines.compiled.steps import Steps
+from dyadic.integer.engines.images import check_images
+from dyadic.integer.program.bounds import Proof, prove
+from dyadic.integer.program.operations import Linear, Program
+
+BATCH = 8  # images that are in the arena together
+SLACK = 2**16  # bytes behind the arena that a tile may read, and never uses
+LINE = 64
+
+# Instruction sets, best first, and the units that each brings.
+PATHS = {
+    "amx": ("amx", "vnni8", "vnni16"),
+    "vnni": ("vnni8", "vnni16"),
+    "portable": (),
+}
+
+
+class CompiledEngine:
+    """Runs a program in C; the same bits as every other engine.
+
+    program  proven by `dyadic.integer.program.bounds.prove`
+    threads  threads of one run; all the process may use, if None
+    path     "amx", "vnni" or "portable" instructions; the best there are, if None
+
+    Raises: CompilerNotFound where there is no C compiler; ProgramError for a program that cannot be
+    proven exact; UserError for a path that this processor does not have.
+    """
+
+    name = "compiled"
+
+    def __init__(
+        self, program: Program, threads: int | None = None, path: str | None = None
+    ) -> None:
+        self.program, self.proof = program, prove(program)
+        self.threads = threads or _processors()
+        self.path = path or available_paths()[0]
+        if self.path not in available_paths():
+            have = ", ".join(available_paths())
+            raise UserError(f"path={self.path} is not available here; this processor has {have}")
+        self._planned = _Planned(program, self.proof, PATHS[self.path], traced=False)
+
+    def run(self, images: np.ndarray) -> np.ndarray:
+        """Integer logits, int32 [N, classes], of uint8 images [N, C, H, W]."""
+        check_images(images, self.program)
+        return self._batches(self._planned, images, [self.program.operations[-1].name])[0]
+
+    def trace(self, images: np.ndarray) -> dict[str, np.ndarray]:
+        """Every tensor by name, "input" included, int32 [N, C, H, W] or [N, F].
+
+        Slower than `run`: no operations are fused, no memory is shared.
+        """
+        check_images(images, self.program)
+        names = [operation.name for operation in self.program.operations]
+        planned = _Planned(self.program, self.proof, PATHS[self.path], traced=True)
+        tensors = self._batches(planned, images, names)
+        return {"input": images, **dict(zip(names, tensors, strict=True))}
+
+    def _batches(
+        self, planned: "_Planned", images: np.ndarray, names: list[str]
+    ) -> list[np.ndarray]:
+        """The named tensors, of all images; one run at a time, for there is one arena."""
+        images = np.ascontiguousarray(images)
+        made = [np.empty((len(images), *self.proof.shapes[n]), np.int32) for n in names]
+        for start in range(0, len(images), BATCH):
+            batch = images[start : start + BATCH]
+            with planned.lock:
+                planned.run(batch, self.threads)
+                for name, tensor in zip(names, made, strict=True):
+                    planned.read(name, tensor[start : start + len(batch)])
+        return made
+
+
+def _processors() -> int:
+    """Processors that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+@cache
+def _bound() -> ctypes.CDLL:
+    return binding.bind(str(library()))
+
+
+@cache
+def available_paths() -> tuple[str, ...]:
+    """The paths that this processor can take, best first; "portable" is always one.
+
+    Raises: CompilerNotFound.
+    """
+    has = {unit: bool(_bound().dy_has_unit(i)) for i, unit in enumerate(binding.UNITS)}
+    return tuple(path for path, units in PATHS.items() if all(has[unit] for unit in units))
+
+
+class _Planned:
+    """A plan in memory, and the engine that runs it; opened for as many images as come."""
+
+    def __init__(
+        self, program: Program, proof: Proof, units: tuple[str, ...], traced: bool
+    ) -> None:
+        choices = _choices(program, proof, units)
+        groups = single(program) if traced else fuse(program, set(choices), binding.OUTPUTS)
+        borders = _borders(groups, choices)
+        layout = plan(groups, proof, borders, share=not traced)
+        self.steps = Steps(layout, proof, choices, vector=bool(units))
+        steps = self.steps.build(groups)
+        slots = self.steps.slots()
+        self.plan = binding.Plan(
+            slot_count=len(slots),
+            step_count=len(steps),
+            slots=(binding.Slot * len(slots))(*slots),
+            steps=(binding.Step * len(steps))(*steps),
+            pixels=prod(program.input_shape),
+            arena=layout.arena,
+            slack=SLACK + _longest_row(slots),
+            scratch=-(-self.steps.scratch // LINE) * LINE,
+        )
+        self.handle, self.capacity, self.lock = None, 0, Lock()
+
+    def run(self, images: np.ndarray, threads: int) -> None:
+        """Runs the batch; its tensors stay until the next run."""
+        if len(images) > self.capacity:
+            self._open(len(images), threads)
+        pixels = images.ctypes.data_as(POINTER(c_uint8))
+        _bound().dy_run(self.handle, pixels, len(images))
+
+    def read(self, name: str, into: np.ndarray) -> None:
+        """A tensor of the last run."""
+        target = into.ctypes.data_as(POINTER(c_int32))
+        _bound().dy_read(self.handle, self.steps.index[name], target)
+
+    def _open(self, images: int, threads: int) -> None:
+        if self.handle is not None:
+            self._close()
+        self.handle = _bound().dy_open(ctypes.byref(self.plan), images, threads)
+        if self.handle is None:
+            raise MemoryError(f"no memory for the activations of {images} images")
+        self._close = finalize(self, _bound().dy_close, self.handle)
+        self.capacity = images
+
+
+def _choices(program: Program, proof: Proof, units: tuple[str, ...]) -> dict[str, Choice]:
+    """The layers that become matrix products."""
+    layers = (operation for operation in program.operations if isinstance(operation, Linear))
+    found = ((layer.name, choose(layer, proof, units)) for layer in layers)
+    return {name: choice for name, choice in found if choice is not None}
+
+
+def _borders(groups: tuple[Group, ...], choices: dict[str, Choice]) -> dict[str, tuple[int, int]]:
+    """The widest border that anybody reads of each tensor."""
+    borders: dict[str, tuple[int, int]] = {}
+    for group in groups:
+        if group.operation.name in choices:
+            source, border = group.operation.inputs[0], choices[group.operation.name].border
+            have = borders.get(source, (0, 0))
+            borders[source] = (max(have[0], border[0]), max(have[1], border[1]))
+    return borders
+
+
+def _longest_row(slots: list[binding.Slot]) -> int:
+    """Bytes of the longest row of pixels: a tile that begins in the last row ends within one."""
+    return max(4 * (slot.view.pitch + 64 * slot.view.stride) for slot in slots)

@@ -1,0 +1,177 @@
+"""Where every tensor lives: NHWC in one arena, planned once, memory shared over time.
+
+A concatenation's inputs are made in place, as slices of its channels. Tensors that convolutions
+read in place have a border of zeros.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from math import prod
+
+import numpy as np
+
+from dyadic.integer.engines.compiled.fusion import Group
+from dyadic.integer.program.bounds import Proof, Range
+from dyadic.integer.program.operations import Concat, Flatten
+from dyadic.integer.program.shapes import Shape
+
+LINE = 64  # bytes; every image begins on a cache line
+
+Border = tuple[int, int]
+Place = tuple[str, int]  # the tensor that holds this one, and the first channel in it
+
+
+@dataclass(frozen=True)
+class Slot:
+    """A tensor in the arena; `dy_slot` in bytes, here in elements.
+
+    stride   elements from a pixel to the next (more than its channels for a slice)
+    channel  first channel in `root`
+    offset   bytes from the begin of an image's arena
+    """
+
+    shape: Shape
+    dtype: str
+    root: str
+    channel: int
+    stride: int
+    border: Border
+    offset: int
+    size: int
+
+    @property
+    def itemsize(self) -> int:
+        """Bytes of an element."""
+        return np.dtype(self.dtype).itemsize
+
+    @property
+    def pitch(self) -> int:
+        """Elements from a row to the next; a row's right border is the next one's left border."""
+        return (self.shape[2] + self.border[1]) * self.stride
+
+    @property
+    def origin(self) -> int:
+        """Bytes from an image's begin to its first element."""
+        before = self.border[0] * self.pitch + self.border[1] * self.stride
+        return (before + self.channel) * self.itemsize
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Slots by tensor name, and the arena's bytes for one image."""
+
+    slots: dict[str, Slot]
+    arena: int
+
+
+def storage(values: Range) -> str:
+    """The narrowest type that holds all values."""
+    for dtype in ("uint8", "int8", "int16"):
+        limits = np.iinfo(dtype)
+        if limits.min <= values[0] and values[1] <= limits.max:
+            return dtype
+    return "int32"
+
+
+def as_image(shape: Shape) -> Shape:
+    """(F,) as F channels of one pixel."""
+    return shape if len(shape) == 3 else (shape[0], 1, 1)
+
+
+def places(groups: Sequence[Group], proof: Proof) -> dict[str, Place]:
+    """Tensors that need no memory of their own: slices of a concatenation, flattened pixels."""
+    found: dict[str, Place] = {}
+    for group in groups:
+        operation = group.operation
+        if isinstance(operation, Flatten) and prod(proof.shapes[operation.inputs[0]][1:]) == 1:
+            found[operation.name] = (operation.inputs[0], 0)
+        if isinstance(operation, Concat):
+            found.update(_slices(operation, proof, taken=found))
+    return found
+
+
+def _slices(operation: Concat, proof: Proof, taken: Mapping[str, Place]) -> dict[str, Place]:
+    """The inputs that can be made inside the concatenation: each once, stored in its type."""
+    found: dict[str, Place] = {}
+    channel = 0
+    for name in operation.inputs:
+        same = storage(proof.ranges[name]) == storage(proof.ranges[operation.name])
+        if same and name not in taken and name not in found and name != "input":
+            found[name] = (operation.name, channel)
+        channel += proof.shapes[name][0]
+    return found
+
+
+def plan(
+    groups: Sequence[Group], proof: Proof, borders: Mapping[str, Border], share: bool
+) -> Layout:
+    """Slots for all tensors that the groups make or read; memory is shared over time if `share`."""
+    placed = places(groups, proof)
+    names = {name for group in groups for name in (*group.inputs, *group.outputs)}
+    roots = {name: _root(name, placed) for name in names}
+    border = {root: (0, 0) for root, _ in roots.values()}
+    for name, (root, _) in roots.items():
+        wanted = borders.get(name, (0, 0))
+        border[root] = (max(border[root][0], wanted[0]), max(border[root][1], wanted[1]))
+    sizes = {root: _bytes(root, proof, border[root]) for root in border}
+    offsets, arena = _share(sizes, _lifetimes(groups, roots, share))
+    slots = {
+        name: Slot(
+            as_image(proof.shapes[name]), storage(proof.ranges[name]), root, channel,
+            as_image(proof.shapes[root])[0], border[root], offsets[root], sizes[root],
+        )
+        for name, (root, channel) in roots.items()
+    }  # fmt: skip
+    return Layout(slots, arena)
+
+
+def _root(name: str, placed: Mapping[str, Place]) -> Place:
+    channel = 0
+    while name in placed:
+        name, first = placed[name]
+        channel += first
+    return name, channel
+
+
+def _bytes(name: str, proof: Proof, border: Border) -> int:
+    """Bytes of an image with its border, up to a cache line."""
+    channels, rows, columns = as_image(proof.shapes[name])
+    pixels = (rows + 2 * border[0]) * (columns + border[1]) + border[1]
+    size = channels * pixels * np.dtype(storage(proof.ranges[name])).itemsize
+    return -(-size // LINE) * LINE
+
+
+def _lifetimes(
+    groups: Sequence[Group], roots: Mapping[str, Place], share: bool
+) -> dict[str, tuple[int, int]]:
+    """First and last step that touches each root; all steps if nothing is shared."""
+    lives: dict[str, tuple[int, int]] = {}
+    for index, group in enumerate(groups):
+        for name in (*group.inputs, *group.outputs):
+            root = roots[name][0]
+            first = lives.get(root, (index, index))[0] if share and root != "input" else 0
+            lives[root] = (first, index if share else len(groups))
+    last = roots[groups[-1].made][0]
+    lives[last] = (lives[last][0], len(groups))
+    return lives
+
+
+def _share(
+    sizes: Mapping[str, int], lives: Mapping[str, tuple[int, int]]
+) -> tuple[dict[str, int], int]:
+    """Offsets, the largest tensor first, each at the lowest place that is free while it lives."""
+    offsets: dict[str, int] = {}
+    for name in sorted(sizes, key=lambda n: (-sizes[n], n)):
+        first, last = lives[name]
+        busy = sorted(
+            (offsets[other], offsets[other] + sizes[other])
+            for other in offsets
+            if lives[other][0] <= last and first <= lives[other][1]
+        )
+        offset = 0
+        for begin, end in busy:
+            if offset + sizes[name] <= begin:
+                break
+            offset = max(offset, end)
+        offsets[name] = offset
+    return offsets, max((offsets[name] + sizes[name] for name in sizes), default=0)

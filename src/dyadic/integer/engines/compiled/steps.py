@@ -1,0 +1,262 @@
+"""Operations as the C engine's steps: numbers, slots and pointers to arrays that stay alive."""
+
+from collections.abc import Sequence
+from functools import singledispatchmethod
+from math import prod
+
+import numpy as np
+
+from dyadic.integer.engines.compiled import binding
+from dyadic.integer.engines.compiled.fusion import Group
+from dyadic.integer.engines.compiled.gemm import BLOCK, Choice, Lanes, pack, spread
+from dyadic.integer.engines.compiled.layout import Layout, Slot
+from dyadic.integer.engines.compiled.rows import rows
+from dyadic.integer.program.bounds import Proof
+from dyadic.integer.program.operations import (
+    Add,
+    Concat,
+    Conv,
+    Dyadic,
+    Flatten,
+    Linear,
+    MaxPool,
+    Normalize,
+    Operation,
+    Relu,
+    Repeat,
+    Requantize,
+    SumPool,
+    Threshold,
+)
+
+PIXELS_AT_ONCE = 4  # DY_PIXELS
+
+
+class Steps:
+    """Translates groups into `dy_step`s; owns every array that a step points to.
+
+    choices  layers that are matrix products; all others are `dy_convolve`s
+    vector   whether the other operations may use AVX-512
+    shifts   whether a `dy_convolve` turns powers of two into shifts
+    """
+
+    def __init__(
+        self,
+        layout: Layout,
+        proof: Proof,
+        choices: dict[str, Choice],
+        vector: bool = False,
+        shifts: bool = False,
+    ) -> None:
+        self.layout, self.proof, self.choices = layout, proof, choices
+        self.vector, self.shifts = vector, shifts
+        self.index = {name: i for i, name in enumerate(layout.slots)}
+        self.arrays: list[np.ndarray] = []
+        self.steps: list[binding.Step] = []
+        self.scratch = 0
+
+    def build(self, groups: Sequence[Group]) -> list[binding.Step]:
+        """The steps of all groups, in order."""
+        if "input" in self.index:
+            self._append("pixels", None, "input")
+        for group in groups:
+            if isinstance(group.operation, Linear) and group.operation.name in self.choices:
+                self._gemm(group, group.operation)
+            else:
+                self._step(group.operation)
+        return self.steps
+
+    def slots(self) -> list[binding.Slot]:
+        """`dy_slot`s in the order of `index`."""
+        return [self._slot(slot) for slot in self.layout.slots.values()]
+
+    def _slot(self, slot: Slot) -> binding.Slot:
+        kind = binding.TYPES[slot.dtype]
+        view = binding.Tensor(None, kind, *slot.shape, slot.stride, slot.pitch)
+        place = (slot.offset, slot.size, slot.origin)
+        return binding.Slot(view, *place, *slot.border, self.index[slot.root])
+
+    def _append(self, kind: str, source: str | None, target: str) -> binding.Step:
+        step = binding.Step(kind=binding.STEPS.index(kind), vector=self.vector, other=binding.NONE)
+        step.source = binding.NONE if source is None else self.index[source]
+        step.target = self.index[target]
+        self.steps.append(step)
+        return step
+
+    def _keep(self, array: np.ndarray, dtype: str) -> int:
+        """The address of a copy that lives as long as this object."""
+        kept = np.ascontiguousarray(array, dtype=dtype)
+        self.arrays.append(kept)
+        return kept.ctypes.data
+
+    def _scale(self, scale: Dyadic, lo: int, hi: int) -> binding.Scale:
+        b, c = self._keep(scale.b, "int64"), self._keep(scale.c, "uint8")
+        return binding.Scale(b, c, len(scale.b) > 1, lo, hi)
+
+    @singledispatchmethod
+    def _step(self, operation: Operation) -> None:
+        raise TypeError(f"{type(operation).__name__} is no operation of a program")
+
+    @_step.register
+    def _(self, operation: Normalize) -> None:
+        step = self._append("normalize", None, operation.name)
+        step.bias = self._keep(operation.bias, "int64")
+        step.scale = self._scale(operation.scale, operation.lo, operation.hi)
+
+    @_step.register
+    def _(self, operation: Linear) -> None:
+        step = self._append("convolve", operation.inputs[0], operation.name)
+        step.conv = self._conv(operation)
+        window = step.conv.window
+        depth = window.height * window.width * step.conv.group_in
+        self.scratch = max(self.scratch, depth * PIXELS_AT_ONCE * 4)
+
+    def _conv(self, operation: Linear) -> binding.Conv:
+        bound, source = self.proof.accumulators[operation.name], operation.inputs[0]
+        packed = rows(operation, bound, self.layout.slots[source].dtype, self.shifts)
+        groups = operation.groups if isinstance(operation, Conv) else 1
+        outputs, group_in = operation.weights.codes.shape[:2]
+        planes = [self._keep(plane, plane.dtype.str) for plane in packed.planes]
+        return binding.Conv(
+            window=layer_window(operation),
+            groups=groups,
+            group_in=group_in,
+            group_out=outputs // groups,
+            form=binding.FORMS.index(packed.form),
+            wide=packed.wide,
+            weights=planes[0],
+            odd=planes[1] if operation.odd else None,
+            bias=self._keep(operation.bias, "int64"),
+            odd_b=self._keep(operation.odd.b, "int64") if operation.odd else None,
+            scale=self._scale(operation.scale, operation.lo, operation.hi),
+        )
+
+    @_step.register
+    def _(self, operation: Requantize) -> None:
+        step = self._append("requantize", operation.inputs[0], operation.name)
+        step.scale = self._scale(operation.scale, operation.lo, operation.hi)
+        if self.vector:
+            largest = max(map(abs, self.proof.ranges[operation.inputs[0]]))
+            step.gemm.lanes = self._lanes(Lanes.of(operation, BLOCK, largest))
+
+    @_step.register
+    def _(self, operation: Threshold) -> None:
+        step = self._append("threshold", operation.inputs[0], operation.name)
+        step.count = len(operation.thresholds)
+        step.thresholds = self._keep(operation.thresholds, "int32")
+        step.values = self._keep(operation.values, "int32")
+
+    @_step.register
+    def _(self, operation: Add) -> None:
+        step = self._append("add", operation.inputs[0], operation.name)
+        step.other = self.index[operation.inputs[1]]
+        step.lo, step.hi = operation.lo, operation.hi
+
+    @_step.register
+    def _(self, operation: Relu) -> None:
+        self._append("relu", operation.inputs[0], operation.name)
+
+    @_step.register
+    def _(self, operation: Concat) -> None:
+        whole = self.layout.slots[operation.name]
+        channel = whole.channel
+        for name in operation.inputs:
+            slot = self.layout.slots[name]
+            if (slot.root, slot.channel) != (whole.root, channel):
+                self._copy_into(operation.name, name, channel)
+            channel += slot.shape[0]
+
+    def _copy_into(self, whole: str, name: str, channel: int) -> None:
+        """Copies a tensor into the channels of `whole` that begin at the root's `channel`."""
+        into, part = self.layout.slots[whole], self.layout.slots[name]
+        key = f"{whole}[{channel}]"  # no operation has such a name
+        slice_ = Slot(
+            part.shape, into.dtype, into.root, channel, into.stride, into.border, into.offset,
+            into.size,
+        )  # fmt: skip
+        self.index[key] = len(self.index)
+        self.layout.slots[key] = slice_
+        self._append("copy", name, key)
+
+    @_step.register(MaxPool)
+    @_step.register(SumPool)
+    def _(self, operation: MaxPool | SumPool) -> None:
+        kind = "max_pool" if isinstance(operation, MaxPool) else "sum_pool"
+        step = self._append(kind, operation.inputs[0], operation.name)
+        window = (*operation.kernel, *operation.stride, *operation.padding)
+        step.window = binding.Window(*window, 1, 1)
+
+    @_step.register
+    def _(self, operation: Repeat) -> None:
+        step = self._append("repeat", operation.inputs[0], operation.name)
+        step.times_y, step.times_x = operation.times
+
+    @_step.register
+    def _(self, operation: Flatten) -> None:
+        if prod(self.proof.shapes[operation.inputs[0]][1:]) > 1:
+            self._append("flatten", operation.inputs[0], operation.name)
+
+    def _gemm(self, group: Group, operation: Linear) -> None:
+        """A layer as a matrix product, with all that its group does in the same pass."""
+        step = self._append("gemm", operation.inputs[0], group.outputs[0])
+        step.window = layer_window(operation)
+        step.gemm = self._product(operation, group.outputs[0])
+        step.gemm.add = self.index[group.residual] if group.add else binding.NONE
+        if group.add:
+            step.gemm.lo, step.gemm.hi = group.add.lo, group.add.hi
+        outputs = [binding.Output(self.index[name]) for name in group.outputs]
+        for output, rescaling in zip(outputs[group.stored :], group.requantize, strict=True):
+            largest = max(map(abs, self.proof.ranges[group.made]))
+            output.lanes = self._lanes(Lanes.of(rescaling, BLOCK, largest))
+        for place, output in enumerate(outputs):
+            step.gemm.outputs[place] = output
+        step.gemm.output_count = len(outputs)
+
+    def _product(self, operation: Linear, output: str) -> binding.Gemm:
+        source, target = self.layout.slots[operation.inputs[0]], self.layout.slots[output]
+        largest = self.proof.accumulators[operation.name].largest
+        gemm = pack(operation, self.choices[operation.name], source, largest)
+        self.scratch = max(self.scratch, gemm.scratch)
+        planes = [self._keep(plane, plane.dtype.str) for plane in gemm.planes]
+        biases = [self._keep(bias, "int32") for bias in gemm.biases]
+        lanes, odd = gemm.blocks * BLOCK, operation.odd
+        return binding.Gemm(
+            unit=binding.UNITS.index(gemm.choice.unit),
+            read=binding.READS.index(gemm.choice.read),
+            flip=gemm.flip,
+            is_signed=source.dtype == "int8",
+            fold=_is_point(operation) and source.shape[1:] == target.shape[1:] == (1, 1),
+            limit=gemm.limit,
+            stretch_count=len(gemm.stretches),
+            words=gemm.words,
+            blocks=gemm.blocks,
+            stretches=self._keep(gemm.stretches, "int32"),
+            weights=planes[0],
+            bias=biases[0],
+            odd=planes[1] if odd else None,
+            odd_bias=biases[1] if odd else None,
+            odd_b=self._keep(spread(odd.b, lanes), "int32") if odd else None,
+            lanes=self._lanes(gemm.lanes),
+        )
+
+    def _lanes(self, lanes: Lanes) -> binding.Lanes:
+        b, c = self._keep(np.append(lanes.b, 0), "int32"), self._keep(lanes.c, "int32")
+        up = self._keep(lanes.up, "int32") if lanes.up.any() else None
+        rounds = self._keep(lanes.rounds, "int32") if lanes.high else None
+        return binding.Lanes(b, c, up, rounds, lanes.high, lanes.lo, lanes.hi)
+
+
+def _is_point(operation: Linear) -> bool:
+    """Whether an output pixel sees the input pixel of its own place alone."""
+    if not isinstance(operation, Conv):
+        return True
+    kernel = operation.weights.codes.shape[2:]
+    return kernel == operation.stride == (1, 1) and operation.padding == (0, 0)
+
+
+def layer_window(operation: Operation) -> binding.Window:
+    """A convolution's window; a fully connected layer is one of 1 x 1."""
+    if not isinstance(operation, Conv):
+        return binding.Window(1, 1, 1, 1, 0, 0, 1, 1)
+    kernel = operation.weights.codes.shape[2:]
+    return binding.Window(*kernel, *operation.stride, *operation.padding, *operation.dilation)

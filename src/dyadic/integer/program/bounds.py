@@ -1,0 +1,220 @@
+"""Proofs about a program: the range of every tensor, the width of every accumulator.
+
+A tensor's range is an interval that holds for every image. A layer's accumulator is bounded from
+its integer weights and its input's interval, per output channel: with x in [l, h], l <= 0 <= h
+(zero padding), every partial sum in any order lies between `sum(min(w l, w h))` and
+`sum(max(w l, w h))`, the bias added before or after. That decides int32 or int64, or refuses the
+program.
+"""
+
+from dataclasses import dataclass
+from functools import singledispatch
+from itertools import product
+
+import numpy as np
+
+from dyadic.integer.program.dyadic import (
+    plain_limit,
+    requantize,
+    requantize_pair,
+    split_limit,
+)
+from dyadic.integer.program.operations import (
+    INT32,
+    Add,
+    Linear,
+    Normalize,
+    Operation,
+    Program,
+    Relu,
+    Requantize,
+    SumPool,
+    Threshold,
+)
+from dyadic.integer.program.requirements import ProgramError, Shape, require
+from dyadic.integer.program.shapes import shapes
+
+__all__ = [
+    "Accumulator",
+    "ProgramError",
+    "Proof",
+    "accumulator_bits",
+    "prove",
+    "ranges",
+    "shapes",
+]
+
+Range = tuple[int, int]
+PIXELS = (0, 255)
+
+
+@dataclass(frozen=True)
+class Accumulator:
+    """Bounds of every partial sum of a layer, bias included; no order of summation leaves them.
+
+    lo, hi  int64 [planes, O]: a second plane for weights a + b sqrt(2)
+    split   whether `acc * b` can pass 64 bits, so that acc is split in two words (`requantize`)
+    """
+
+    lo: np.ndarray
+    hi: np.ndarray
+    split: bool
+
+    @property
+    def largest(self) -> int:
+        """Largest magnitude."""
+        return max(-int(self.lo.min()), int(self.hi.max()))
+
+    @property
+    def bits(self) -> int:
+        """Bits of the two's complement number that holds every partial sum."""
+        return 1 + max(-1 - int(self.lo.min()), int(self.hi.max()), 0).bit_length()
+
+    @property
+    def dtype(self) -> str:
+        """The accumulator that is wide enough: "int32" or "int64"."""
+        return "int32" if self.bits <= 32 else "int64"
+
+
+@dataclass(frozen=True)
+class Proof:
+    """What is known of a program before it runs, by tensor name.
+
+    shapes        of one image, "input" included
+    ranges        interval of each tensor, "input" included; each fits int32
+    accumulators  of each Conv and Linear
+    """
+
+    shapes: dict[str, Shape]
+    ranges: dict[str, Range]
+    accumulators: dict[str, Accumulator]
+
+
+def prove(program: Program) -> Proof:
+    """Check the whole program and bound it, in one pass.
+
+    Raises: ProgramError (one line, naming the operation) for everything that `shapes` refuses, for
+    a tensor that does not fit int32, and for an accumulator whose rescaling cannot be made exact.
+    """
+    proof = Proof(shapes(program), {"input": PIXELS}, {})
+    for operation in program.operations:
+        if isinstance(operation, Linear):
+            proof.accumulators[operation.name] = _accumulator(
+                operation, proof.ranges[operation.inputs[0]]
+            )
+        lo, hi = _range(operation, proof)
+        inside = INT32[0] <= lo and hi <= INT32[1]
+        require(inside, operation, f"its values, {lo} to {hi}, do not fit int32")
+        proof.ranges[operation.name] = (lo, hi)
+    return proof
+
+
+def ranges(program: Program) -> dict[str, Range]:
+    """Interval of every tensor, "input" included; it holds for every image."""
+    return prove(program).ranges
+
+
+def accumulator_bits(program: Program) -> dict[str, int]:
+    """Bits that each layer's accumulator needs, sign included: at most 32, or an int64 is used."""
+    return {name: bound.bits for name, bound in prove(program).accumulators.items()}
+
+
+def _accumulator(operation: Linear, inputs: Range) -> Accumulator:
+    """Bounds of the layer's partial sums; refused where no exact rescaling exists."""
+    planes = operation.weights.planes
+    bias = np.stack([operation.bias, *[np.zeros_like(operation.bias)] * (len(planes) - 1)])
+    x = max(-inputs[0], inputs[1], 0)
+    # In float64 first: the int64 sums below are exact only if nothing here comes near 2^63.
+    sums = [np.abs(w).reshape(len(w), -1).sum(1, dtype=np.float64) * x for w in planes]
+    rough = np.abs(np.stack(sums)) + np.abs(bias)
+    require(
+        bool((rough < 2**62).all()),
+        operation,
+        f"an accumulator of {rough.max():.3g} does not fit 62 bits",
+    )
+    low, high = (np.stack(side) for side in zip(*(_sums(w, inputs) for w in planes), strict=True))
+    bound = Accumulator(np.minimum(low, low + bias), np.maximum(high, high + bias), split=False)
+    if bound.largest <= plain_limit(len(planes)):
+        return bound
+    scales = [scale for scale in (operation.scale, operation.odd) if scale is not None]
+    limit = np.stack([split_limit(scale, len(planes)) for scale in scales])
+    fits = (-limit <= bound.lo).all() and (bound.hi <= limit).all()
+    message = f"its accumulator of {bound.bits} bits times its scale does not fit 64 bits"
+    require(bool(fits), operation, message)
+    return Accumulator(bound.lo, bound.hi, split=True)
+
+
+def _sums(weights: np.ndarray, inputs: Range) -> tuple[np.ndarray, np.ndarray]:
+    """Smallest and largest sum of products per output channel, [O] each; zeros may take part."""
+    flat = weights.reshape(len(weights), -1)
+    positive, negative = flat.clip(0, None).sum(1), flat.clip(None, 0).sum(1)
+    lo, hi = min(inputs[0], 0), max(inputs[1], 0)
+    return positive * lo + negative * hi, positive * hi + negative * lo
+
+
+@singledispatch
+def _range(operation: Operation, proof: Proof) -> Range:
+    """Interval of the tensor: for Concat, MaxPool, Repeat, Flatten, all that the inputs span."""
+    low, high = zip(*(proof.ranges[name] for name in operation.inputs), strict=True)
+    return min(low), max(high)
+
+
+@_range.register
+def _(operation: Normalize, proof: Proof) -> Range:
+    ends = np.array([[pixel] for pixel in PIXELS]) * 256 + operation.bias
+    require(bool((np.abs(ends) <= plain_limit(1)).all()), operation, "the bias leaves int32")
+    return _ends(requantize(ends, operation.scale, operation.lo, operation.hi))
+
+
+@_range.register
+def _(operation: Linear, proof: Proof) -> Range:
+    bound = proof.accumulators[operation.name]
+    # Monotone in each accumulator, rising or falling by the sign of its b: look at the corners.
+    ends = [np.stack([lo, hi]) for lo, hi in zip(bound.lo, bound.hi, strict=True)]
+    lo, hi = operation.lo, operation.hi
+    if operation.odd is None:
+        return _ends(requantize(ends[0], operation.scale, lo, hi))
+    corners = [
+        requantize_pair(a[None], b[None], operation.scale, operation.odd, lo, hi)
+        for a, b in product(*ends)
+    ]
+    return _ends(np.stack(corners))
+
+
+@_range.register
+def _(operation: Requantize, proof: Proof) -> Range:
+    ends = np.array(proof.ranges[operation.inputs[0]]).reshape(2, 1)
+    return _ends(requantize(ends, operation.scale, operation.lo, operation.hi))
+
+
+@_range.register
+def _(operation: Threshold, proof: Proof) -> Range:
+    ends = proof.ranges[operation.inputs[0]]
+    return _ends(operation.values[np.searchsorted(operation.thresholds, ends, side="right")])
+
+
+@_range.register
+def _(operation: Add, proof: Proof) -> Range:
+    lo, hi = (sum(ends) for ends in zip(*(proof.ranges[n] for n in operation.inputs), strict=True))
+    inside = INT32[0] <= lo and hi <= INT32[1]
+    require(inside, operation, f"the sum, {lo} to {hi}, does not fit int32")
+    return max(operation.lo, min(lo, operation.hi)), min(operation.hi, max(hi, operation.lo))
+
+
+@_range.register
+def _(operation: Relu, proof: Proof) -> Range:
+    lo, hi = proof.ranges[operation.inputs[0]]
+    return max(lo, 0), max(hi, 0)
+
+
+@_range.register
+def _(operation: SumPool, proof: Proof) -> Range:
+    lo, hi = proof.ranges[operation.inputs[0]]
+    if any(operation.padding):
+        lo, hi = min(lo, 0), max(hi, 0)
+    window = operation.kernel[0] * operation.kernel[1]
+    return lo * window, hi * window
+
+
+def _ends(values: np.ndarray) -> Range:
+    return int(values.min()), int(values.max())

@@ -1,0 +1,193 @@
+"""Shapes of every tensor of a program, and whether its operations fit together at all.
+
+What is checked here and in `bounds` is all that an engine relies on: a program that passes runs in
+every engine without a further test. Nothing is trusted: the program may come from a damaged file.
+"""
+
+import re
+from functools import singledispatch
+from math import prod
+
+import numpy as np
+
+from dyadic.integer.program.operations import (
+    INT32,
+    Add,
+    Concat,
+    Conv,
+    Flatten,
+    Linear,
+    MaxPool,
+    Normalize,
+    Operation,
+    Program,
+    Relu,
+    Repeat,
+    Requantize,
+    SumPool,
+    Threshold,
+)
+from dyadic.integer.program.requirements import (
+    LARGEST_TENSOR,
+    ProgramError,
+    Shape,
+    check_clamp,
+    check_integers,
+    check_layer,
+    check_positive,
+    check_scale,
+    require,
+)
+
+NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.]{0,199}")
+
+
+def shapes(program: Program) -> dict[str, Shape]:
+    """Shape of every tensor of one image, "input" included: (C, H, W), or (F,) once flattened.
+
+    Raises: ProgramError for a name used twice, an input that no earlier operation makes, and any
+    operation whose arrays, shapes or numbers are not as `dyadic.integer.program.operations` says.
+    """
+    if len(program.input_shape) != 3 or not 0 < prod(program.input_shape) <= LARGEST_TENSOR:
+        raise ProgramError(f"input shape {program.input_shape}; (channels, rows, columns) expected")
+    if not program.operations:
+        raise ProgramError("the program has no operations")
+    known: dict[str, Shape] = {"input": program.input_shape}
+    for operation in program.operations:
+        require(bool(NAME.fullmatch(operation.name)), operation, "letters, digits, '_', '.' only")
+        require(operation.name not in known, operation, "the name is used twice")
+        for name in operation.inputs:
+            require(name in known, operation, f"input {name!r} is made by no earlier operation")
+        shape = _shape(operation, *(known[name] for name in operation.inputs))
+        fits = min(shape) > 0 and prod(shape) <= LARGEST_TENSOR
+        require(fits, operation, f"output shape {shape} is empty or too large")
+        known[operation.name] = shape
+    last = program.operations[-1]
+    require(len(known[last.name]) == 1, last, f"logits of shape {known[last.name]}; Flatten first")
+    return known
+
+
+@singledispatch
+def _shape(operation: Operation, *inputs: Shape) -> Shape:
+    require(False, operation, "unknown operation")
+    return ()
+
+
+def _only(operation: Operation, inputs: tuple[Shape, ...], rank: int = 0) -> Shape:
+    """The shape of the single input, of that rank."""
+    require(len(inputs) == 1, operation, f"{len(inputs)} inputs; one expected")
+    require(rank in (0, len(inputs[0])), operation, f"input {inputs[0]} is not of rank {rank}")
+    return inputs[0]
+
+
+@_shape.register
+def _(operation: Normalize, *inputs: Shape) -> Shape:
+    shape = _only(operation, inputs, rank=3)
+    require(operation.inputs == ("input",), operation, "its input must be the pixels")
+    check_integers(operation, "bias", operation.bias, (shape[0],), INT32)
+    check_scale(operation, operation.scale, shape[0])
+    check_clamp(operation, operation.lo, operation.hi)
+    return shape
+
+
+@_shape.register
+def _(operation: Linear, *inputs: Shape) -> Shape:
+    (features,) = _only(operation, inputs, rank=1)
+    outputs, expected = check_layer(operation, rank=2)
+    require(expected == features, operation, f"{features} inputs, weights for {expected}")
+    return (outputs,)
+
+
+@_shape.register
+def _(operation: Conv, *inputs: Shape) -> Shape:
+    channels, *size = _only(operation, inputs, rank=3)
+    outputs, per_group = check_layer(operation, rank=4)
+    groups = operation.groups
+    check_positive(operation, groups, *operation.stride, *operation.dilation)
+    require(min(operation.padding) >= 0, operation, f"padding {operation.padding} is negative")
+    divided = outputs % groups == 0 and channels == per_group * groups
+    require(
+        divided, operation, f"{channels} channels, weights for {per_group} in {groups} group(s)"
+    )
+    return (outputs, *_windows(operation, size, operation.weights.codes.shape[2:]))
+
+
+def _windows(operation: Conv, size: list[int], kernel: Shape) -> Shape:
+    """Rows and columns: floor((n + 2 p - d (k - 1) - 1) / s) + 1."""
+    steps = zip(size, kernel, operation.stride, operation.padding, operation.dilation, strict=True)
+    return tuple((n + 2 * p - d * (k - 1) - 1) // s + 1 for n, k, s, p, d in steps)
+
+
+@_shape.register
+def _(operation: Requantize, *inputs: Shape) -> Shape:
+    check_scale(operation, operation.scale, channels=1)
+    check_clamp(operation, operation.lo, operation.hi)
+    return _only(operation, inputs)
+
+
+@_shape.register
+def _(operation: Threshold, *inputs: Shape) -> Shape:
+    levels = len(operation.values)
+    check_integers(operation, "thresholds", operation.thresholds, (levels - 1,), INT32)
+    check_integers(operation, "values", operation.values, (levels,), INT32)
+    for array in (operation.thresholds, operation.values):
+        require(bool((np.diff(array) >= 0).all()), operation, "not in ascending order")
+    return _only(operation, inputs)
+
+
+@_shape.register
+def _(operation: Add, *inputs: Shape) -> Shape:
+    require(len(inputs) == 2, operation, f"{len(inputs)} inputs; two expected")
+    require(inputs[0] == inputs[1], operation, f"inputs of shapes {inputs[0]} and {inputs[1]}")
+    check_clamp(operation, operation.lo, operation.hi)
+    return inputs[0]
+
+
+@_shape.register
+def _(operation: Relu, *inputs: Shape) -> Shape:
+    return _only(operation, inputs)
+
+
+@_shape.register
+def _(operation: Concat, *inputs: Shape) -> Shape:
+    require(len(inputs) > 0, operation, "no inputs")
+    same = len({shape[1:] for shape in inputs}) == 1
+    require(same, operation, f"inputs of shapes {inputs} differ beyond their channels")
+    return (sum(shape[0] for shape in inputs), *inputs[0][1:])
+
+
+@_shape.register(MaxPool)
+@_shape.register(SumPool)
+def _(operation: MaxPool | SumPool, *inputs: Shape) -> Shape:
+    channels, *size = _only(operation, inputs, rank=3)
+    check_positive(operation, *operation.kernel, *operation.stride)
+    small = all(0 <= 2 * p <= k for p, k in zip(operation.padding, operation.kernel, strict=True))
+    require(small, operation, f"padding {operation.padding} is more than half the window")
+    steps = zip(size, operation.kernel, operation.stride, operation.padding, strict=True)
+    ceil = isinstance(operation, MaxPool) and operation.ceil
+    return (channels, *(pool_positions(n, k, s, p, ceil) for n, k, s, p in steps))
+
+
+def pool_positions(size: int, kernel: int, stride: int, padding: int, ceil: bool) -> int:
+    """Positions of a pooling window along one axis; with ceil, none begins in the far padding.
+
+    >>> pool_positions(4, 3, 2, 0, ceil=False), pool_positions(4, 3, 2, 0, ceil=True)
+    (1, 2)
+    """
+    room = size + 2 * padding - kernel
+    if not ceil or room < 0:
+        return room // stride + 1
+    positions = -(-room // stride) + 1
+    return positions - ((positions - 1) * stride >= size + padding)
+
+
+@_shape.register
+def _(operation: Repeat, *inputs: Shape) -> Shape:
+    channels, rows, columns = _only(operation, inputs, rank=3)
+    check_positive(operation, *operation.times)
+    return (channels, rows * operation.times[0], columns * operation.times[1])
+
+
+@_shape.register
+def _(operation: Flatten, *inputs: Shape) -> Shape:
+    return (prod(_only(operation, inputs)),)

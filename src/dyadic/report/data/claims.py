@@ -1,0 +1,144 @@
+"""The papers' claims, as `experiments/*.yaml` declare them.
+
+    claim:
+      paper: inq                      of experiments/published/*.csv, and the name of the method
+      table: Table 3
+      statement: one sentence
+      seeds: 2                        that a verdict needs; 1 where it is not given
+      runs: {method.name: inq}        values of a run's config.yaml that all arms have
+      published: {table: Table 3}     columns of the published tables that all arms have
+      arms:
+        5 bits: {runs: {bits: 5}, published: {weight_bits: 5}}
+      comparisons:
+        - {better: 5 bits, worse: float, margin: -0.3}
+
+An arm is the runs that differ in their seed alone. `float` is always there: each run's own float
+baseline. A comparison holds where top-1 of the better arm minus that of the worse is at least the
+margin, in points: the mean over the seeds that both have.
+
+`dyadic.report.data.verdicts` compares, `dyadic.report.claims` writes the tables.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import yaml
+
+from dyadic.errors import UserError
+from dyadic.report.data.frames import rows
+
+FLOAT = "float"
+GOOD = {"top1": 1.0, "top5": 1.0, "top1_error": -1.0, "top5_error": -1.0, "top1_drop": -1.0}
+"""The metrics that can be compared, and whether more is better."""
+
+
+@dataclass(frozen=True)
+class Arm:
+    """Values of `config.yaml` by dotted key, and of a published row by column (or none)."""
+
+    runs: dict[str, Any]
+    published: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """`better` minus `worse` is at least `margin` points."""
+
+    better: str
+    worse: str
+    margin: float
+
+    def __str__(self) -> str:
+        """As it stands in the tables.
+
+        >>> str(Comparison("5 bits", "float", -0.3))
+        '5 bits − float ≥ −0.3'
+        """
+        return f"{self.better} − {self.worse} ≥ {signed(self.margin, 1)}"
+
+
+@dataclass(frozen=True)
+class Claim:
+    """What one experiment is to show."""
+
+    experiment: str
+    paper: str
+    table: str
+    statement: str
+    arms: dict[str, Arm]
+    comparisons: list[Comparison]
+    seeds: int = 1
+
+
+def read_claims(folder: Path) -> list[Claim]:
+    """The claims of `folder/*.yaml`, by name; experiments without one are left out."""
+    claims = []
+    for path in sorted(folder.glob("*.yaml")):
+        node = (yaml.safe_load(path.read_text(encoding="utf-8")) or {}).get("claim")
+        if node is not None:
+            claims.append(parse(path.stem, node))
+    return claims
+
+
+def parse(experiment: str, node: dict[str, Any]) -> Claim:
+    """A claim from its YAML node; raises UserError where a key or an arm is not known."""
+    try:
+        common, row = node.get("runs", {}), node.get("published", {})
+        arms = {str(name): _arm(arm, common, row) for name, arm in node["arms"].items()}
+        comparisons = [Comparison(**entry) for entry in node["comparisons"]]
+        paper, table, statement = (str(node[key]) for key in ("paper", "table", "statement"))
+    except (KeyError, TypeError, AttributeError) as error:
+        raise UserError(f"experiments/{experiment}.yaml: claim is not complete: {error}") from error
+    for name in {n for c in comparisons for n in (c.better, c.worse)} - {FLOAT, *arms}:
+        raise UserError(f"experiments/{experiment}.yaml: no arm {name}; use {', '.join(arms)}")
+    seeds = int(node.get("seeds", 1))
+    return Claim(experiment, paper, table, statement, arms, comparisons, seeds)
+
+
+def _arm(node: dict[str, Any], runs: dict[str, Any], published: dict[str, Any]) -> Arm:
+    row = published | node["published"] if "published" in node else None
+    return Arm(runs | node.get("runs", {}), row)
+
+
+def published_row(arm: Arm, published: pd.DataFrame) -> dict[str, Any] | None:
+    """The arm's row of the published tables; raises UserError unless there is exactly one."""
+    if arm.published is None:
+        return None
+    wanted = arm.published.items()
+    fits = [row for row in rows(published) if all(_same(v, row.get(key)) for key, v in wanted)]
+    if len(fits) != 1:
+        raise UserError(f"{len(fits)} published rows are {arm.published}; one would be right")
+    return fits[0]
+
+
+def _same(wanted: Any, printed: Any) -> bool:
+    """Equal as numbers or as text: a column with gaps has 5.0 where 5 is printed."""
+    return wanted == printed or str(wanted) == str(printed)
+
+
+def published_difference(
+    comparison: Comparison, claim: Claim, published: pd.DataFrame
+) -> float | None:
+    """The paper's own difference in points, more is better; None where it has none."""
+    names = [comparison.better, comparison.worse]
+    found = {name: published_row(claim.arms[name], published) for name in names if name != FLOAT}
+    printed = [row for row in found.values() if row is not None]
+    if len(printed) < len(found) or len({row["metric"] for row in printed}) != 1:
+        return None
+    better, worse = (
+        row["value"] if (row := found.get(n)) else printed[0]["baseline"] for n in names
+    )
+    if pd.isna(better) or pd.isna(worse):
+        return None
+    return GOOD[printed[0]["metric"]] * (better - worse)
+
+
+def signed(value: float, decimals: int = 2) -> str:
+    """A number with its sign, the typographic minus.
+
+    >>> signed(-0.3, 1), signed(0.0, 1), signed(1.25)
+    ('−0.3', '0.0', '+1.25')
+    """
+    return f"{value:+.{decimals}f}".replace("-", "−") if round(value, decimals) else "0.0"

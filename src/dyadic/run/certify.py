@@ -1,0 +1,134 @@
+"""From a trained network to a checked integer program: prepare, lower, save, run, compare."""
+
+import logging
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.utils import parametrize
+
+from dyadic.errors import UserError
+from dyadic.integer.engines.available import engines
+from dyadic.integer.engines.check import CheckReport, check
+from dyadic.integer.engines.compiled import export_c
+from dyadic.integer.engines.onnx.engine import export_onnx
+from dyadic.integer.engines.reference import ReferenceEngine
+from dyadic.integer.lowering.float64 import Float64Network
+from dyadic.integer.lowering.lower import Lowered, lower
+from dyadic.integer.program.bounds import accumulator_bits
+from dyadic.integer.program.files import save
+from dyadic.network.activations import ActivationQuantization
+from dyadic.network.layers import module_of
+from dyadic.network.quantized import QuantizedNetwork
+
+log = logging.getLogger(__name__)
+COMPARED = 256  # images on which every layer's codes are compared with the float32 network's
+BATCH = 32  # small enough for the caches, which is what float64 and int64 tensors need
+
+
+@dataclass(frozen=True)
+class Proof:
+    """What the integer check found, and what it adds to `layers.csv` and `histograms.npz`."""
+
+    report: CheckReport
+    columns: dict[str, dict[str, Any]]
+    arrays: dict[str, np.ndarray]
+    program_note: str
+    seconds: float
+    bytes: int = field(default=0)
+
+
+def prove(
+    network: QuantizedNetwork, deployment: Any, images: Tensor, data: Any, directory: Path
+) -> Proof:
+    """Lower a trained network, write its program, and check that all engines agree on every image.
+
+    images are for calibration, uint8. Raises UserError when a value differs anywhere, naming the
+    first layer, channel and pixel; the files are left for looking.
+    """
+    started = time.monotonic()
+    deployed, note = deployment.prepare(network.cpu(), images.cpu().split(BATCH))
+    lowered = lower(deployed, directory.name, note)
+    stored = save(lowered.program, directory)
+    export_onnx(lowered.program, directory / "program.onnx")
+    export_c(lowered.program, directory / "c")
+    test_images, labels = data.test_arrays()
+    float32, float64 = _float_logits(deployed, lowered, torch.as_tensor(test_images))
+    found = engines(lowered.program)
+    for reason in found.missing:
+        log.warning("%s", reason)
+    report = check(found, np.asarray(test_images), np.asarray(labels), float64, float32)
+    if not report.passed:
+        raise UserError(f"the integer check failed: {report.first_difference}")
+    arrays = _disagreements(report, float32, np.asarray(test_images), np.asarray(labels))
+    columns = _layer_columns(deployed, lowered, torch.as_tensor(test_images[:COMPARED]))
+    seconds = round(time.monotonic() - started, 1)
+    return Proof(report, columns, arrays, note, seconds, stored)
+
+
+@torch.no_grad()
+def _float_logits(
+    deployed: QuantizedNetwork, lowered: Lowered, images: Tensor
+) -> tuple[np.ndarray, np.ndarray]:
+    """Logits in steps: of the float32 network as trained, and in float64 with dyadic numbers."""
+    exact = Float64Network(deployed, lowered)
+    scale = lowered.program.logit_scale
+    float32, float64 = [], []
+    with parametrize.cached():
+        for batch in images.split(BATCH):
+            float32.append(deployed(batch).double() / scale)
+            float64.append(exact.logits(batch))
+    return torch.cat(float32).round().long().numpy(), torch.cat(float64).numpy()
+
+
+def _disagreements(
+    report: CheckReport, float32: np.ndarray, images: np.ndarray, labels: np.ndarray
+) -> dict[str, np.ndarray]:
+    """The confusion matrix of the program, and the images where float32 decides differently."""
+    by_float, by_program = float32.argmax(1), report.predictions
+    classes = float32.shape[1]
+    flat = np.bincount(labels.astype(np.int64) * classes + by_program, minlength=classes**2)
+    differ = np.flatnonzero(by_float != by_program)[:64]
+    return {
+        "confusion": flat.reshape(classes, classes),
+        "disagreeing": images[differ],
+        "disagreeing_labels": np.stack([labels[differ], by_float[differ], by_program[differ]], 1),
+    }
+
+
+@torch.no_grad()
+def _layer_columns(
+    deployed: QuantizedNetwork, lowered: Lowered, images: Tensor
+) -> dict[str, dict[str, Any]]:
+    """Accumulator bits, and the largest difference to the float32 codes in steps, by layer."""
+    bits = accumulator_bits(lowered.program)
+    trace = ReferenceEngine(lowered.program).trace(images.numpy())
+    steps = _float32_steps(deployed, lowered, images, trace)
+    return {
+        name: {"accumulator_bits": bits[name], "float_difference_steps": steps.get(name, 0)}
+        for name in bits
+    }
+
+
+def _float32_steps(
+    deployed: QuantizedNetwork, lowered: Lowered, images: Tensor, trace: dict[str, np.ndarray]
+) -> dict[str, int]:
+    """Largest |float32 code - program code| behind each quantizer, by operation name."""
+    found: dict[str, int] = {}
+
+    class Watch(torch.fx.Interpreter):
+        def run_node(self, n: torch.fx.Node) -> Any:
+            result = super().run_node(n)
+            module = module_of(deployed.body, n)
+            if isinstance(module, ActivationQuantization):
+                name = lowered.operations[n.name]
+                codes = torch.round(result.double() / lowered.scales[name]).numpy()
+                found[name.removesuffix(".codes")] = int(np.abs(codes - trace[name]).max())
+            return result
+
+    Watch(deployed.body).run(images)
+    return found

@@ -1,0 +1,222 @@
+"""One run, from the float baseline to the record: the way data flows, step by step."""
+
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from math import prod
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.loggers import Logger
+from torch import Tensor, nn
+
+from dyadic.allocation.allocation import Allocation
+from dyadic.allocation.cost import FLOAT, Bits, LayerCost
+from dyadic.allocation.problem import Problem
+from dyadic.allocation.sensitivity.sensitivity import Sample, Sensitivity
+from dyadic.errors import UserError
+from dyadic.integer.lowering.deploy import Deployment
+from dyadic.network.insert import ActivationFactory, WeightFactory
+from dyadic.network.insert import Bits as LayerBits
+from dyadic.network.layers import ties
+from dyadic.network.quantized import QuantizedNetwork
+from dyadic.network.trace import trace
+from dyadic.schedules.schedule import Schedule
+from dyadic.training.baseline import Baseline, BaselineRecipe, baseline
+from dyadic.training.evaluate import Score, evaluate
+from dyadic.training.fit import Hardware, fit, keep_memory
+from dyadic.training.loss import cross_entropy
+from dyadic.training.module import Curve, OptimizerFactory, Training
+
+log = logging.getLogger(__name__)
+SENSITIVITY_IMAGES = 256
+
+Omega = Callable[[str, int, int], float]
+"""Layer, weight bits and activation bits to the harm that they do."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """Everything that one run consists of, already built; the entry point fills it from conf/.
+
+    model      builds the float network for the data set, after seeding
+    weight, activation   quantizer factories; None leaves that side float
+    distill    makes a loss from a float teacher, None for plain cross-entropy
+    baseline_determined_by   what the float baseline depends on, plain values
+    """
+
+    name: str
+    directory: Path
+    cache: Path
+    seed: int
+    data: Any
+    model: Callable[[], nn.Module]
+    weight: WeightFactory | None
+    activation: ActivationFactory | None
+    schedule: Schedule
+    allocation: Allocation
+    sensitivity: Sensitivity | None
+    deployment: Deployment | None
+    hardware: Hardware
+    recipe: BaselineRecipe
+    optimizer: OptimizerFactory
+    curve: Curve
+    distill: Callable[..., nn.Module] | None
+    baseline_determined_by: dict[str, Any]
+    loggers: list[Logger] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A network after its schedule: its scores, its bits, what training said.
+
+    sensitivity   of each layer, at widths that all of them share; empty where none was chosen
+    """
+
+    network: QuantizedNetwork
+    bits: dict[str, Bits]
+    sensitivity: dict[str, float]
+    baseline: Baseline
+    score: Score
+    history: list[dict]
+    seconds: dict[str, float]
+
+
+def rehearse(run: Run) -> None:
+    """Meet a choice that cannot be before anything is trained: a layer, a width, a budget.
+
+    Widths are assigned as if no layer were sensitive, and an untrained network is quantized.
+    """
+    network = _network(run, run.model())
+    omega = _no_omega if run.sensitivity is None else _insensitive
+    bits = run.allocation.assign(_problem(network, omega))
+    network.quantize(_layer_bits(bits), run.weight, run.activation)
+
+
+def train(run: Run) -> Trained:
+    """Baseline, quantization and fine-tuning under the schedule, then evaluation in float32."""
+    float_run = float_baseline(run)
+    started = time.monotonic()
+    network, teacher = float_network(run, float_run), float_network(run, float_run)
+    images = calibration_images(run.data, 1024)
+    problem = allocation_problem(run, network)
+    bits = run.allocation.assign(problem)
+    sensitivity = _sensitivity(run, problem, bits)
+    _quantize(run, network, bits, images)
+    history = _fine_tune(run, network, teacher, images)
+    quantized = time.monotonic()
+    score = evaluate(network, run.data.test_batches())
+    seconds = {
+        "baseline": float_run.seconds,
+        "quantize": _training_seconds(history) or round(quantized - started, 1),
+        "evaluate": round(time.monotonic() - quantized, 1),
+    }
+    return Trained(network, bits, sensitivity, float_run, score, history, seconds)
+
+
+def float_baseline(run: Run) -> Baseline:
+    """Threads, memory and seed as the run wants them; then its float network, trained or read."""
+    torch.set_num_threads(run.hardware.threads)
+    keep_memory()
+    pl.seed_everything(run.seed, workers=True, verbose=False)
+    return baseline(
+        run.model, run.data, run.recipe, run.baseline_determined_by, run.hardware, run.cache
+    )
+
+
+def _training_seconds(history: list[dict]) -> float:
+    """Seconds of all epochs, those before an interruption too."""
+    return round(sum(row["seconds"] for row in history), 1)
+
+
+def float_network(run: Run, trained: Baseline) -> QuantizedNetwork:
+    """The trained float network, traced; a fresh copy at each call."""
+    model = run.model()
+    model.load_state_dict(trained.state)
+    network = _network(run, model)
+    return network.to(run.hardware.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+
+def _network(run: Run, model: nn.Module) -> QuantizedNetwork:
+    shape = (run.data.channels, run.data.image_size, run.data.image_size)
+    return QuantizedNetwork(trace(model), shape)
+
+
+def calibration_images(data: Any, count: int) -> Tensor:
+    """The data set's calibration images in one tensor, uint8 [N, C, H, W]."""
+    return torch.cat([images for images, _ in data.calibration_batches(count)])
+
+
+def allocation_problem(run: Run, network: QuantizedNetwork) -> Problem:
+    """What the allocation decides over; nothing is measured before its omega is asked."""
+    omega = _no_omega if run.sensitivity is None else run.sensitivity(_sample(run, network))
+    return _problem(network, omega)
+
+
+def _problem(network: QuantizedNetwork, omega: Omega) -> Problem:
+    costs = [LayerCost(x.name, x.parameters, x.macs) for x in network.layers]
+    return Problem(costs, omega, ties(network.body))
+
+
+def _sensitivity(run: Run, problem: Problem, bits: dict[str, Bits]) -> dict[str, float]:
+    """Omega of every layer at the narrowest widths in use: only at one width can layers compare."""
+    if run.sensitivity is None:
+        return {}
+    narrowest = min(bits.values(), key=prod)
+    return {layer.name: problem.omega(layer.name, *narrowest) for layer in problem.layers}
+
+
+def _sample(run: Run, network: QuantizedNetwork) -> Sample:
+    """What the layers' sensitivity is measured on: the float network and training images."""
+    batches = list(run.data.calibration_batches(SENSITIVITY_IMAGES))
+    device = run.hardware.device
+    return Sample(
+        model=network.body,
+        layers={layer.name: layer.module for layer in network.layers},
+        images=torch.cat([images for images, _ in batches]).to(device),
+        labels=torch.cat([labels for _, labels in batches]).to(device),
+        weight=run.weight,
+        activation=run.activation,
+        cache=run.cache.parent / "cache",
+        progress=log.info,
+    )
+
+
+def _no_omega(layer: str, weight: int, activation: int) -> float:
+    raise UserError("this allocation weighs layers; choose a sensitivity, such as hessian")
+
+
+def _insensitive(layer: str, weight: int, activation: int) -> float:
+    return 0.0
+
+
+def _quantize(run: Run, network: QuantizedNetwork, bits: dict[str, Bits], images: Tensor) -> None:
+    network.quantize(_layer_bits(bits), run.weight, run.activation)
+    network.to(run.hardware.device)
+    network.calibrate(images.to(run.hardware.device).split(256))
+
+
+def _layer_bits(bits: dict[str, Bits]) -> dict[str, LayerBits]:
+    return {
+        name: LayerBits(*(None if width == FLOAT else width for width in pair))
+        for name, pair in bits.items()
+    }
+
+
+def _fine_tune(
+    run: Run, network: QuantizedNetwork, teacher: nn.Module, images: Tensor
+) -> list[dict]:
+    run.schedule.begin(network)
+    phases, history = run.schedule.phases(network), []
+    if any(phase.epochs for phase in phases):
+        loss = run.distill(teacher=teacher) if run.distill is not None else cross_entropy
+        module = Training(network, run.data, phases, run.optimizer, run.curve, loss)
+        history = fit(
+            module, run.directory, run.hardware, run.name, run.schedule, images, run.loggers
+        )
+        network.to(run.hardware.device)
+    run.schedule.finish(network, images.to(run.hardware.device))
+    return history

@@ -1,0 +1,132 @@
+"""The end of a run: `layers.csv`, `histograms.npz`, the integer proof, and `summary.json` last."""
+
+import subprocess
+import sys
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+
+import dyadic
+from dyadic.allocation.allocation import Allocation, Constrained
+from dyadic.allocation.cost import (
+    BOPS_CONVENTION,
+    SIZE_CONVENTION,
+    Bits,
+    LayerCost,
+    gbops,
+    size_mib,
+)
+from dyadic.record.compression import compression
+from dyadic.record.files import write_json
+from dyadic.run.certify import Proof, prove
+from dyadic.run.layers import histograms, layer_rows, write_histograms, write_layers
+from dyadic.run.pipeline import Run, Trained, calibration_images
+from dyadic.run.tracker import log_record
+
+
+def finish(run: Run, trained: Trained, facts: dict[str, Any]) -> dict[str, Any]:
+    """Prove the integers, write the record, and return the summary (written last, atomically)."""
+    arrays = histograms(trained.network, trained.baseline.state)
+    rows = layer_rows(trained.network, trained.baseline.state, trained.sensitivity)
+    proof = None
+    if run.deployment is not None:
+        images = calibration_images(run.data, run.deployment.images)
+        proof = prove(trained.network, run.deployment, images, run.data, run.directory)
+        arrays |= proof.arrays
+        rows = [row | proof.columns.get(row["layer"], {}) for row in rows]
+    write_layers(run.directory, rows)
+    write_histograms(run.directory, arrays)
+    summary = facts | _numbers(run, trained, rows, proof) | _circumstances(run, trained)
+    write_json(run.directory / "summary.json", summary)
+    config = yaml.safe_load((run.directory / "config.yaml").read_text())
+    for logger in run.loggers:
+        log_record(logger, config, summary, trained.history, rows, arrays)
+    return summary
+
+
+def _numbers(
+    run: Run, trained: Trained, rows: list[dict[str, Any]], proof: Proof | None
+) -> dict[str, Any]:
+    baseline, score = trained.baseline, trained.score
+    costs = [LayerCost(x.name, x.parameters, x.macs) for x in trained.network.layers]
+    bits = {row["layer"]: (row["weight_bits"], row["activation_bits"]) for row in rows}
+    return {
+        "status": "done",
+        "float_top1": round(baseline.top1, 4),
+        "float_top5": round(baseline.top5, 4),
+        "top1": round(score.top1, 4),
+        "top5": round(score.top5, 4),
+        "top1_drop": round(baseline.top1 - score.top1, 4),
+        "allocation": _allocation(run.allocation),
+        "mean_bits": round(mean_bits(costs, bits), 4),
+        "size_mib": round(size_mib(costs, bits), 5),
+        "compression": compression(rows),
+        "gbops": round(gbops(costs, bits), 5),
+        "size_convention": SIZE_CONVENTION,
+        "bops_convention": BOPS_CONVENTION,
+        "levels": max((row.get("levels", 0) for row in rows), default=0),
+        "integer": None if proof is None else _integer(proof),
+        "note": "" if proof is None else proof.program_note,
+        "seconds": trained.seconds | {"integer": 0.0 if proof is None else proof.seconds},
+        "classes": list(run.data.class_names),
+    }
+
+
+def _allocation(allocation: Allocation) -> str:
+    """The allocation's class; where it has budgets, the solver that meets them."""
+    chosen = allocation.solver if isinstance(allocation, Constrained) else allocation
+    named = getattr(chosen, "func", chosen)  # a partial's function
+    return getattr(named, "__name__", type(named).__name__)
+
+
+def mean_bits(costs: list[LayerCost], bits: Mapping[str, Bits]) -> float:
+    """Bits of a weight on average.
+
+    >>> mean_bits([LayerCost("a", 30, 1), LayerCost("b", 10, 1)], {"a": (4, 8), "b": (8, 8)})
+    5.0
+    """
+    stored = sum(layer.size(bits[layer.name]) for layer in costs)
+    return stored / sum(layer.parameters for layer in costs)
+
+
+def _integer(proof: Proof) -> dict[str, Any]:
+    report = proof.report
+    return {
+        "engines": report.engines,
+        "missing": report.missing,
+        "images": report.images,
+        "mismatched_logits": report.mismatched_logits,
+        "mismatched_vs_float64": report.mismatched_vs_float64,
+        "float32_top1_disagreement": report.float32_top1_disagreement,
+        "top1": report.top1,
+        "weights_bytes": proof.bytes,
+    }
+
+
+def _circumstances(run: Run, trained: Trained) -> dict[str, Any]:
+    return {
+        "epochs": {"baseline": trained.baseline.epochs, "quantize": len(trained.history)},
+        "hardware": run.hardware.describe(),
+        "precision": run.hardware.resolved_precision,
+        "ended": datetime.now(UTC).isoformat(timespec="seconds"),
+        "versions": {
+            "dyadic": dyadic.__version__,
+            "python": ".".join(map(str, sys.version_info[:3])),
+            "torch": torch.__version__,
+            "git": _git_commit(),
+        },
+    }
+
+
+def _git_commit() -> str:
+    """The commit of the code, with "-dirty" where it was changed; empty outside a repository."""
+    root = Path(__file__).parent
+    command = ["git", "-C", str(root), "describe", "--always", "--dirty", "--abbrev=10"]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return ""

@@ -1,0 +1,123 @@
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dyadic.record.read import read_records
+from dyadic.report.data.runs import overview
+from dyadic.report.data.seeds import configurations, floor, front, winners
+
+
+@pytest.fixture(scope="module")
+def frame(runs: Path) -> pd.DataFrame:
+    return overview(read_records(runs))
+
+
+def test_mean_and_deviation_are_those_of_the_seeds(frame: pd.DataFrame) -> None:
+    table = configurations(frame)
+    row = table[(table.method == "inq") & (table.bits == 4)].iloc[0]
+    scores = frame[(frame.method == "inq") & (frame.bits == 4)].top1
+    assert row.seeds == 3
+    assert row.top1 == np.mean(scores)
+    assert row.top1_sd == pytest.approx(np.std(scores, ddof=1))
+
+
+def test_draws_with_one_seed_count_as_their_mean(frame: pd.DataFrame) -> None:
+    runs = frame[(frame.method == "inq") & (frame.bits == 4)].head(3).copy()
+    runs["seed"], runs["top1"] = [0, 0, 1], [90.0, 92.0, 93.0]
+    (row,) = configurations(runs).to_dict("records")
+    assert (row["seeds"], row["top1"]) == (2, 92.0)
+    assert row["top1_sd"] == pytest.approx(2**0.5)
+
+
+def test_unfinished_runs_do_not_count(frame: pd.DataFrame) -> None:
+    assert configurations(frame).seeds.sum() == (frame.status == "done").sum()
+
+
+def test_equal_bits_with_another_schedule_are_told_apart(frame: pd.DataFrame) -> None:
+    two = frame[(frame.method == "inq") & (frame.bits == 4)].head(2).copy()
+    two["configuration"] = ["aaaa", "bbbb"]
+    two["schedule"] = ["partition", "dyadic.schedules.OneShot"]
+    assert set(configurations(two).variant) == {"partition", "OneShot"}
+    two["schedule"] = "partition"
+    assert set(configurations(two).variant) == {"#aaaa", "#bbbb"}
+
+
+def test_the_winner_is_the_best_mean_and_the_lead_is_over_another_method(
+    frame: pd.DataFrame,
+) -> None:
+    table = configurations(frame)
+    for row in winners(table).to_dict("records"):
+        means = table[table.bits == row["bits"]].set_index("method").top1
+        ranked = means.sort_values(ascending=False)
+        assert row["method"] == ranked.index[0]
+        assert row["second"] == ranked.index[1]
+        assert row["lead"] == ranked.iloc[0] - ranked.iloc[1]
+
+
+def test_one_seed_is_called_one_seed(frame: pd.DataFrame) -> None:
+    single = frame[frame.seed == 0]
+    assert set(winners(configurations(single)).verdict) == {"one seed"}
+    alone = single[single.method == "inq"]
+    assert set(winners(configurations(alone)).verdict) == {"no other method yet"}
+
+
+def test_mixed_widths_win_at_no_width(runs: Path, make_run, tmp_path: Path) -> None:
+    make_run(tmp_path, "inq", 4, 0)
+    best = make_run(tmp_path, "uniform", 4, 0)
+    summary = json.loads((best / "summary.json").read_text())
+    summary |= {"allocation": "Cbc", "mean_bits": 5.5, "top1": 99.0}
+    (best / "summary.json").write_text(json.dumps(summary))
+    table = configurations(overview(read_records(tmp_path)))
+    assert table.mean_bits.dropna().tolist() == [5.5]
+    (row,) = winners(table).to_dict("records")
+    assert (row["method"], row["verdict"]) == ("inq", "no other method yet")
+
+
+def test_float_weights_win_at_no_width(frame: pd.DataFrame) -> None:
+    four = frame[(frame.bits == 4) & frame.method.isin(["inq", "uniform"])].copy()
+    four.loc[four.method == "uniform", ["weight", "top1"]] = ["float", 99.0]
+    assert list(winners(configurations(four)).method) == ["inq"]
+
+
+def test_mixed_runs_are_told_apart_by_their_cost(frame: pd.DataFrame) -> None:
+    two = frame[(frame.method == "inq") & (frame.bits == 4)].head(2).copy()
+    two["configuration"], two["bits"], two["allocation"] = ["aaaa", "bbbb"], np.nan, "Cbc"
+    two["gbops"] = [0.25, 0.5]
+    assert set(configurations(two).variant) == {"0.25 GBOPS", "0.5 GBOPS"}
+
+
+@pytest.mark.parametrize("fact", ["hardware", "float_network"])
+def test_runs_on_other_hardware_or_another_float_network_are_not_compared(
+    frame: pd.DataFrame, fact: str
+) -> None:
+    four = frame[(frame.bits == 4) & frame.method.isin(["inq", "uniform"])].copy()
+    four.loc[four.method == "inq", fact] = "other"
+    found = winners(configurations(four))
+    assert set(found.verdict) == {"no other method yet"}
+    assert sorted(found.method) == ["inq", "uniform"]
+
+
+points = st.lists(st.tuples(st.integers(1, 9), st.integers(1, 9)), min_size=1, max_size=20)
+
+
+@given(points)
+def test_the_front_holds_exactly_the_points_that_none_beats(pairs: list[tuple[int, int]]) -> None:
+    table = pd.DataFrame(pairs, columns=["cost", "top1"])
+    best = set(map(tuple, front(table, "cost").to_numpy()))
+
+    def beaten(cost: int, gain: int) -> bool:
+        return any(c <= cost and g >= gain and (c, g) != (cost, gain) for c, g in pairs)
+
+    assert best == {pair for pair in pairs if not beaten(*pair)}
+
+
+def test_an_axis_is_cut_only_under_a_collapse() -> None:
+    assert floor(pd.Series([92.0, 91.5, 91.0])) is None
+    cut = floor(pd.Series([92.0, 91.5, 91.0, 10.0]))
+    assert cut is not None
+    assert 10 < cut < 91

@@ -1,0 +1,63 @@
+import torch
+
+from dyadic.network.activations import activation_quantizations
+from dyadic.network.quantized import calibrate
+from dyadic.quantizers.uniform import Uniform
+from dyadic.schedules.all_at_once import AllAtOnce
+from dyadic.schedules.post_training import PostTraining
+
+
+def ranges(network) -> list[torch.Tensor]:
+    found = activation_quantizations(network).values()
+    return [q.quantizer.range.mean.value.clone() for q in found]
+
+
+def test_calibration_forgets_what_it_saw_of_another_network(build, images):
+    network = build(None, Uniform)
+    calibrate(network, images)
+    fresh = ranges(network)
+    calibrate(network, 100 * images)
+    calibrate(network, images)
+    assert all(torch.equal(a, b) for a, b in zip(ranges(network), fresh, strict=True))
+
+
+def test_only_the_named_ranges_move(build, images):
+    network = build(None, Uniform)
+    calibrate(network, images)
+    before, names = ranges(network), list(activation_quantizations(network))
+    calibrate(network, 2 * images, only={names[1]})
+    moved = [not torch.equal(a, b) for a, b in zip(ranges(network), before, strict=True)]
+    assert moved == [index == 1 for index in range(len(names))]
+
+
+def test_post_training_moves_nothing_but_the_ranges(build, drive):
+    network = build(Uniform, Uniform)
+    before = {n: p.clone() for n, p in network.named_parameters()}
+    assert PostTraining().phases(network) == []
+    drive(network, PostTraining())
+    assert all(torch.equal(p, before[n]) for n, p in network.named_parameters())
+    assert all(len(r) for r in ranges(network))
+
+
+def test_ranges_follow_training_until_they_are_frozen_and_never_see_an_evaluation(build, drive):
+    network = build(Uniform, Uniform)
+    seen = []
+
+    def watch(phase: int, moment: str) -> None:
+        flags = [q.observing for q in activation_quantizations(network).values()]
+        seen.append((moment, flags[0], ranges(network)[1]))
+
+    schedule = AllAtOnce(epochs=2, moving_range=1)
+    assert [p.epochs for p in schedule.phases(network)] == [1, 1]
+    drive(network, schedule, watch=watch)
+    assert [s[:2] for s in seen] == [
+        ("arranged", True), ("trained", False), ("arranged", False), ("trained", False)
+    ]  # fmt: skip
+    assert not torch.equal(seen[0][2], seen[1][2])
+    assert torch.equal(seen[2][2], seen[3][2])
+
+
+def test_all_ranges_may_move_to_the_end_or_not_at_all(build):
+    network = build(Uniform)
+    assert [p.name for p in AllAtOnce(3).phases(network)] == ["quantization-aware training"]
+    assert [p.name for p in AllAtOnce(3, 0).phases(network)] == ["ranges fixed"]

@@ -27,7 +27,7 @@ from dyadic.integer.program.operations import (
     Weights,
 )
 from dyadic.integer.program.requirements import Shape
-from dyadic.integer.program.shapes import pool_positions
+from dyadic.integer.program.windows import pool_positions
 
 
 @dataclass

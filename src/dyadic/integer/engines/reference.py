@@ -15,21 +15,28 @@ from dyadic.integer.engines.images import batches
 from dyadic.integer.program.bounds import Accumulator, Proof, prove
 from dyadic.integer.program.dyadic import requantize, requantize_pair
 from dyadic.integer.program.operations import (
+    ZEROS,
+    AdaptiveSumPool,
     Add,
     Concat,
     Conv,
     Flatten,
     Linear,
+    Lookup,
     MaxPool,
+    Multiply,
     Normalize,
     Operation,
+    Pad,
     Program,
     Relu,
     Repeat,
     Requantize,
+    Select,
     SumPool,
     Threshold,
 )
+from dyadic.integer.program.windows import windows
 
 INT64_MIN = -(2**63)
 
@@ -134,19 +141,11 @@ def _(operation: Concat, proof: Proof, *inputs: Tensor) -> Tensor:
     return torch.cat(inputs, dim=1)
 
 
-@_apply.register(MaxPool)
-@_apply.register(SumPool)
-def _(operation: MaxPool | SumPool, proof: Proof, x: Tensor) -> Tensor:
-    largest = isinstance(operation, MaxPool)
-    windows = _windows(operation, proof, x, fill=INT64_MIN if largest else 0)
-    return windows.amax((4, 5)) if largest else windows.sum((4, 5))
-
-
-def _windows(operation: MaxPool | SumPool, proof: Proof, x: Tensor, fill: int) -> Tensor:
-    """A view of all windows, [N, C, rows, columns, kernel rows, kernel columns]."""
+@_apply.register
+def _(operation: MaxPool, proof: Proof, x: Tensor) -> Tensor:
     before, after = [], []
     axes = zip(
-        proof.shapes[operation.inputs[0]][1:],
+        x.shape[2:],
         proof.shapes[operation.name][1:],
         operation.kernel,
         operation.stride,
@@ -156,10 +155,45 @@ def _windows(operation: MaxPool | SumPool, proof: Proof, x: Tensor, fill: int) -
     for size, positions, kernel, stride, padding in axes:
         before.append(padding)
         after.append((positions - 1) * stride + kernel - padding - size)
-    x = F.pad(x, (before[1], after[1], before[0], after[0]), value=fill)
+    x = F.pad(x, (before[1], after[1], before[0], after[0]), value=INT64_MIN)
     for axis, kernel, stride in zip((2, 3), operation.kernel, operation.stride, strict=True):
         x = x.unfold(axis, kernel, stride)
+    return x.amax((4, 5))
+
+
+@_apply.register(SumPool)
+@_apply.register(AdaptiveSumPool)
+def _(operation: SumPool | AdaptiveSumPool, proof: Proof, x: Tensor) -> Tensor:
+    """A window's sum is the difference of two sums from the first row (or column) on."""
+    for axis, window in zip((2, 3), windows(operation, x.shape[2:]), strict=True):
+        sums = torch.cat([torch.zeros_like(x.narrow(axis, 0, 1)), x.cumsum(axis)], axis)
+        begin, end, factor = map(torch.from_numpy, (window.begin, window.end, window.factor))
+        x = sums.index_select(axis, end) - sums.index_select(axis, begin)
+        x = x * factor.view(-1, *[1] * (3 - axis))
     return x
+
+
+@_apply.register
+def _(operation: Lookup, proof: Proof, x: Tensor) -> Tensor:
+    return torch.from_numpy(operation.values)[x - operation.lo]
+
+
+@_apply.register
+def _(operation: Multiply, proof: Proof, x: Tensor, y: Tensor) -> Tensor:
+    y = y.view(*y.shape, *[1] * (x.ndim - y.ndim))
+    return requantize(x * y, operation.scale, operation.lo, operation.hi)
+
+
+@_apply.register
+def _(operation: Select, proof: Proof, x: Tensor) -> Tensor:
+    channels = torch.from_numpy(operation.channels)
+    kept = (channels != ZEROS).long().view(-1, *[1] * (x.ndim - 2))
+    return x.index_select(1, channels.clamp(min=0)) * kept
+
+
+@_apply.register
+def _(operation: Pad, proof: Proof, x: Tensor) -> Tensor:
+    return F.pad(x, operation.padding)
 
 
 @_apply.register

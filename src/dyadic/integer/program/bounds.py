@@ -21,18 +21,25 @@ from dyadic.integer.program.dyadic import (
 )
 from dyadic.integer.program.operations import (
     INT32,
+    ZEROS,
+    AdaptiveSumPool,
     Add,
     Linear,
+    Lookup,
+    Multiply,
     Normalize,
     Operation,
+    Pad,
     Program,
     Relu,
     Requantize,
+    Select,
     SumPool,
     Threshold,
 )
 from dyadic.integer.program.requirements import ProgramError, Shape, require
 from dyadic.integer.program.shapes import shapes
+from dyadic.integer.program.windows import divisor
 
 __all__ = [
     "Accumulator",
@@ -209,11 +216,54 @@ def _(operation: Relu, proof: Proof) -> Range:
 
 @_range.register
 def _(operation: SumPool, proof: Proof) -> Range:
+    if operation.counted != "image" and (any(operation.padding) or operation.ceil):
+        return _sum_range(operation, proof, zeros=True)
+    return _sum_range(operation, proof, zeros=False)
+
+
+@_range.register
+def _(operation: AdaptiveSumPool, proof: Proof) -> Range:
+    return _sum_range(operation, proof, zeros=False)
+
+
+def _sum_range(operation: SumPool | AdaptiveSumPool, proof: Proof, zeros: bool) -> Range:
+    """As many times the input as the sums are divided by."""
     lo, hi = proof.ranges[operation.inputs[0]]
-    if any(operation.padding):
-        lo, hi = min(lo, 0), max(hi, 0)
-    window = operation.kernel[0] * operation.kernel[1]
-    return lo * window, hi * window
+    times = divisor(operation, proof.shapes[operation.inputs[0]][1:])
+    require(times <= INT32[1], operation, "the windows' counts have no common multiple in int32")
+    return (min(lo, 0) if zeros else lo) * times, (max(hi, 0) if zeros else hi) * times
+
+
+@_range.register
+def _(operation: Lookup, proof: Proof) -> Range:
+    lo, hi = proof.ranges[operation.inputs[0]]
+    last = operation.lo + len(operation.values) - 1
+    inside = operation.lo <= lo and hi <= last
+    require(inside, operation, f"inputs {lo} to {hi}; the table has {operation.lo} to {last}")
+    return _ends(operation.values[lo - operation.lo : hi - operation.lo + 1])
+
+
+@_range.register
+def _(operation: Multiply, proof: Proof) -> Range:
+    x, y = (proof.ranges[name] for name in operation.inputs)
+    ends = np.array([[a * b] for a in x for b in y], dtype=object)
+    lo, hi = _ends(ends)
+    inside = INT32[0] <= lo and hi <= INT32[1]
+    require(inside, operation, f"the product, {lo} to {hi}, does not fit int32")
+    return _ends(requantize(ends.astype(np.int64), operation.scale, operation.lo, operation.hi))
+
+
+@_range.register
+def _(operation: Select, proof: Proof) -> Range:
+    lo, hi = proof.ranges[operation.inputs[0]]
+    zeros = ZEROS in operation.channels
+    return (min(lo, 0), max(hi, 0)) if zeros else (lo, hi)
+
+
+@_range.register
+def _(operation: Pad, proof: Proof) -> Range:
+    lo, hi = proof.ranges[operation.inputs[0]]
+    return (min(lo, 0), max(hi, 0)) if max(operation.padding) > 0 else (lo, hi)
 
 
 def _ends(values: np.ndarray) -> Range:

@@ -22,19 +22,24 @@ import numpy as np
 from dyadic.integer.program.bounds import prove
 from dyadic.integer.program.decoding import LONGEST_TEXT, decode_fields
 from dyadic.integer.program.operations import (
+    AdaptiveSumPool,
     Add,
     Concat,
     Conv,
     Dyadic,
     Flatten,
     Linear,
+    Lookup,
     MaxPool,
+    Multiply,
     Normalize,
     Operation,
+    Pad,
     Program,
     Relu,
     Repeat,
     Requantize,
+    Select,
     SumPool,
     Threshold,
     Weights,
@@ -58,7 +63,12 @@ OPERATIONS: tuple[type[Operation], ...] = (
     Concat,
     MaxPool,
     SumPool,
+    AdaptiveSumPool,
     Repeat,
+    Lookup,
+    Multiply,
+    Select,
+    Pad,
     Flatten,
 )
 HEADER = {

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 INT32 = (-(2**31), 2**31 - 1)
+ZEROS = -1  # the channel of zeros
 SMALL = 2**14  # weights below it are held in 16 bits
 
 
@@ -147,11 +148,31 @@ class MaxPool(Operation):
 
 @dataclass(frozen=True)
 class SumPool(Operation):
-    """Sum of each window, zeros in the padding; an average's division is in the next scale."""
+    """Sum of each window, zeros in the padding; an average's division is in the next scale.
+
+    counted  what a window divides by: "kernel", its whole area: the sum alone. Or how many of its
+             positions lie in the padded image ("padded": PyTorch's ceil_mode) or in the image
+             itself ("image": count_include_pad=False): `sum * (L / count)`, with L the least common
+             multiple of all windows' counts, so that one divisor L serves all
+             (`dyadic.integer.program.windows`).
+    """
 
     kernel: tuple[int, int]
     stride: tuple[int, int]
     padding: tuple[int, int]
+    ceil: bool = False
+    counted: str = "kernel"
+
+
+@dataclass(frozen=True)
+class AdaptiveSumPool(Operation):
+    """Sums over a grid of `size` (rows, columns), whatever the input's: adaptive average pooling.
+
+    Window i of n pixels cut into o: [floor(i n / o), ceil((i + 1) n / o)). They may overlap and
+    differ in size: `sum * (L / count)` as in `SumPool`; the next scale divides by L.
+    """
+
+    size: tuple[int, int]
 
 
 @dataclass(frozen=True)
@@ -159,6 +180,46 @@ class Repeat(Operation):
     """Each pixel repeated (rows, columns) times: adaptive pooling to a larger grid."""
 
     times: tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Lookup(Operation):
+    """`values[x - lo]`: any function of one code of at most 8 bits (hard-swish, SiLU, sigmoid).
+
+    values int64 [K], int32 numbers; the proof demands lo <= x < lo + K.
+    """
+
+    lo: int
+    values: np.ndarray
+
+
+@dataclass(frozen=True)
+class Multiply(Operation):
+    """`requantize(x * y, scale)`, per tensor: the gate of squeeze-and-excite.
+
+    Each axis of y has x's size or 1; [C] stands for [C, 1, 1].
+    """
+
+    scale: Dyadic
+    lo: int
+    hi: int
+
+
+@dataclass(frozen=True)
+class Select(Operation):
+    """Output channel i is input channel `channels[i]`, zeros where that is -1 (`ZEROS`).
+
+    Slices, splits, permutations, channel shuffles, channels padded with zeros. int64 [C].
+    """
+
+    channels: np.ndarray
+
+
+@dataclass(frozen=True)
+class Pad(Operation):
+    """Zeros around the image: (left, right, top, bottom) columns and rows; negative: cut off."""
+
+    padding: tuple[int, int, int, int]
 
 
 @dataclass(frozen=True)

@@ -12,18 +12,24 @@ import numpy as np
 
 from dyadic.integer.program.operations import (
     INT32,
+    ZEROS,
+    AdaptiveSumPool,
     Add,
     Concat,
     Conv,
     Flatten,
     Linear,
+    Lookup,
     MaxPool,
+    Multiply,
     Normalize,
     Operation,
+    Pad,
     Program,
     Relu,
     Repeat,
     Requantize,
+    Select,
     SumPool,
     Threshold,
 )
@@ -38,7 +44,9 @@ from dyadic.integer.program.requirements import (
     check_scale,
     require,
 )
+from dyadic.integer.program.windows import COUNTED, pool_positions
 
+MOST_ENTRIES = 2**8  # of a look-up table
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.]{0,199}")
 
 
@@ -163,22 +171,55 @@ def _(operation: MaxPool | SumPool, *inputs: Shape) -> Shape:
     check_positive(operation, *operation.kernel, *operation.stride)
     small = all(0 <= 2 * p <= k for p, k in zip(operation.padding, operation.kernel, strict=True))
     require(small, operation, f"padding {operation.padding} is more than half the window")
+    if isinstance(operation, SumPool):
+        expected = f"counted is {operation.counted!r}; one of {', '.join(COUNTED)} expected"
+        require(operation.counted in COUNTED, operation, expected)
     steps = zip(size, operation.kernel, operation.stride, operation.padding, strict=True)
-    ceil = isinstance(operation, MaxPool) and operation.ceil
-    return (channels, *(pool_positions(n, k, s, p, ceil) for n, k, s, p in steps))
+    return (channels, *(pool_positions(n, k, s, p, operation.ceil) for n, k, s, p in steps))
 
 
-def pool_positions(size: int, kernel: int, stride: int, padding: int, ceil: bool) -> int:
-    """Positions of a pooling window along one axis; with ceil, none begins in the far padding.
+@_shape.register
+def _(operation: AdaptiveSumPool, *inputs: Shape) -> Shape:
+    channels, *_ = _only(operation, inputs, rank=3)
+    check_positive(operation, *operation.size)
+    return (channels, *operation.size)
 
-    >>> pool_positions(4, 3, 2, 0, ceil=False), pool_positions(4, 3, 2, 0, ceil=True)
-    (1, 2)
-    """
-    room = size + 2 * padding - kernel
-    if not ceil or room < 0:
-        return room // stride + 1
-    positions = -(-room // stride) + 1
-    return positions - ((positions - 1) * stride >= size + padding)
+
+@_shape.register
+def _(operation: Lookup, *inputs: Shape) -> Shape:
+    entries = len(operation.values)
+    require(0 < entries <= MOST_ENTRIES, operation, f"a table of {entries}; 1 to 256 expected")
+    check_integers(operation, "values", operation.values, (entries,), INT32)
+    check_clamp(operation, operation.lo, operation.lo + entries - 1)
+    return _only(operation, inputs)
+
+
+@_shape.register
+def _(operation: Multiply, *inputs: Shape) -> Shape:
+    require(len(inputs) == 2, operation, f"{len(inputs)} inputs; two expected")
+    x, y = inputs
+    fits = all(b in (a, 1) for a, b in zip(x, y, strict=False)) and len(y) in (1, len(x))
+    require(fits, operation, f"inputs of shapes {x} and {y}; each axis of the second: equal or 1")
+    check_scale(operation, operation.scale, channels=1)
+    check_clamp(operation, operation.lo, operation.hi)
+    return x
+
+
+@_shape.register
+def _(operation: Select, *inputs: Shape) -> Shape:
+    channels, *size = _only(operation, inputs)
+    chosen = operation.channels
+    check_integers(operation, "channels", chosen, (len(chosen),), (ZEROS, channels - 1))
+    return (len(chosen), *size)
+
+
+@_shape.register
+def _(operation: Pad, *inputs: Shape) -> Shape:
+    channels, rows, columns = _only(operation, inputs, rank=3)
+    left, right, top, bottom = operation.padding
+    cut = max(-left, 0) + max(-right, 0) < columns and max(-top, 0) + max(-bottom, 0) < rows
+    require(cut, operation, f"padding {operation.padding} cuts everything off")
+    return (channels, rows + top + bottom, columns + left + right)
 
 
 @_shape.register

@@ -28,6 +28,17 @@ def main(arguments: list[str] | None = None) -> int:
     log_domain = commands.add_parser("log_domain", help="how wrong sums in the log domain are")
     log_domain.add_argument("run", type=Path, help="a directory, results/runs/NAME")
     log_domain.add_argument("--images", type=int, default=1000, help="of the test set; %(default)s")
+    for reads_images in (check, log_domain):
+        reads_images.add_argument(
+            "--data-dir", type=Path, default=None, help="where the images are; data"
+        )
+        reads_images.add_argument(
+            "--allow",
+            action="append",
+            default=[],
+            metavar="NAME",
+            help="a function or class of yours that the record may call",
+        )
     chosen = parser.parse_args(arguments)
     try:
         return _COMMANDS[chosen.command or "list"](chosen)
@@ -54,7 +65,7 @@ def _list(chosen: argparse.Namespace) -> int:
 def _check(chosen: argparse.Namespace) -> int:
     from dyadic.commands.check import recheck
 
-    report = recheck(chosen.run)
+    report = recheck(chosen.run, chosen.data_dir, chosen.allow)
     print(report)
     return 0 if report.passed else 1
 
@@ -78,7 +89,7 @@ def _latency(chosen: argparse.Namespace) -> int:
 def _log_domain(chosen: argparse.Namespace) -> int:
     from dyadic.commands.log_domain import evaluate_run
 
-    print(evaluate_run(chosen.run, chosen.images))
+    print(evaluate_run(chosen.run, chosen.images, chosen.data_dir, chosen.allow))
     return 0
 
 

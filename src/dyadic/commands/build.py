@@ -8,11 +8,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.loggers import Logger
 from torch import nn
 
+from dyadic.commands.parts import part
 from dyadic.errors import UserError
 from dyadic.models.normalize import normalized
 from dyadic.record.files import write_atomically
@@ -71,8 +71,8 @@ def _other(cfg: DictConfig, directory: Path) -> dict[str, Any]:
 
 def build(cfg: DictConfig, directory: Path) -> Run:
     """Instantiate every part; a value that a constructor refuses is a UserError."""
-    hardware: Hardware = _part(cfg.trainer.hardware)
-    data = _part(cfg.dataset, data_dir=cfg.data_dir, seed=cfg.seed)
+    hardware: Hardware = part(cfg.trainer.hardware)
+    data = part(cfg.dataset, data_dir=cfg.data_dir, seed=cfg.seed)
     return Run(
         name=cfg.name,
         directory=directory,
@@ -80,17 +80,17 @@ def build(cfg: DictConfig, directory: Path) -> Run:
         seed=cfg.seed,
         data=data,
         model=lambda: _model(cfg.model, data),
-        weight=_part(cfg.quantizer.weight),
-        activation=_part(cfg.quantizer.activation),
-        schedule=_part(cfg.schedule),
-        allocation=_part(cfg.allocation),
-        sensitivity=_part(cfg.get("sensitivity")),
-        deployment=_part(cfg.deploy),
+        weight=part(cfg.quantizer.weight),
+        activation=part(cfg.quantizer.activation),
+        schedule=part(cfg.schedule),
+        allocation=part(cfg.allocation),
+        sensitivity=part(cfg.get("sensitivity")),
+        deployment=part(cfg.deploy),
         hardware=hardware,
-        recipe=_part(cfg.trainer.baseline),
-        optimizer=_part(cfg.trainer.optimizer),
-        curve=_part(cfg.trainer.curve),
-        distill=_part(cfg.get("distillation")),
+        recipe=part(cfg.trainer.baseline),
+        optimizer=part(cfg.trainer.optimizer),
+        curve=part(cfg.trainer.curve),
+        distill=part(cfg.get("distillation")),
         baseline_determined_by=determined_by(cfg, hardware),
     )
 
@@ -98,24 +98,7 @@ def build(cfg: DictConfig, directory: Path) -> Run:
 def _model(config: DictConfig, data: Any) -> nn.Module:
     """The float network for a data set, its normalization in front."""
     arguments = OmegaConf.masked_copy(config, [str(key) for key in config if key != "name"])
-    return normalized(_part(arguments, classes=data.classes, channels=data.channels), data)
-
-
-def _part(config: Any, **more: Any) -> Any:
-    """`hydra.utils.instantiate`, whose long errors become one line with the reason."""
-    if config is None:
-        return None
-    try:
-        return instantiate(config, **more)
-    except Exception as error:
-        cause: BaseException = error
-        while cause.__cause__ is not None:
-            cause = cause.__cause__
-        if isinstance(cause, UserError):
-            raise cause from None
-        if isinstance(cause, TypeError | ValueError | ImportError | AttributeError):
-            raise UserError(f"{config['_target_']}: {cause}") from error
-        raise
+    return normalized(part(arguments, classes=data.classes, channels=data.channels), data)
 
 
 def determined_by(cfg: DictConfig, hardware: Hardware) -> dict[str, Any]:
@@ -171,7 +154,7 @@ def _loggers(cfg: DictConfig, directory: Path) -> Iterator[list[Logger]]:
         yield []
         return
     directory.mkdir(parents=True, exist_ok=True)
-    logger = _part(cfg.logger)(name=cfg.name, save_dir=directory)
+    logger = part(cfg.logger)(name=cfg.name, save_dir=directory)
     status = "failed"
     try:
         yield [logger]

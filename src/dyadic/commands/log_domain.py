@@ -6,6 +6,7 @@ rightly, with the paper's floor and without it, beside the exact program on the 
 """
 
 import json
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,9 @@ COLUMNS = ["layer", "accumulation", "terms", *(e + s for e in ERRORS for s in SU
 KEY = "log_domain"  # of summary.json
 
 
-def evaluate_run(directory: Path, images: int) -> str:
+def evaluate_run(
+    directory: Path, images: int, data_dir: Path | None = None, allow: Collection[str] = ()
+) -> str:
     """Evaluate a finished run on its first test images; writes the record, returns it as text.
 
     `log_domain.csv` has a row a layer, `summary.json` gets the totals under "log_domain".
@@ -37,7 +40,7 @@ def evaluate_run(directory: Path, images: int) -> str:
         raise UserError(f"{directory} holds no finished run; give one such as results/runs/NAME")
     if images < 1:
         raise UserError(f"images={images}; it must be at least 1")
-    pixels, labels = test_set(directory)
+    pixels, labels = test_set(directory, data_dir, allow)
     found, rows = log_domain(load(directory), pixels[:images], labels[:images])
     write_rows(directory / "log_domain.csv", COLUMNS, rows)
     write_json(path, json.loads(path.read_text()) | {KEY: found})

@@ -1,0 +1,50 @@
+"""The `config.yaml` of a record, which may be a stranger's: plain values, or refused in one line."""
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from dyadic.errors import UserError
+
+LARGEST = 2**20  # bytes; a run writes some kilobytes
+
+
+class _Plain(yaml.SafeLoader):
+    """YAML without aliases: a few lines of them stand for more values than any memory holds."""
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        if self.check_event(yaml.AliasEvent):
+            raise yaml.YAMLError("it has an alias")
+        return super().compose_node(parent, index)
+
+
+def read_config(path: Path) -> dict[str, Any]:
+    """The choices of a run as it wrote them, every value plain.
+
+    Raises UserError where the file is no YAML mapping, above 1 MiB, or holds aliases or
+    interpolations (a run writes neither).
+    """
+    try:
+        with path.open("rb") as file:
+            content = file.read(LARGEST + 1)
+        if len(content) > LARGEST:
+            raise yaml.YAMLError("it is too long")
+        choices = yaml.load(content, _Plain)
+        _refuse_interpolations(choices)
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise UserError(f"{path} is damaged ({reason}); repeat the run") from None
+    if not isinstance(choices, dict):
+        raise UserError(f"{path} is damaged (it holds no choices); repeat the run")
+    return choices
+
+
+def _refuse_interpolations(value: Any) -> None:
+    if isinstance(value, dict):
+        value = [*value, *value.values()]
+    if isinstance(value, list):
+        for one in value:
+            _refuse_interpolations(one)
+    elif isinstance(value, str) and "${" in value:
+        raise yaml.YAMLError("it has an interpolation")

@@ -1,0 +1,22 @@
+"""Names that a `config.yaml` of an earlier version holds, and where they are now."""
+
+MOVED = {
+    "dyadic.allocation.sensitivity": "dyadic.allocation.sensitivity.sensitivity",
+    "dyadic.integer.deploy": "dyadic.integer.lowering.deploy",
+    "dyadic.schedules.fold": "dyadic.schedules.freeze_then_fold",
+    "dyadic.schedules.none": "dyadic.schedules.post_training",
+    "dyadic.sweep": "dyadic.commands.run",
+}
+"""Modules whose names a configuration has used as a `_target_`, then and now."""
+
+
+def today(target: str) -> str:
+    """A `_target_` by the name that it has today.
+
+    >>> today("dyadic.schedules.none.PostTraining")
+    'dyadic.schedules.post_training.PostTraining'
+    >>> today("dyadic.schedules.two_step.TwoStep")
+    'dyadic.schedules.two_step.TwoStep'
+    """
+    module, _, name = target.rpartition(".")
+    return f"{MOVED.get(module, module)}.{name}" if module else target

@@ -68,7 +68,7 @@ def test_a_hostile_record_is_refused_by_name_and_calls_nothing(tmp_path, call, d
 def test_what_the_command_line_allows_is_called(tmp_path):
     source = {"_target_": "tests.runs.ROOT.joinpath"}
     directory = record(tmp_path, DATASET | {"source": source})
-    with pytest.raises(UserError, match="--allow tests.runs.ROOT.joinpath"):
+    with pytest.raises(UserError, match=r"--allow tests\.runs\.ROOT\.joinpath"):
         recorded_data(directory, None)
     own = {"_target_": "tests.commands.test_recorded.own_source", "_partial_": True}
     directory.joinpath("config.yaml").write_text(

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from dyadic.commands.check import test_set
+from dyadic.commands.recorded import recorded_images
 from dyadic.errors import UserError
 from dyadic.integer.engines.log_engine import LogDomainEngine
 from dyadic.integer.engines.reference import ReferenceEngine
@@ -40,7 +40,7 @@ def evaluate_run(
         raise UserError(f"{directory} holds no finished run; give one such as results/runs/NAME")
     if images < 1:
         raise UserError(f"images={images}; it must be at least 1")
-    pixels, labels = test_set(directory, data_dir, allow)
+    pixels, labels = recorded_images(directory, data_dir, allow)
     found, rows = log_domain(load(directory), pixels[:images], labels[:images])
     write_rows(directory / "log_domain.csv", COLUMNS, rows)
     write_json(path, json.loads(path.read_text()) | {KEY: found})

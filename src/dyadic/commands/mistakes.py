@@ -13,14 +13,14 @@ PLACES = "results_dir and data_dir must be folders to read and write"
 
 
 def one_line(error: BaseException) -> str | None:
-    """What is wrong and what would be right; None for an error of ours, which needs a traceback.
+    r"""What is wrong and what would be right; None for an error of ours, which needs a traceback.
 
     What a file has put into the message cannot command the terminal.
 
     >>> one_line(PermissionError(13, "Permission denied", "/x"))
     '/x: Permission denied; results_dir and data_dir must be folders to read and write'
     >>> print(one_line(UserError("layer \x1b[2J\n; rename it")))
-    layer \\x1b[2J\\n; rename it
+    layer \x1b[2J\n; rename it
     >>> one_line(ZeroDivisionError("division by zero"))
     """
     line = _line(error)

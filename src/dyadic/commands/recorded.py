@@ -8,6 +8,7 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from hydra.utils import get_object
 
 from dyadic.commands.parts import part
@@ -36,6 +37,14 @@ def recorded_data(directory: Path, data_dir: Path | None, allow: Collection[str]
         raise UserError(f"{config} is damaged (no dataset, or no seed); repeat the run")
     _check(dataset, config, allow)
     return part(dataset, data_dir=str(_place(choices.get("data_dir"), data_dir)), seed=seed)
+
+
+def recorded_images(
+    directory: Path, data_dir: Path | None, allow: Collection[str] = ()
+) -> tuple[np.ndarray, np.ndarray]:
+    """The test images of a run, uint8 [N, C, H, W], and their labels [N]; as `recorded_data`."""
+    images, labels = recorded_data(directory, data_dir, allow).test_arrays()
+    return np.asarray(images), np.asarray(labels)
 
 
 def _place(recorded: Any, given: Path | None) -> Path:

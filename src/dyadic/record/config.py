@@ -1,4 +1,4 @@
-"""The `config.yaml` of a record, which may be a stranger's: plain values, or refused in one line."""
+"""The `config.yaml` of a record, which may be a stranger's: plain values, or one line."""
 
 from pathlib import Path
 from typing import Any

@@ -8,7 +8,7 @@ PACKAGED_FASHION_MNIST := /usr/share/datasets/fashion-mnist
 FAST := -n 2 --dist worksteal
 
 .DEFAULT_GOAL := help
-.PHONY: help setup data run test test-slow test-browser lint format bench dashboard watch hawq-tables reproduce smoke clean
+.PHONY: help setup data run test test-slow test-browser lint format bench dashboard watch hawq-tables networks reproduce smoke clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  \1\t\2/' | expand -t 16
@@ -60,6 +60,9 @@ watch: setup ## the same page, written again while runs are in progress
 
 hawq-tables: setup ## HAWQ-V3's tables: published beside ours
 	$(BIN)/python -m experiments.hawq_v3.tables $(ARGS)
+
+networks: setup data ## the float networks that the repository ships (ARGS=choose compares recipes)
+	$(BIN)/python -m experiments.networks $(ARGS)
 
 # The most valuable first, and what is not named here after them.
 FIRST := inq_bits inq_float inq_partition log_weights log_activations linear_activations \

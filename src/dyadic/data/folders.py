@@ -27,6 +27,8 @@ class ImageFolders(ImageSet):
     holdout  so many images of a fixed random order (not of the seed's) are kept for validation
     """
 
+    held_out: Samples
+
     def __init__(
         self,
         name: str,

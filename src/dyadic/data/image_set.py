@@ -1,7 +1,7 @@
 """What every image set offers to training, calibration, evaluation and the integer engines."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence, Sized
 from typing import Protocol
 
 import torch
@@ -10,6 +10,7 @@ from torch import Tensor
 from dyadic.errors import UserError
 
 Batch = tuple[Tensor, Tensor]  # uint8 images [N, C, H, W], int64 labels [N]
+WATCHED = 2000  # training images that stand for held-out ones where there are none
 
 
 class Batches(Protocol):
@@ -41,7 +42,10 @@ class ImageSet(ABC):
     batch_size of training (over all processes together) and of evaluation
     seed       with the epoch it determines order and augmentation
     class_names by label; the labels as text where the set names none
+    held_out   training images kept for validation; empty where `holdout` is 0
     """
+
+    held_out: Sized
 
     def __init__(
         self,
@@ -86,6 +90,15 @@ class ImageSet(ABC):
 
         Raises UserError where none are held out.
         """
+
+    def watched_batches(self) -> Batches:
+        """What a training is watched on, epoch by epoch: never the test set.
+
+        The held-out images; where none are held out, 2000 training images, not augmented.
+        """
+        return (
+            self.validation_batches() if len(self.held_out) else self.calibration_batches(WATCHED)
+        )
 
     @abstractmethod
     def calibration_batches(self, images: int) -> Batches:

@@ -39,6 +39,8 @@ class InMemory(ImageSet):
                  epochs show every image both ways (Jordan 2024, "94% on CIFAR-10", section 3.6)
     """
 
+    held_out: Labelled
+
     def __init__(
         self,
         name: str,

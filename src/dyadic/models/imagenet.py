@@ -8,12 +8,12 @@ a constant affine map that normalizes with mean and std 0.5 instead: pretrained 
 statistics with which they were trained (`dyadic.models.normalize.PREFERRED`).
 """
 
-from typing import Literal
+from typing import Any, Literal, cast
 
 import torch
 from torch import Tensor, nn
 from torchvision.models import get_model, get_model_weights
-from torchvision.models.resnet import Bottleneck
+from torchvision.models.resnet import BasicBlock, Bottleneck, ResNet
 
 from dyadic.errors import UserError
 from dyadic.models.normalize import PREFERRED
@@ -21,15 +21,20 @@ from dyadic.models.normalize import PREFERRED
 Stem = Literal["imagenet", "cifar"]
 StridePosition = Literal["v1", "v1.5"]
 IMAGENET_CLASSES = 1000
+WIDTH = 64  # channels of a ResNet's first stage
 IMAGENET_MEAN_STD = [[0.485, 0.456, 0.406], [0.229, 0.224, 0.225]]
 HALF_MEAN_STD = [[0.5, 0.5, 0.5], [0.5, 0.5, 0.5]]
 
 
 def resnet18(
-    classes: int, channels: int, pretrained: str | None = None, stem: Stem = "imagenet"
+    classes: int,
+    channels: int,
+    pretrained: str | None = None,
+    stem: Stem = "imagenet",
+    width: int = WIDTH,
 ) -> nn.Module:
-    """ResNet-18 (He et al. 2015), 11.7 million parameters."""
-    return _resnet("resnet18", classes, channels, pretrained, stem)
+    """ResNet-18 (He et al. 2015), 11.7 million parameters at its `width` of 64 channels."""
+    return _resnet("resnet18", classes, channels, pretrained, stem, width)
 
 
 def resnet34(
@@ -83,15 +88,40 @@ def vgg16(classes: int, channels: int, pretrained: str | None = None) -> nn.Modu
     return _build("vgg16", classes, channels, pretrained)
 
 
+class _Narrow(ResNet):
+    """torchvision's ResNet-18 with `width` channels in its first stage instead of 64."""
+
+    def __init__(self, width: int, classes: int) -> None:
+        self.width = width
+        super().__init__(BasicBlock, [2, 2, 2, 2], classes)
+        self.conv1 = nn.Conv2d(3, width, 7, 2, 3, bias=False)
+        self.conv1.weight = nn.Parameter(_kaiming((width, 3, 7, 7)))
+        self.bn1 = nn.BatchNorm2d(width)
+        self.fc = nn.Linear(8 * width, classes)
+
+    def _make_layer(
+        self, block: Any, planes: int, blocks: int, stride: int = 1, dilate: bool = False
+    ) -> nn.Sequential:
+        if planes == WIDTH:
+            self.inplanes = self.width
+        return super()._make_layer(block, planes * self.width // WIDTH, blocks, stride, dilate)
+
+
 def _resnet(
-    name: str, classes: int, channels: int, pretrained: str | None, stem: Stem
+    name: str, classes: int, channels: int, pretrained: str | None, stem: Stem, width: int = WIDTH
 ) -> nn.Module:
     if stem not in ("imagenet", "cifar"):
         raise UserError(f"model.stem={stem}; use imagenet or cifar")
-    model = _build(name, classes, channels, pretrained)
+    if width < 1 or (width != WIDTH and pretrained is not None):
+        raise UserError(f"model.width={width}; at least 1, and {WIDTH} with pretrained weights")
+    if width == WIDTH:
+        model = _build(name, classes, channels, pretrained)
+    else:
+        model = cast(nn.Module, _Narrow(width, classes))
+        _adapt_input(model, channels, keep_weights=False)
     if stem == "cifar":
-        model.conv1 = nn.Conv2d(channels, 64, 3, padding=1, bias=False)
-        model.conv1.weight = nn.Parameter(_kaiming((64, channels, 3, 3)))
+        model.conv1 = nn.Conv2d(channels, width, 3, padding=1, bias=False)
+        model.conv1.weight = nn.Parameter(_kaiming((width, channels, 3, 3)))
         model.maxpool = nn.Identity()
     return model
 

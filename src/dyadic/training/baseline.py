@@ -14,9 +14,10 @@ from torch import nn
 
 from dyadic.record.files import write_atomically, write_json
 from dyadic.schedules.schedule import Phase
+from dyadic.training.evaluate import evaluate
 from dyadic.training.fit import Hardware, fit
 from dyadic.training.loss import cross_entropy
-from dyadic.training.module import Curve, Data, OptimizerFactory, Training
+from dyadic.training.module import Curve, Data, Loss, OptimizerFactory, Training
 from dyadic.training.processes import is_first, locked, told_by_first
 
 WAITING = "waiting for another run that trains the same float baseline"
@@ -29,6 +30,7 @@ class BaselineRecipe:
     epochs: int
     optimizer: OptimizerFactory
     curve: Curve
+    loss: Loss = cross_entropy
 
 
 @dataclass(frozen=True)
@@ -80,10 +82,11 @@ def _train(
     started = time.monotonic()
     network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     phases = [Phase("float", recipe.epochs)]
-    module = Training(network, data, phases, recipe.optimizer, recipe.curve, cross_entropy)
-    history = fit(module, directory, hardware, "float baseline")
+    module = Training(network, data, phases, recipe.optimizer, recipe.curve, recipe.loss)
+    fit(module, directory, hardware, "float baseline")
     if is_first():
-        facts = {"top1": history[-1]["top1"], "top5": history[-1]["top5"], "epochs": recipe.epochs}
+        score = evaluate(network.to(hardware.device), data.test_batches())
+        facts = {"top1": score.top1, "top5": score.top5, "epochs": recipe.epochs}
         seconds = round(time.monotonic() - started, 1)
         _write(network, facts | {"seconds": seconds, "determined_by": determined_by}, directory)
     told_by_first(None)  # that the files are there

@@ -64,6 +64,8 @@ class ScheduleCallback(pl.Callback):
 class History(pl.Callback):
     """Scores the network after each epoch and keeps `history.csv`, one row an epoch.
 
+    The images are the data set's watched ones: the test set is looked at once, after training.
+
     On several devices the first process alone does, with its own batch-norm statistics.
 
     The rows travel in the checkpoint, so a resumed run continues the file where the checkpoint is.
@@ -90,7 +92,7 @@ class History(pl.Callback):
             self.schedule.measure(pl_module.network)
         if not trainer.is_global_zero:
             return
-        score = evaluate(pl_module.network, pl_module.data.test_batches())
+        score = evaluate(pl_module.network, pl_module.data.watched_batches())
         row = position | {
             "train_loss": float(trainer.callback_metrics["train_loss"]),
             "val_loss": score.loss,

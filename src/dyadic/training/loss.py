@@ -7,9 +7,14 @@ from torch import Tensor, nn
 from dyadic.errors import UserError
 
 
-def cross_entropy(logits: Tensor, labels: Tensor, images: Tensor) -> Tensor:
-    """Cross-entropy of logits [N, classes] and labels [N]; the images are not looked at."""
-    return F.cross_entropy(logits, labels)
+def cross_entropy(
+    logits: Tensor, labels: Tensor, images: Tensor, label_smoothing: float = 0.0
+) -> Tensor:
+    """Cross-entropy of logits [N, classes] and labels [N]; the images are not looked at.
+
+    label_smoothing  share of the target that all classes divide (Szegedy et al. 2016, section 7)
+    """
+    return F.cross_entropy(logits, labels, label_smoothing=label_smoothing)
 
 
 class Distillation(nn.Module):

@@ -15,12 +15,14 @@ from dyadic.schedules.schedule import Phase
 from dyadic.training.curves import Curve, progress_in_segment
 
 OptimizerFactory = Callable[[list[dict]], Optimizer]
+Loss = Callable[[Tensor, Tensor, Tensor], Tensor]  # of (logits, labels, images)
 
 
 class Data(Protocol):
     """What training needs of a data set (`dyadic.data`)."""
 
     def train_batches(self, epoch: int) -> Iterable[tuple[Tensor, Tensor]]: ...
+    def watched_batches(self) -> Iterable[tuple[Tensor, Tensor]]: ...
     def test_batches(self) -> Iterable[tuple[Tensor, Tensor]]: ...
 
 
@@ -39,7 +41,7 @@ class Training(pl.LightningModule):
         phases: list[Phase],
         optimizer: OptimizerFactory,
         curve: Curve,
-        loss: Callable[[Tensor, Tensor, Tensor], Tensor],
+        loss: Loss,
     ) -> None:
         super().__init__()
         self.network, self.data, self.phases = network, data, phases

@@ -1,0 +1,128 @@
+"""The float networks that the repository ships: `python -m experiments.networks`.
+
+Each is a file `results/networks/DATASET-MODEL-sSEED.safetensors` (the state of the float model,
+without the normalization in front) with a record `.json` beside it. What is there is kept, and a
+training that was stopped continues from its last epoch. `choose` compares recipes on 5000 held-out
+training images with the quickest network; the test set takes no part in it.
+"""
+
+import csv
+import hashlib
+import logging
+import sys
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+from hydra import compose, initialize_config_dir
+from omegaconf import DictConfig, OmegaConf
+from safetensors.torch import save_file
+
+from dyadic.commands.build import build
+from dyadic.commands.run import register_run_name
+from dyadic.record.files import write_atomically, write_json
+from dyadic.record.read import read_csv
+from dyadic.run.pipeline import float_baseline
+from dyadic.training.baseline import key_of
+
+ROOT = Path(__file__).parents[1]
+HELD_OUT = 5000
+PARAMETERS = "body."  # behind the normalization
+
+
+@dataclass(frozen=True)
+class Network:
+    """A network of `conf/model`, its choices beyond the recipe, and its seeds."""
+
+    model: str
+    seeds: Sequence[int]
+    choices: Sequence[str] = ()
+
+
+NETWORKS = (
+    Network("resnet20", [0]),
+    Network("resnet8", range(5)),
+    Network("resnet20", range(1, 5)),
+    Network("small_inception", range(3)),
+    Network("resnet18", range(3), ("model.stem=cifar", "model.width=24")),
+)
+CANDIDATES = (
+    (),
+    ("trainer.baseline.optimizer.lr=0.4",),
+    ("trainer.baseline.optimizer.weight_decay=1.0e-3",),
+    ("trainer.baseline.loss.label_smoothing=0.1",),
+    ("trainer.baseline.optimizer.lr=0.4", "dataset.batch_size=256"),
+)
+
+
+def configuration(model: str, *choices: str, results: Path) -> DictConfig:
+    """A run's configuration under the recipe of `conf/trainer/converged.yaml`."""
+    register_run_name()
+    given = [f"model={model}", "trainer=converged", f"results_dir={results}", *choices]
+    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
+        return compose("config", given)
+
+
+def ship(model: str, seed: int, choices: Sequence[str], results: Path) -> Path:
+    """Train one network unless it is there; returns where its record is."""
+    logging.basicConfig(format="%(asctime)s %(message)s", level=logging.INFO, stream=sys.stdout)
+    cfg = configuration(model, f"seed={seed}", *choices, results=results)
+    record = results / "networks" / f"{cfg.dataset.name}-{model}-s{seed}.json"
+    if record.exists():
+        return record
+    run = build(cfg, results)
+    trained = float_baseline(run)
+    state = {k.removeprefix(PARAMETERS): v for k, v in trained.state.items() if PARAMETERS in k}
+    weights = record.with_suffix(".safetensors")
+    with write_atomically(weights) as temporary:
+        save_file(state, temporary)
+    facts: dict[str, Any] = {
+        **{"dataset": cfg.dataset.name, "model": model, "seed": seed},
+        "recipe": {name: run.baseline_determined_by[name] for name in ("dataset", "baseline")},
+        "arguments": OmegaConf.to_container(cfg.model),
+        "hardware": f"{run.hardware.describe()}, {run.hardware.resolved_precision}",
+        **{"epochs": trained.epochs, "seconds": trained.seconds},
+        **{"top1": trained.top1, "top5": trained.top5},
+        "sha256": hashlib.sha256(weights.read_bytes()).hexdigest(),
+    }
+    write_json(record, facts)
+    return record
+
+
+def choose(candidate: Sequence[str], results: Path) -> dict[str, Any]:
+    """Top-1 of a recipe's last epoch on held-out training images."""
+    logging.basicConfig(format="%(asctime)s %(message)s", level=logging.INFO, stream=sys.stdout)
+    held = ("seed=0", f"dataset.holdout={HELD_OUT}", "trainer.baseline.epochs=6")
+    run = build(configuration("resnet8", *held, *candidate, results=results), results)
+    float_baseline(run)
+    history = read_csv(run.cache / key_of(run.baseline_determined_by) / "history.csv")
+    last = history.iloc[-1]
+    return {"recipe": " ".join(candidate) or "as in conf/trainer/converged.yaml",
+            "held_out_top1": last["top1"], "held_out_loss": last["val_loss"]}  # fmt: skip
+
+
+def main(choices: Sequence[str], results: Path = ROOT / "results") -> None:
+    """`choose` compares recipes; without it every network is made, two at a time."""
+    with ProcessPoolExecutor(2, get_context("spawn")) as pool:
+        if "choose" in choices:
+            found = pool.map(choose, CANDIDATES, [results] * len(CANDIDATES))
+            _write(results / "networks" / "recipes.csv", found)
+            return
+        wanted = [(n.model, seed, n.choices) for n in NETWORKS for seed in n.seeds]
+        for record in pool.map(ship, *zip(*wanted, strict=True), [results] * len(wanted)):
+            print(record, flush=True)
+
+
+def _write(path: Path, rows: Iterable[dict[str, Any]]) -> None:
+    rows = list(rows)
+    with write_atomically(path) as temporary, temporary.open("w", newline="") as file:
+        writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -54,7 +54,6 @@ CANDIDATES = (
     ("trainer.baseline.optimizer.lr=0.4",),
     ("trainer.baseline.optimizer.weight_decay=1.0e-3",),
     ("trainer.baseline.loss.label_smoothing=0.1",),
-    ("trainer.baseline.optimizer.lr=0.4", "dataset.batch_size=256"),
 )
 
 
@@ -95,7 +94,7 @@ def ship(model: str, seed: int, choices: Sequence[str], results: Path) -> Path:
 def choose(candidate: Sequence[str], results: Path) -> dict[str, Any]:
     """Top-1 of a recipe's last epoch on held-out training images."""
     logging.basicConfig(format="%(asctime)s %(message)s", level=logging.INFO, stream=sys.stdout)
-    held = ("seed=0", f"dataset.holdout={HELD_OUT}", "trainer.baseline.epochs=6")
+    held = ("seed=0", f"dataset.holdout={HELD_OUT}", "trainer.baseline.epochs=4")
     run = build(configuration("resnet8", *held, *candidate, results=results), results)
     float_baseline(run)
     history = read_csv(run.cache / key_of(run.baseline_determined_by) / "history.csv")

@@ -105,6 +105,16 @@ def test_held_out_images_are_the_end_of_the_training_set_and_not_trained_on(
     assert trained == {str(i) for i in everything[:38].tolist()}
 
 
+def test_a_training_is_watched_on_held_out_images_and_never_on_the_test_set(
+    tiny: Synthetic,
+) -> None:
+    held, all_of_it = image_set(tiny, holdout=12), image_set(tiny)
+    watched = torch.cat([x for x, _ in held.watched_batches()])
+    assert torch.equal(watched, held.held_out.images)
+    known = {str(image) for image in all_of_it.train.images.tolist()}
+    assert {str(i) for x, _ in all_of_it.watched_batches() for i in x.tolist()} <= known
+
+
 def test_without_held_out_images_validation_says_what_to_set(tiny: Synthetic) -> None:
     with pytest.raises(UserError, match=r"set dataset\.holdout"):
         image_set(tiny).validation_batches()

@@ -1,6 +1,7 @@
 """torchvision's networks with weights: a small stand-in takes the place of the download."""
 
 from collections.abc import Callable
+from typing import Literal
 
 import pytest
 import torch
@@ -96,6 +97,8 @@ def test_options_out_of_range_are_named() -> None:
         resnet18(10, 3, pretrained="IMAGENET1K_V9")
     with pytest.raises(UserError, match="stem=cifra; use imagenet or cifar"):
         resnet18(10, 3, stem="cifra")
+    with pytest.raises(UserError, match=r"model\.width=32; at least 1, and 64 with pretrained"):
+        resnet18(10, 3, pretrained="IMAGENET1K_V1", width=32)
     with pytest.raises(UserError, match=r"stride_position=v2; use v1 or v1\.5"):
         resnet50(10, 3, stride_position="v2")
     with pytest.raises(UserError, match=r"of stride_position=v1\.5, not v1"):
@@ -107,3 +110,16 @@ def test_the_stride_position_moves_the_halving_into_the_first_convolution() -> N
         blocks = {v: resnet50(10, 3, stride_position=v).layer2[0] for v in ("v1", "v1.5")}
     strides = {v: (b.conv1.stride, b.conv2.stride) for v, b in blocks.items()}
     assert strides == {"v1": ((2, 2), (1, 1)), "v1.5": ((1, 1), (2, 2))}
+
+
+@pytest.mark.parametrize("stem", ["imagenet", "cifar"])
+def test_a_narrow_resnet18_is_the_wide_one_with_fewer_channels(stem: Literal["imagenet", "cifar"]):
+    def shapes(width: int) -> dict[str, list[int]]:
+        with torch.device("meta"):
+            state = resnet18(10, 1, stem=stem, width=width).state_dict()
+        return {name: list(value.shape) for name, value in state.items()}
+
+    def narrower(name: str, sizes: list[int]) -> list[int]:
+        return [n if n in (1, 3, 7, 10) else n // 4 for n in sizes] if sizes else []
+
+    assert shapes(16) == {name: narrower(name, sizes) for name, sizes in shapes(64).items()}

@@ -39,7 +39,6 @@ from dyadic.integer.program.files import load, save
 from dyadic.integer.program.operations import Program
 from dyadic.models import resnet20
 from dyadic.models.normalize import normalized
-from dyadic.network.insert import Bits
 from dyadic.network.quantized import QuantizedNetwork
 from dyadic.network.trace import trace
 from dyadic.quantizers.uniform import Uniform
@@ -78,7 +77,7 @@ def integer_program(name: str) -> Program:
     images = torch.randint(0, 256, (CALIBRATION_IMAGES, *shape), dtype=torch.uint8)
     model = normalized(float_network(name), _Statistics(shape[0]))
     network = QuantizedNetwork(trace(model.eval()), shape)
-    widths = {layer.name: Bits(8, 8) for layer in network.layers}
+    widths = {layer.name: (8, 8) for layer in network.layers}
     network.quantize(widths, lambda bits: Uniform(bits, granularity="per_channel"), Uniform)
     network.calibrate([images])
     deployed, note = Deployment().prepare(network.eval(), [images])

@@ -14,7 +14,6 @@ from side_by_side import compare
 from dyadic.models import resnet18
 from dyadic.models.normalize import normalized
 from dyadic.network.activations import observe
-from dyadic.network.insert import Bits
 from dyadic.network.quantized import QuantizedNetwork
 from dyadic.network.trace import trace
 from dyadic.quantizers.uniform import Uniform
@@ -33,7 +32,7 @@ def network(bits: int | None) -> torch.nn.Module:
     model = normalized(resnet18(classes=10, channels=3, stem="cifar"), _Statistics())
     found = QuantizedNetwork(trace(model), SHAPE)
     if bits is not None:
-        widths = {layer.name: Bits(bits, bits) for layer in found.layers}
+        widths = {layer.name: (bits, bits) for layer in found.layers}
         found.quantize(widths, lambda bits: Uniform(bits, granularity="per_channel"), Uniform)
         observe(found, True)
     return found.to(memory_format=torch.channels_last).train()

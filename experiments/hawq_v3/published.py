@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from dyadic.allocation.cost import Bits, LayerCost
+from dyadic.allocation.cost import LayerCost
 from dyadic.allocation.latency import LatencyTable, Row
 from dyadic.allocation.problem import Problem
+from dyadic.network.insert import Bits
 
 FOLDER = Path(__file__).parents[1] / "published"
 WIDTHS = (8, 4)

@@ -28,9 +28,7 @@ from torchvision.models.resnet import Bottleneck
 from dyadic.allocation.cost import (
     BOPS_CONVENTION,
     BOPS_CONVENTION_B,
-    FLOAT,
     SIZE_CONVENTION,
-    Bits,
     LayerCost,
     gbops,
     gbops_mixed,
@@ -40,6 +38,7 @@ from dyadic.allocation.cost import (
 from dyadic.allocation.problem import grid
 from dyadic.allocation.solve import Solution, solve
 from dyadic.allocation.solvers.ilp import Cbc
+from dyadic.network.insert import FLOAT, Bits
 from dyadic.record.files import write_atomically
 
 TABLES = Path(__file__).parents[2] / "results" / "tables"

@@ -13,7 +13,6 @@ from dyadic.integer.lowering.lower import lower
 from dyadic.models import resnet8, small_inception
 from dyadic.models.normalize import normalized
 from dyadic.network.activations import StraightThroughReLU
-from dyadic.network.insert import Bits
 from dyadic.network.quantized import QuantizedNetwork
 from dyadic.network.trace import trace
 from dyadic.quantizers.straight_through import StraightThrough, identity, through_relu
@@ -26,7 +25,7 @@ class Statistics:
 
 def quantized(model: nn.Module, rule: StraightThrough, shape: tuple[int, int, int]):
     network = QuantizedNetwork(trace(model), shape)
-    bits = {layer.name: Bits(3, 3) for layer in network.layers}
+    bits = {layer.name: (3, 3) for layer in network.layers}
     return network.quantize(bits, Uniform, functools.partial(Uniform, ste=rule))
 
 

@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from dyadic.network.insert import ActivationFactory, Bits, WeightFactory
+from dyadic.network.insert import ActivationFactory, WeightFactory
 from dyadic.network.quantized import QuantizedNetwork
 from dyadic.network.trace import trace
 from dyadic.schedules.schedule import Schedule
@@ -65,7 +65,7 @@ def build() -> Build:
                 norm.weight.uniform_(0.5, 1.5), norm.bias.uniform_(-0.5, 0.5)
                 norm.running_mean.uniform_(-0.5, 0.5), norm.running_var.uniform_(0.5, 2.0)
         network = QuantizedNetwork(trace(model), IMAGE)
-        widths = {layer.name: Bits(bits, bits) for layer in network.layers}
+        widths = {layer.name: (bits, bits) for layer in network.layers}
         return network.quantize(widths, weight, activation)
 
     return make

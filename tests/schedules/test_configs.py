@@ -10,8 +10,9 @@ from hydra import compose, initialize_config_dir
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
-from dyadic.allocation.cost import FLOAT, LayerCost
+from dyadic.allocation.cost import LayerCost
 from dyadic.allocation.problem import Problem
+from dyadic.network.insert import FLOAT
 from dyadic.quantizers.quantizer import Quantizer
 from dyadic.schedules.schedule import Schedule
 

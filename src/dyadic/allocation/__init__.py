@@ -2,7 +2,7 @@
 
 from dyadic.allocation.allocation import Allocation, Constrained, Fixed
 from dyadic.allocation.closed_form import ClosedForm
-from dyadic.allocation.cost import FLOAT, Bits, LayerCost, gbops, size_mib
+from dyadic.allocation.cost import LayerCost, gbops, size_mib
 from dyadic.allocation.latency import LatencyTable
 from dyadic.allocation.problem import Problem
 from dyadic.allocation.solve import Solution
@@ -10,6 +10,7 @@ from dyadic.allocation.solvers.exhaustive import exhaustive
 from dyadic.allocation.solvers.greedy import greedy
 from dyadic.allocation.solvers.ilp import Cbc, Highs
 from dyadic.allocation.solvers.random_fill import RandomFill
+from dyadic.network.insert import FLOAT, Bits
 
 __all__ = [
     "FLOAT",

@@ -7,13 +7,13 @@ from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import Any
 
-from dyadic.allocation.cost import FLOAT, Bits
 from dyadic.allocation.latency import LatencyTable
 from dyadic.allocation.problem import MEASURES, Grid, Problem, grid
 from dyadic.allocation.solve import Solution, solve
 from dyadic.allocation.solvers.ilp import Cbc
 from dyadic.allocation.solvers.knapsack import Solver
 from dyadic.errors import UserError
+from dyadic.network.insert import FLOAT, Bits
 
 Width = int | Sequence[int]
 """One number for weights and activations, or the pair."""

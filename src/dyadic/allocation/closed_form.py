@@ -9,8 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from dyadic.allocation.allocation import Allocation, Width, fixed_widths
-from dyadic.allocation.cost import FLOAT, Bits
 from dyadic.allocation.problem import Problem
+from dyadic.network.insert import FLOAT, Bits
 
 
 @dataclass(frozen=True)

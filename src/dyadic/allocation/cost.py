@@ -11,12 +11,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from dyadic.network.insert import Bits
 from dyadic.network.modes import evaluating
-
-Bits = tuple[int, int]
-"""Width of a layer's weights and of the activations that it reads."""
-
-FLOAT = 32  # as in W4A32
 
 BITS_PER_MIB = 8 * 2**20
 SIZE_CONVENTION = "Formula A: weights * bits / 8 / 2^20 MiB; conv and fc weights, no bias or BN"

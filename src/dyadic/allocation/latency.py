@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from dyadic.allocation.cost import Bits, LayerCost
+from dyadic.allocation.cost import LayerCost
 from dyadic.errors import UserError
+from dyadic.network.insert import Bits
 from dyadic.record.files import write_atomically
 
 COLUMNS = (

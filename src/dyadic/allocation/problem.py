@@ -6,10 +6,11 @@ from typing import cast
 
 import numpy as np
 
-from dyadic.allocation.cost import BITS_PER_MIB, Bits, LayerCost
+from dyadic.allocation.cost import BITS_PER_MIB, LayerCost
 from dyadic.allocation.latency import LatencyTable
 from dyadic.allocation.solvers.knapsack import Knapsack
 from dyadic.errors import UserError
+from dyadic.network.insert import Bits
 
 
 @dataclass(frozen=True)

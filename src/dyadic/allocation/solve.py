@@ -6,11 +6,11 @@ from decimal import ROUND_CEILING, ROUND_FLOOR, Context, Decimal
 
 import numpy as np
 
-from dyadic.allocation.cost import Bits
 from dyadic.allocation.problem import MEASURES, Grid
 from dyadic.allocation.solvers.ilp import Cbc
 from dyadic.allocation.solvers.knapsack import Knapsack, Solver
 from dyadic.errors import UserError
+from dyadic.network.insert import Bits
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from dyadic.allocation.cost import Bits, LayerCost
+from dyadic.allocation.cost import LayerCost
 from dyadic.allocation.latency import LatencyTable, Timer, measure
 from dyadic.errors import UserError
 from dyadic.integer.engines.compiled import CompiledEngine
@@ -21,6 +21,7 @@ from dyadic.integer.engines.compiled.engine import available_paths
 from dyadic.integer.program.bounds import Proof, prove
 from dyadic.integer.program.files import load
 from dyadic.integer.program.operations import Conv, Flatten, Linear, Program, Weights
+from dyadic.network.insert import Bits
 
 CHOICES: tuple[Bits, ...] = ((4, 4), (4, 8), (8, 4), (8, 8))
 IMAGES = 8  # of one call, as many as the engine keeps together

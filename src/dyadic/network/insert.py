@@ -7,7 +7,6 @@ and its downsample convolution). The first layer reads the image with signed 8-b
 
 import operator
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 
 import torch
 from torch import fx, nn
@@ -24,19 +23,17 @@ WeightFactory = Callable[..., Quantizer]  # (bits=...) -> Quantizer
 ActivationFactory = Callable[..., Quantizer]  # (bits=..., signed=...) -> Quantizer
 
 
-@dataclass(frozen=True)
-class Bits:
-    """Bits of one layer's weights and of the activations that it reads; None leaves them float."""
+Bits = tuple[int, int]
+"""Widths of a layer's weights and of the activations that it reads; `FLOAT` leaves them float."""
 
-    weight: int | None
-    activation: int | None
+FLOAT = 32  # as in W4A32
 
 
 def quantize_weights(layers: list[Layer], factory: WeightFactory, bits: Mapping[str, Bits]) -> None:
     """Give every layer with weight bits a quantizer of its own."""
     for layer in layers:
-        width = bits[layer.name].weight
-        if width is not None:
+        width = bits[layer.name][0]
+        if width != FLOAT:
             quantize_weight(layer.module, factory(bits=width))
 
 
@@ -49,8 +46,8 @@ def quantize_activations(
     """Insert a quantizer before every layer with activation bits, shared where they are equal."""
     placed: dict[tuple[fx.Node, int], fx.Node] = {}
     for layer in layers:
-        source, width = layer.node.all_input_nodes[0], bits[layer.name].activation
-        if width is None or is_quantizer(network, source):
+        source, width = layer.node.all_input_nodes[0], bits[layer.name][1]
+        if width == FLOAT or is_quantizer(network, source):
             continue
         if (source, width) not in placed:
             quantizer = _activation_quantizer(network, source, factory, width)

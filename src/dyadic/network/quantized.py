@@ -28,7 +28,12 @@ class QuantizedNetwork(nn.Module):
     body        the graph, with its quantizers
     layers      convolutions and fully connected layers, first to last
     image_shape (C, H, W) of one image
+    calibration uint8 images that stand for all, kept for lowering; None where a run has its own
+    traced_difference  largest difference of a logit between the user's model and its graph
     """
+
+    calibration: Tensor | None = None
+    traced_difference: float | None = None
 
     def __init__(self, body: fx.GraphModule, image_shape: tuple[int, int, int]) -> None:
         super().__init__()

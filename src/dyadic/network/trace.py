@@ -44,6 +44,16 @@ def trace(model: nn.Module) -> fx.GraphModule:
     return module
 
 
+def put_in_front(network: fx.GraphModule, module: nn.Module, name: str) -> None:
+    """Call `module` on the network's input, before anything else reads it; in place."""
+    image = next(node for node in network.graph.nodes if node.op == "placeholder")
+    network.add_submodule(name, module)
+    with network.graph.inserting_after(image):
+        first = network.graph.call_module(name, (image,))
+    image.replace_all_uses_with(first, delete_user_cb=lambda user: user is not first)
+    network.recompile()
+
+
 def _canonical(module: fx.GraphModule, node: fx.Node) -> None:
     """Rewrite one node into its module form, in place; refuse what nobody could lower."""
     if node.op == "call_function" and node.target in ADDITIONS:

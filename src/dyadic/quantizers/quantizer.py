@@ -1,6 +1,8 @@
 """What every quantizer is: it chooses a codebook for a tensor, and passes gradients through."""
 
+import inspect
 from abc import ABC, abstractmethod
+from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
@@ -24,9 +26,25 @@ class Quantizer(nn.Module, ABC):
     observed, `codebook(x)` fits.
     """
 
+    def __new__(cls, *args: Any, **options: Any) -> Self:
+        """Keeps the constructor's arguments, for `like`."""
+        quantizer = super().__new__(cls)
+        vars(quantizer)["made_with"] = (args, options)
+        return quantizer
+
     def __init__(self, bits: int, signed: bool = True, ste: StraightThrough = identity) -> None:
         super().__init__()
         self.bits, self.signed, self.ste = bits, signed, ste
+
+    def like(self, **changed: Any) -> Self:
+        """A new quantizer, constructed as this one was but for `changed`; it has seen nothing.
+
+        Raises UserError for what the constructor refuses.
+        """
+        args, options = vars(self)["made_with"]
+        given = inspect.signature(type(self)).bind_partial(*args, **options)
+        given.arguments.update(changed)
+        return type(self)(*given.args, **given.kwargs)
 
     def observe(self, x: Tensor) -> None:
         """Update the range statistics with the tensor x; nothing to do for a fitted scale."""

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn.utils import parametrize
 
 from dyadic.errors import UserError
 from dyadic.integer.engines.available import engines
@@ -17,7 +16,7 @@ from dyadic.integer.engines.check import CheckReport, check
 from dyadic.integer.engines.compiled import export_c
 from dyadic.integer.engines.onnx.engine import export_onnx
 from dyadic.integer.engines.reference import ReferenceEngine
-from dyadic.integer.lowering.float64 import Float64Network
+from dyadic.integer.lowering.float64 import BATCH, float_logits
 from dyadic.integer.lowering.lower import Lowered, lower
 from dyadic.integer.program.bounds import accumulator_bits
 from dyadic.integer.program.files import save
@@ -27,7 +26,6 @@ from dyadic.network.quantized import QuantizedNetwork
 
 log = logging.getLogger(__name__)
 COMPARED = 256  # images on which every layer's codes are compared with the float32 network's
-BATCH = 32  # small enough for the caches, which is what float64 and int64 tensors need
 
 
 @dataclass(frozen=True)
@@ -57,7 +55,7 @@ def prove(
     export_onnx(lowered.program, directory / "program.onnx")
     export_c(lowered.program, directory / "c")
     test_images, labels = data.test_arrays()
-    float32, float64 = _float_logits(deployed, lowered, torch.as_tensor(test_images))
+    float32, float64 = float_logits(deployed, lowered, torch.as_tensor(test_images))
     found = engines(lowered.program)
     for reason in found.missing:
         log.warning("%s", reason)
@@ -68,21 +66,6 @@ def prove(
     columns = _layer_columns(deployed, lowered, torch.as_tensor(test_images[:COMPARED]))
     seconds = round(time.monotonic() - started, 1)
     return Proof(report, columns, arrays, note, seconds, stored)
-
-
-@torch.no_grad()
-def _float_logits(
-    deployed: QuantizedNetwork, lowered: Lowered, images: Tensor
-) -> tuple[np.ndarray, np.ndarray]:
-    """Logits in steps: of the float32 network as trained, and in float64 with dyadic numbers."""
-    exact = Float64Network(deployed, lowered)
-    scale = lowered.program.logit_scale
-    float32, float64 = [], []
-    with parametrize.cached():
-        for batch in images.split(BATCH):
-            float32.append(deployed(batch).double() / scale)
-            float64.append(exact.logits(batch))
-    return torch.cat(float32).round().long().numpy(), torch.cat(float64).numpy()
 
 
 def _disagreements(

@@ -14,13 +14,12 @@ from pytorch_lightning.loggers import Logger
 from torch import Tensor, nn
 
 from dyadic.allocation.allocation import Allocation
-from dyadic.allocation.cost import FLOAT, Bits, LayerCost
+from dyadic.allocation.cost import LayerCost
 from dyadic.allocation.problem import Problem
 from dyadic.allocation.sensitivity.sensitivity import Sample, Sensitivity
 from dyadic.errors import UserError
 from dyadic.integer.lowering.deploy import Deployment
-from dyadic.network.insert import ActivationFactory, WeightFactory
-from dyadic.network.insert import Bits as LayerBits
+from dyadic.network.insert import ActivationFactory, Bits, WeightFactory
 from dyadic.network.layers import ties
 from dyadic.network.quantized import QuantizedNetwork
 from dyadic.network.trace import trace
@@ -93,7 +92,7 @@ def rehearse(run: Run) -> None:
     network = _network(run, run.model())
     omega = _no_omega if run.sensitivity is None else _insensitive
     bits = run.allocation.assign(_problem(network, omega))
-    network.quantize(_layer_bits(bits), run.weight, run.activation)
+    network.quantize(bits, run.weight, run.activation)
 
 
 def train(run: Run) -> Trained:
@@ -194,16 +193,9 @@ def _insensitive(layer: str, weight: int, activation: int) -> float:
 
 
 def _quantize(run: Run, network: QuantizedNetwork, bits: dict[str, Bits], images: Tensor) -> None:
-    network.quantize(_layer_bits(bits), run.weight, run.activation)
+    network.quantize(bits, run.weight, run.activation)
     network.to(run.hardware.device)
     network.calibrate(images.to(run.hardware.device).split(256))
-
-
-def _layer_bits(bits: dict[str, Bits]) -> dict[str, LayerBits]:
-    return {
-        name: LayerBits(*(None if width == FLOAT else width for width in pair))
-        for name, pair in bits.items()
-    }
 
 
 def _fine_tune(

@@ -12,14 +12,8 @@ import yaml
 
 import dyadic
 from dyadic.allocation.allocation import Allocation, Constrained
-from dyadic.allocation.cost import (
-    BOPS_CONVENTION,
-    SIZE_CONVENTION,
-    Bits,
-    LayerCost,
-    gbops,
-    size_mib,
-)
+from dyadic.allocation.cost import BOPS_CONVENTION, SIZE_CONVENTION, LayerCost, gbops, size_mib
+from dyadic.network.insert import Bits
 from dyadic.record.compression import compression
 from dyadic.record.files import write_json
 from dyadic.run.certify import Proof, prove

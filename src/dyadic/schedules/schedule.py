@@ -15,6 +15,7 @@ those that it needs:
 `enter` is not repeated when a run resumes within a phase: what it did is in the checkpoint.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from torch import Tensor
@@ -39,6 +40,42 @@ class Phase:
 
 class Schedule:
     """One of the papers' ways to get from a float network to a quantized one."""
+
+    def loop(self, network: QuantizedNetwork, images: Tensor) -> Iterator[tuple[Phase, int]]:
+        """The epochs of a training loop of one's own: (phase, epoch from 0), each set up.
+
+        All hooks but `step` and `measure` are called; where a phase says `restart`, its first
+        epoch is the place for a new optimizer. Leave the loop at its end only: that finishes it.
+
+        >>> import torch
+        >>> from torch import nn
+        >>> import dyadic
+        >>> from dyadic.schedules.partition import GrowingPartition
+        >>> images, labels = torch.randint(0, 256, (8, 3, 8, 8)).byte(), torch.arange(8) % 2
+        >>> model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(144, 2))
+        >>> network = dyadic.quantize(model, images, weight=dyadic.PowerOfTwo(5))
+        >>> schedule = GrowingPartition([0.5, 1.0])
+        >>> optimizer = torch.optim.SGD(network.parameters(), lr=0.01)
+        >>> for phase, epoch in schedule.loop(network, images):
+        ...     schedule.step(network, epoch)  # before every batch
+        ...     optimizer.zero_grad()
+        ...     nn.functional.cross_entropy(network(images), labels).backward()
+        ...     _ = optimizer.step()
+        ...     print(f"{phase.event}: {network.quantized_share():.0%}")
+        freeze 50 %: 50%
+        freeze 100 %: 100%
+        """
+        self.begin(network)
+        epoch = 0
+        for index, phase in enumerate(self.phases(network)):
+            for number in range(phase.epochs):
+                if number == 0:
+                    self.enter(network, index, images)
+                network.train()
+                self.arrange(network, index)
+                yield phase, epoch
+                epoch += 1
+        self.finish(network.eval(), images)
 
     def phases(self, network: QuantizedNetwork) -> list[Phase]:
         """The phases in order; an empty list means that nothing is trained."""

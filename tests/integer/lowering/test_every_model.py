@@ -13,7 +13,6 @@ from dyadic.integer.lowering.deploy import Deployment
 from dyadic.integer.lowering.float64 import Float64Network
 from dyadic.integer.lowering.lower import lower
 from dyadic.models.normalize import normalized
-from dyadic.network.insert import Bits
 from dyadic.network.quantized import QuantizedNetwork
 from dyadic.network.trace import trace
 from dyadic.quantizers import Uniform
@@ -37,7 +36,7 @@ def test_a_model_is_quantized_and_lowered(name):
     with torch.no_grad():
         model.train()(images)  # statistics for batch norm
     network = QuantizedNetwork(trace(model.eval()), (3, pixels, pixels))
-    widths = {layer.name: Bits(4, 4) for layer in network.layers}
+    widths = {layer.name: (4, 4) for layer in network.layers}
     network.quantize(widths, lambda bits: Uniform(bits, granularity="per_channel"), Uniform)
     network.calibrate([images])
     deployed, note = Deployment().prepare(network, [images])

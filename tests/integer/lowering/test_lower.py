@@ -12,7 +12,7 @@ from dyadic.integer.lowering.deploy import Deployment
 from dyadic.integer.lowering.float64 import Float64Network
 from dyadic.integer.lowering.lower import lower
 from dyadic.models.normalize import Normalize
-from dyadic.network.insert import Bits
+from dyadic.network.insert import FLOAT
 from dyadic.network.quantized import QuantizedNetwork
 from dyadic.network.trace import trace
 from dyadic.quantizers import (
@@ -63,7 +63,7 @@ def trained(weight, activation=None, bits=4) -> QuantizedNetwork:
             nn.init.normal_(module.bias)
             nn.init.uniform_(module.running_var, 0.5, 2)
     network = QuantizedNetwork(trace(model), SHAPE)
-    widths = {x.name: Bits(bits, 4 if activation else None) for x in network.layers}
+    widths = {x.name: (bits, 4 if activation else FLOAT) for x in network.layers}
     network.quantize(widths, weight, activation)
     network.calibrate([images(64)])
     return network.eval()

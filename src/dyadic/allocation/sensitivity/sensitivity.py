@@ -16,9 +16,9 @@ from torch import Tensor, nn
 from torch.func import functional_call
 from torch.nn import functional
 
-from dyadic.allocation.cost import FLOAT
 from dyadic.allocation.sensitivity.eigenvalue import top_eigenvalues
 from dyadic.allocation.sensitivity.hessian import RelativeError, Stop, Traces, hessian_traces
+from dyadic.network.insert import FLOAT
 from dyadic.network.modes import evaluating
 from dyadic.quantizers.quantizer import Quantizer
 from dyadic.record.files import write_json

@@ -14,7 +14,8 @@ class CheckReport:
     mismatched_logits        logits in which any engine differs from the reference
     mismatched_vs_float64    logits in which the float64 network differs, None if not compared
     float32_top1_disagreement images that the float32 network decides otherwise, in percent
-    top1                     of the program, in percent
+    traced_difference        largest, of logits of the model and of its graph; None if not compared
+    top1                     of the program, in percent; None without labels
     first_difference         layer, channel and pixel of the first value that differs; empty if none
     """
 
@@ -24,9 +25,10 @@ class CheckReport:
     mismatched_logits: int
     mismatched_vs_float64: int | None
     float32_top1_disagreement: float | None
-    top1: float
+    top1: float | None
     predictions: np.ndarray
     first_difference: str = ""
+    traced_difference: float | None = None
 
     @property
     def passed(self) -> bool:
@@ -39,20 +41,26 @@ class CheckReport:
             f"integer check {verdict}",
             f"  engines            {', '.join(self.engines)}",
             f"  images             {self.images}",
-            f"  top-1              {self.top1:.2f} %",
             f"  mismatched logits  {self.mismatched_logits}",
         ]
+        if self.top1 is not None:
+            lines.append(f"  top-1              {self.top1:.2f} %")
         if self.mismatched_vs_float64 is not None:
             lines.append(f"  against float64    {self.mismatched_vs_float64}")
+        if self.float32_top1_disagreement is not None:
+            lines.append(f"  against float32    {self.float32_top1_disagreement:.2f} % of top-1")
+        if self.traced_difference is not None:
+            lines.append(f"  model and graph    {self.traced_difference:.1e} apart")
         return "\n".join([*lines, *(f"  {reason}" for reason in self.missing)])
 
 
 def check(
     engines: Engines,
     images: np.ndarray,
-    labels: np.ndarray,
+    labels: np.ndarray | None = None,
     float64: np.ndarray | None = None,
     float32: np.ndarray | None = None,
+    traced_difference: float | None = None,
 ) -> CheckReport:
     """Run every engine on every image and compare; logits of the float networks where given.
 
@@ -81,9 +89,10 @@ def check(
         mismatched_logits=int(sum(where.sum() for where in wrong.values())),
         mismatched_vs_float64=None if off is None else int(off.sum()),
         float32_top1_disagreement=disagreement,
-        top1=round(100 * float((predictions == labels).mean()), 4),
+        top1=None if labels is None else round(100 * float((predictions == labels).mean()), 4),
         predictions=predictions,
         first_difference=difference,
+        traced_difference=traced_difference,
     )
 
 

@@ -21,7 +21,6 @@ from dyadic.errors import UserError
 from dyadic.network.activations import ActivationQuantization, activation_quantizations
 from dyadic.network.insert import (
     INPUT_BITS,
-    Bits,
     insert_quantizer,
     is_quantizer,
     quantize_activations,
@@ -106,7 +105,7 @@ class Deployment:
     def _complete_layers(self, network: QuantizedNetwork) -> str:
         float_weights = [x for x in network.layers if weight_quantization(x.module) is None]
         float_inputs = [x for x in network.layers if not _reads_codes(network.body, x.node)]
-        bits = {x.name: Bits(self.weight_bits, self.activation_bits) for x in network.layers}
+        bits = {x.name: (self.weight_bits, self.activation_bits) for x in network.layers}
         quantize_weights(float_weights, _per_channel, bits)
         quantize_activations(network.body, float_inputs, Uniform, bits)
         notes = [

@@ -9,9 +9,11 @@ out must equal the program everywhere; so this checks that lowering read the gra
 import operator
 from typing import Any
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, fx, nn
+from torch.nn.utils import parametrize
 
 from dyadic.integer.lowering.lower import Lowered
 from dyadic.integer.lowering.values import PIXEL_SHIFT
@@ -22,6 +24,22 @@ from dyadic.network.activations import ActivationQuantization
 from dyadic.network.quantized import QuantizedNetwork
 
 Value = Tensor | tuple[Tensor, Tensor]  # two accumulators for weights a + b sqrt(2)
+BATCH = 32  # small enough for the caches, which is what float64 tensors need
+
+
+@torch.no_grad()
+def float_logits(
+    deployed: QuantizedNetwork, lowered: Lowered, images: Tensor
+) -> tuple[np.ndarray, np.ndarray]:
+    """Logits in steps: of the float32 network as trained, and in float64 with dyadic numbers."""
+    exact = Float64Network(deployed, lowered)
+    scale = lowered.program.logit_scale
+    float32, float64 = [], []
+    with parametrize.cached():
+        for batch in images.split(BATCH):
+            float32.append(deployed(batch).double() / scale)
+            float64.append(exact.logits(batch))
+    return torch.cat(float32).round().long().numpy(), torch.cat(float64).numpy()
 
 
 class Float64Network(fx.Interpreter):

@@ -206,6 +206,8 @@ def _read_json(path: Path) -> Any:
         if path.stat().st_size > LARGEST_JSON:
             raise ProgramError(f"{path.name}: larger than {LARGEST_JSON} bytes")
         return json.loads(path.read_bytes(), object_pairs_hook=_unique, parse_constant=_refuse)
+    except ProgramError:
+        raise
     except OSError as error:
         raise ProgramError(f"{path}: {error.strerror}; a saved program has this file") from None
     except (ValueError, RecursionError) as error:
@@ -244,6 +246,8 @@ def _read_packed(path: Path) -> np.ndarray:
         if dtype != np.uint8 or shape != data.shape:
             raise ValueError(f"an array of {dtype} {shape} in {len(data)} bytes")
         return data
+    except ProgramError:
+        raise
     except OSError as error:
         raise ProgramError(f"{path}: {error.strerror}; a saved program has this file") from None
     except (ValueError, EOFError, NotImplementedError, RuntimeError, zipfile.BadZipFile) as error:

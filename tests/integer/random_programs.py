@@ -9,19 +9,25 @@ from dyadic.integer.program.bounds import prove
 from dyadic.integer.program.dyadic import dyadic, pair
 from dyadic.integer.program.operations import (
     INT32,
+    ZEROS,
+    AdaptiveSumPool,
     Add,
     Concat,
     Conv,
     Dyadic,
     Flatten,
     Linear,
+    Lookup,
     MaxPool,
+    Multiply,
     Normalize,
     Operation,
+    Pad,
     Program,
     Relu,
     Repeat,
     Requantize,
+    Select,
     SumPool,
     Threshold,
     Weights,
@@ -39,7 +45,9 @@ class Builder:
     operations: list[Operation] = field(default_factory=list)
 
     def name(self) -> str:
-        return f"t{len(self.operations)}"
+        """Every kind of name that PyTorch allows."""
+        number = len(self.operations)
+        return ("t{}", "{}", "ü.{}", "block1-{} x")[number % 4].format(number)
 
     def add(self, operation: Operation) -> str:
         self.operations.append(operation)
@@ -168,9 +176,11 @@ class Builder:
         kernel = tuple(int(self.rng.integers(1, min(n, 3) + 1)) for n in size)
         stride = tuple(int(self.rng.integers(1, 4)) for _ in size)
         padding = tuple(int(self.rng.integers(0, k // 2 + 1)) for k in kernel)
-        if self.rng.random() < 0.5:
-            return self.add(SumPool(self.name(), (name,), kernel, stride, padding))
         ceil = bool(self.rng.integers(2))
+        if self.rng.random() < 0.5:
+            counted = self.choice("kernel", "padded", "image")
+            window = (kernel, stride, padding, ceil, counted)
+            return self.add(SumPool(self.name(), (name,), *window))
         assert (
             min(
                 pool_positions(*axis, ceil)
@@ -179,6 +189,51 @@ class Builder:
             > 0
         )
         return self.add(MaxPool(self.name(), (name,), kernel, stride, padding, ceil))
+
+    def adaptive(self, name: str) -> str:
+        size = tuple(int(n) for n in self.rng.integers(1, 8, 2))
+        return self.add(AdaptiveSumPool(self.name(), (name,), size))
+
+    def lookup(self, name: str) -> str:
+        """A table of a code of 8 bits, or of a narrower one that it exceeds on both sides."""
+        lo, hi = self.choice((-128, 127), (0, 255), (-3, 4))
+        ratio = 1.5 * hi / self.span(name)
+        code = self.add(Requantize(self.name(), (name,), dyadic(ratio), lo, hi))
+        values = self.rng.integers(-self.choice(7, 2000), self.choice(1, 2000), 256)
+        first = int(self.rng.integers(hi - 255, lo + 1))
+        return self.add(Lookup(self.name(), (code,), first, values))
+
+    def multiply(self, name: str) -> str:
+        """A gate for each channel, for each pixel or for each element."""
+        channels, *size = self.shape(name)
+        x = self.requantize(name, 2**15 - 1)
+        kernel = self.choice(size, (1, size[1]), (1, 1))
+        pooled = self.add(SumPool(self.name(), (x,), tuple(kernel), (1, 1), (0, 0)))
+        if self.rng.random() < 0.3:
+            pooled = self.conv(pooled, outputs=self.choice(1, channels), same_size=True)
+        gate = self.requantize(pooled, self.choice(127, 2**15))
+        if self.shape(gate)[1:] == (1, 1) and self.rng.random() < 0.5:
+            gate = self.add(Flatten(self.name(), (gate,)))
+            gate = self.gate_of(gate, channels)
+        ratio = 1000 / self.span(x) / self.span(gate) * self.choice(1, 1, -1)
+        scale = dyadic(ratio * self.rng.uniform(0.2, 2))
+        return self.add(Multiply(self.name(), (x, gate), scale, *self.clamp()))
+
+    def gate_of(self, name: str, channels: int) -> str:
+        """A fully connected layer to [C], where the features are another number."""
+        if self.shape(name) == (channels,):
+            return name
+        return self.layer(name, Linear, (channels, *self.shape(name)), hi=127)
+
+    def select(self, name: str) -> str:
+        channels = self.shape(name)[0]
+        chosen = self.rng.integers(ZEROS, channels, int(self.rng.integers(1, 7)))
+        chosen = self.choice(chosen, self.rng.permutation(channels), np.arange(0, channels, 2))
+        return self.add(Select(self.name(), (name,), chosen))
+
+    def pad(self, name: str) -> str:
+        padding = tuple(int(n) for n in self.rng.integers(-1, 3, 4))
+        return self.add(Pad(self.name(), (name,), self.choice(padding, (0, 1, 0, 2))))
 
     def repeat(self, name: str) -> str:
         times = tuple(int(t) for t in self.rng.integers(1, 3, 2))
@@ -200,16 +255,23 @@ class Builder:
         return self.conv(self.add(Threshold(self.name(), (name,), thresholds, values)))
 
 
+STEPS = {
+    "conv": 0.21, "residual": 0.13, "concat": 0.1, "threshold": 0.06, "pool": 0.12,
+    "adaptive": 0.06, "lookup": 0.06, "multiply": 0.07, "select": 0.05, "pad": 0.03,
+    "repeat": 0.02, "relu": 0.03, "wide": 0.06,
+}  # fmt: skip
+
+
 def random_program(seed: int) -> Program:
     """A program of 3 to about 12 operations on images of at most 4 x 9 x 9, ending in logits."""
     rng = np.random.default_rng(seed)
     builder = Builder(rng, (int(rng.integers(1, 5)), *rng.integers(3, 10, 2).tolist()))
     name = builder.normalize("input") if rng.random() < 0.7 else "input"
-    steps = ["conv", "residual", "concat", "threshold", "pool", "repeat", "relu", "wide"]
-    odds = [0.26, 0.16, 0.12, 0.1, 0.14, 0.06, 0.06, 0.1]
-    for step in rng.choice(steps, int(rng.integers(1, 5)), p=odds):
+    for step in rng.choice(list(STEPS), int(rng.integers(1, 5)), p=list(STEPS.values())):
+        if step == "pad" and min(builder.shape(name)[1:]) < 3:
+            continue
         name = getattr(builder, step)(name)
-        if builder.span(name) > 2**22:
+        if builder.span(name) > 2**18:
             name = builder.requantize(name, 2**15)
     name = builder.add(Flatten(builder.name(), (name,)))
     classes = int(rng.integers(2, 8))

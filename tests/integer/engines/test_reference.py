@@ -13,21 +13,27 @@ from dyadic.errors import UserError
 from dyadic.integer.engines.reference import ReferenceEngine
 from dyadic.integer.program.dyadic import dyadic, pair
 from dyadic.integer.program.operations import (
+    ZEROS,
     Concat,
     Conv,
     Flatten,
     Linear,
+    Lookup,
     MaxPool,
+    Multiply,
     Normalize,
     Operation,
+    Pad,
     Program,
     Relu,
     Repeat,
     Requantize,
+    Select,
     SumPool,
     Threshold,
     Weights,
 )
+from dyadic.integer.program.requirements import ProgramError
 
 ONE = dyadic(1.0)
 
@@ -147,6 +153,21 @@ def test_small_operations_by_hand() -> None:
     relu = (down, Relu("relu", ("n",)), Flatten("flat", ("relu",)))
     engine = ReferenceEngine(Program("relu", (2, 1, 2), relu, 1.0))
     assert engine.run(images).tolist() == [[0, 0, 10, 127]]
+
+
+def test_tables_products_selections_and_padding_by_hand() -> None:
+    images = np.array([0, 9, 10, 255], np.uint8).reshape(1, 2, 1, 2)
+    table = Lookup("l", ("input",), -1, np.arange(257)[:256] * 3)
+    with pytest.raises(ProgramError, match="the table has -1 to 254"):
+        run_one(table, images)
+    table = Lookup("l", ("input",), 0, np.arange(256) * -3)
+    assert run_one(table, images).ravel().tolist() == [0, -27, -30, -765]
+    square = Multiply("m", ("input", "input"), dyadic(0.5), -9, 100)
+    assert run_one(square, images).ravel().tolist() == [0, 41, 50, 100]
+    chosen = Select("s", ("input",), np.array([1, ZEROS, 0, 1]))
+    assert run_one(chosen, images)[0, :, 0].tolist() == [[10, 255], [0, 0], [0, 9], [10, 255]]
+    padded = run_one(Pad("p", ("input",), (1, -1, 0, 1)), images)
+    assert padded[0].tolist() == [[[0, 0], [0, 0]], [[0, 10], [0, 0]]]
 
 
 @settings(max_examples=60, deadline=None)

@@ -19,11 +19,15 @@ from dyadic.integer.program.operations import (
     Dyadic,
     Flatten,
     Linear,
+    Lookup,
     MaxPool,
+    Multiply,
     Normalize,
     Operation,
+    Pad,
     Program,
     Requantize,
+    Select,
     SumPool,
     Threshold,
     Weights,
@@ -114,7 +118,8 @@ B30 = np.array([2**30])
 REFUSED = {
     "the name is used twice": after_pixels(Requantize("input", ("input",), HALF, 0, 1)),
     "made by no earlier operation": after_pixels(Requantize("a", ("b",), HALF, 0, 1)),
-    "letters, digits": after_pixels(Requantize("a*/b", ("input",), HALF, 0, 1)),
+    "not a printable name": after_pixels(Requantize("two\nlines", ("input",), HALF, 0, 1)),
+    "at most 200 letters": after_pixels(Requantize("x" * 201, ("input",), HALF, 0, 1)),
     "is not normalized": layer(scale=Dyadic(np.array([5]), np.array([31]))),
     "scale c outside 0 .. 62": layer(scale=Dyadic(B30, np.array([63]))),
     "scale b outside": layer(scale=Dyadic(B30 * 2, np.array([31]))),
@@ -148,6 +153,22 @@ REFUSED = {
     "1 inputs; two expected": after_pixels(Add("a", ("input",), 0, 1)),
     "not in ascending order": after_pixels(
         Threshold("t", ("input",), np.array([2, 1]), np.array([0, 1, 2]))
+    ),
+    "inputs 0 to 255; the table has 0 to 254": after_pixels(
+        Lookup("t", ("input",), 0, np.arange(255))
+    ),
+    "a table of 257": after_pixels(Lookup("t", ("input",), 0, np.arange(257))),
+    "each axis of the second": after_pixels(
+        MaxPool("m", ("input",), (3, 3), (1, 1), (0, 0), False),
+        Multiply("p", ("input", "m"), HALF, 0, 1),
+    ),
+    "the product, 0 to": after_pixels(
+        Requantize("r", ("input",), dyadic(2.0**8), *INT32), Multiply("p", ("r", "r"), HALF, 0, 1)
+    ),
+    "channels outside -1 .. 0": after_pixels(Select("s", ("input",), np.array([0, 1]))),
+    "cuts everything off": after_pixels(Pad("p", ("input",), (-2, -2, 0, 0))),
+    "counted is 'windows'": after_pixels(
+        SumPool("s", ("input",), (2, 2), (2, 2), (0, 0), counted="windows")
     ),
     "must be the pixels": after_pixels(
         Requantize("r", ("input",), HALF, 0, 9), Normalize("n", ("r",), np.array([0]), HALF, 0, 1)

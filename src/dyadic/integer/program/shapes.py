@@ -4,12 +4,12 @@ What is checked here and in `bounds` is all that an engine relies on: a program 
 every engine without a further test. Nothing is trusted: the program may come from a damaged file.
 """
 
-import re
 from functools import singledispatch
 from math import prod
 
 import numpy as np
 
+from dyadic.integer.program.names import is_name
 from dyadic.integer.program.operations import (
     INT32,
     ZEROS,
@@ -47,7 +47,6 @@ from dyadic.integer.program.requirements import (
 from dyadic.integer.program.windows import COUNTED, pool_positions
 
 MOST_ENTRIES = 2**8  # of a look-up table
-NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.]{0,199}")
 
 
 def shapes(program: Program) -> dict[str, Shape]:
@@ -62,7 +61,7 @@ def shapes(program: Program) -> dict[str, Shape]:
         raise ProgramError("the program has no operations")
     known: dict[str, Shape] = {"input": program.input_shape}
     for operation in program.operations:
-        require(bool(NAME.fullmatch(operation.name)), operation, "letters, digits, '_', '.' only")
+        require(is_name(operation.name), operation, "not a printable name of at most 200 letters")
         require(operation.name not in known, operation, "the name is used twice")
         for name in operation.inputs:
             require(name in known, operation, f"input {name!r} is made by no earlier operation")

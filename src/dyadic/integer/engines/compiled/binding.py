@@ -9,7 +9,8 @@ NONE = -1
 
 STEPS: list[str] = [
     *("pixels", "normalize", "convolve", "gemm", "requantize", "threshold", "add", "relu", "copy"),
-    *("max_pool", "sum_pool", "repeat", "flatten"),
+    *("max_pool", "sum_pool", "sum_spans", "repeat", "lookup", "multiply", "select", "pad"),
+    "flatten",
 ]
 UNITS = ("vnni8", "vnni16", "amx")
 READS = ("gathered", "in line", "by rows")
@@ -92,7 +93,7 @@ class Step(Structure):
 
     _fields_ = [
         *_ints("kind vector source other target lo hi count times_y times_x"),
-        *_pointers("thresholds values bias"),
+        *_pointers("thresholds values channels rows columns bias"),
         ("scale", Scale),
         ("window", Window),
         ("conv", Conv),

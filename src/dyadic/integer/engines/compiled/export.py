@@ -66,6 +66,11 @@ CALLS = {
     "copy": "dy_copy(&{source}, &{target}, 0, {target}.height);",
     "max_pool": "dy_max_pool(&{window}, &{source}, &{target}, 0, {target}.height);",
     "sum_pool": "dy_sum_pool(&{window}, &{source}, &{target}, 0, {target}.height);",
+    "sum_spans": "dy_sum_spans({rows}, {columns}, &{source}, &{target}, 0, {target}.height);",
+    "lookup": "dy_lookup({values}, {lo}, &{source}, &{target}, 0, {target}.height);",
+    "multiply": "dy_gate(&{scale}, &{source}, &{other}, &{target}, 0, {target}.height);",
+    "select": "dy_select({channels}, &{source}, &{target}, 0, {target}.height);",
+    "pad": "dy_pad({top}, {left}, &{source}, &{target}, 0, {target}.height);",
     "repeat": "dy_repeat({times_y}, {times_x}, &{source}, &{target}, 0, {source}.height);",
     "flatten": "dy_flatten(&{source}, &{target}, 0, {source}.height);",
 }
@@ -158,7 +163,7 @@ class _Source:
         kind = binding.STEPS[step.kind]
         if kind == "convolve":
             return f"static const dy_conv conv{index} = {self._conv(step.conv)};\n"
-        if kind in ("normalize", "requantize"):
+        if kind in ("normalize", "requantize", "multiply"):
             return f"static const dy_scale scale{index} = {self._scale(step.scale)};\n"
         if kind in ("max_pool", "sum_pool"):
             return f"static const dy_window window{index} = {_fields(step.window)};\n"
@@ -168,9 +173,11 @@ class _Source:
         names = {kind: f"{kind}{index}" for kind in ("conv", "scale", "window")}
         slots = {key: f"tensor{getattr(step, key)}" for key in ("source", "other", "target")}
         pointers = {
-            key: self._pointer(getattr(step, key)) for key in ("thresholds", "values", "bias")
+            key: self._pointer(getattr(step, key))
+            for key in ("thresholds", "values", "channels", "rows", "columns", "bias")
         }
         numbers = {key: getattr(step, key) for key in ("lo", "hi", "count", "times_y", "times_x")}
+        numbers |= {"top": step.window.pad_y, "left": step.window.pad_x}
         call = CALLS[binding.STEPS[step.kind]]
         return call.format(**names, **slots, **pointers, **numbers)
 

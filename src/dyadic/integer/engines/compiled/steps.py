@@ -13,21 +13,27 @@ from dyadic.integer.engines.compiled.layout import Layout, Slot
 from dyadic.integer.engines.compiled.rows import rows
 from dyadic.integer.program.bounds import Proof
 from dyadic.integer.program.operations import (
+    AdaptiveSumPool,
     Add,
     Concat,
     Conv,
     Dyadic,
     Flatten,
     Linear,
+    Lookup,
     MaxPool,
+    Multiply,
     Normalize,
     Operation,
+    Pad,
     Relu,
     Repeat,
     Requantize,
+    Select,
     SumPool,
     Threshold,
 )
+from dyadic.integer.program.windows import windows
 
 PIXELS_AT_ONCE = 4  # DY_PIXELS
 
@@ -169,7 +175,7 @@ class Steps:
     def _copy_into(self, whole: str, name: str, channel: int) -> None:
         """Copies a tensor into the channels of `whole` that begin at the root's `channel`."""
         into, part = self.layout.slots[whole], self.layout.slots[name]
-        key = f"{whole}[{channel}]"  # no operation has such a name
+        key = f"{whole}\n{channel}"  # no operation has such a name
         slice_ = Slot(
             part.shape, into.dtype, into.root, channel, into.stride, into.border, into.offset,
             into.size,
@@ -178,13 +184,54 @@ class Steps:
         self.layout.slots[key] = slice_
         self._append("copy", name, key)
 
-    @_step.register(MaxPool)
-    @_step.register(SumPool)
-    def _(self, operation: MaxPool | SumPool) -> None:
-        kind = "max_pool" if isinstance(operation, MaxPool) else "sum_pool"
+    @_step.register
+    def _(self, operation: MaxPool) -> None:
+        self._pool("max_pool", operation)
+
+    @_step.register
+    def _(self, operation: SumPool) -> None:
+        if operation.counted == "kernel":
+            self._pool("sum_pool", operation)
+        else:
+            self._spans(operation)
+
+    def _pool(self, kind: str, operation: MaxPool | SumPool) -> None:
         step = self._append(kind, operation.inputs[0], operation.name)
         window = (*operation.kernel, *operation.stride, *operation.padding)
         step.window = binding.Window(*window, 1, 1)
+
+    @_step.register
+    def _(self, operation: AdaptiveSumPool) -> None:
+        self._spans(operation)
+
+    def _spans(self, operation: SumPool | AdaptiveSumPool) -> None:
+        step = self._append("sum_spans", operation.inputs[0], operation.name)
+        size = self.proof.shapes[operation.inputs[0]][1:]
+        step.rows, step.columns = (
+            self._keep(np.stack([window.begin, window.end, window.factor], axis=1), "int32")
+            for window in windows(operation, size)
+        )
+
+    @_step.register
+    def _(self, operation: Lookup) -> None:
+        step = self._append("lookup", operation.inputs[0], operation.name)
+        step.lo, step.values = operation.lo, self._keep(operation.values, "int32")
+
+    @_step.register
+    def _(self, operation: Multiply) -> None:
+        step = self._append("multiply", operation.inputs[0], operation.name)
+        step.other = self.index[operation.inputs[1]]
+        step.scale = self._scale(operation.scale, operation.lo, operation.hi)
+
+    @_step.register
+    def _(self, operation: Select) -> None:
+        step = self._append("select", operation.inputs[0], operation.name)
+        step.channels = self._keep(operation.channels, "int32")
+
+    @_step.register
+    def _(self, operation: Pad) -> None:
+        step = self._append("pad", operation.inputs[0], operation.name)
+        step.window.pad_x, step.window.pad_y = operation.padding[0], operation.padding[2]
 
     @_step.register
     def _(self, operation: Repeat) -> None:

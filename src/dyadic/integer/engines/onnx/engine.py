@@ -49,9 +49,7 @@ class OnnxEngine:
         """Every tensor by name, "input" included, int64 [N, C, H, W] or [N, F]."""
         names = [operation.name for operation in self.program.operations]
         session = _session(build(self.program, names).SerializeToString())
-        parts = [
-            session.run(names, {"input": x}) for x in batches(images, self.program, self.proof)
-        ]
+        parts = [session.run(None, {"input": x}) for x in batches(images, self.program, self.proof)]
         tensors = (np.concatenate(part).astype(np.int64) for part in zip(*parts, strict=True))
         return {"input": images.astype(np.int64), **dict(zip(names, tensors, strict=True))}
 

@@ -8,6 +8,7 @@ Weights are stored unsigned, w_i + 64 with the zero point 64: ONNX Runtime's con
 times as fast on them as on signed ones.
 """
 
+from collections.abc import Sequence
 from functools import singledispatch
 
 import numpy as np
@@ -15,47 +16,61 @@ import onnx
 
 from dyadic.integer.engines.onnx.graph import Graph, Term
 from dyadic.integer.program.bounds import Proof, prove
+from dyadic.integer.program.names import identifiers
 from dyadic.integer.program.operations import (
     INT32,
+    ZEROS,
+    AdaptiveSumPool,
     Add,
     Concat,
     Conv,
     Flatten,
     Linear,
+    Lookup,
     MaxPool,
+    Multiply,
     Normalize,
     Operation,
+    Pad,
     Program,
     Relu,
     Repeat,
     Requantize,
+    Select,
     SumPool,
     Threshold,
 )
 from dyadic.integer.program.requirements import require
+from dyadic.integer.program.windows import windows
 
 WEIGHT_ZERO = 64
 MOST_PRODUCTS = 2**31 // (255 * 64)  # that one int32 sum of digit products holds
 UNREACHED = 2**40  # a threshold above every int32
 
 
-def build(program: Program, outputs: list[str] | None = None) -> onnx.ModelProto:
-    """The ONNX model of a program; `outputs` names the tensors it returns, default the logits."""
+def build(program: Program, outputs: Sequence[str] = ()) -> onnx.ModelProto:
+    """The ONNX model of a program; it returns the tensors of these operations, or the logits.
+
+    Tensors are called like their operations where ONNX's names allow it (`identifiers`).
+    """
     proof, graph = prove(program), Graph()
+    names = [operation.name for operation in program.operations]
+    called = dict(
+        zip(names, identifiers(names, others=".", taken=["input", "pixels"]), strict=True)
+    )
     graph.here = "pixels"
     tensors = {"input": graph.cast("input", "int32")}
     for operation in program.operations:
-        graph.here = operation.name
+        graph.here = called[operation.name]
         inputs = [tensors[name] for name in operation.inputs]
         tensors[operation.name] = _emit(operation, graph, proof, inputs)
-    names = outputs or [program.operations[-1].name]
-    shapes = {name: proof.shapes[name] for name in names}
+    shapes = {called[name]: proof.shapes[name] for name in outputs or names[-1:]}
     return graph.model(program.name, program.input_shape, shapes, program.note)
 
 
 @singledispatch
 def _emit(operation: Operation, graph: Graph, proof: Proof, inputs: list[str]) -> str:
-    """Add the nodes of an operation on int32 tensors; its int32 tensor is named after it."""
+    """Add the nodes of an operation on int32 tensors; its int32 tensor is named `graph.here`."""
     raise TypeError(f"{type(operation).__name__} is no operation of a program")
 
 
@@ -64,7 +79,7 @@ def _(operation: Normalize, graph: Graph, proof: Proof, inputs: list[str]) -> st
     pixels = graph.node("Mul", graph.cast(inputs[0], "int64"), graph.constant(256))
     acc = graph.node("Add", pixels, graph.constant(operation.bias.reshape(1, -1, 1, 1)))
     term = Term(acc, operation.scale, np.abs(operation.bias) + 256 * 255)
-    return graph.requantize([term], (operation.lo, operation.hi), 3, operation.name)
+    return graph.requantize([term], (operation.lo, operation.hi), 3, graph.here)
 
 
 @_emit.register
@@ -78,7 +93,7 @@ def _(operation: Linear, graph: Graph, proof: Proof, inputs: list[str]) -> str:
     bound = proof.accumulators[operation.name]
     largest = np.maximum(-bound.lo, bound.hi)
     terms = [Term(*parts) for parts in zip(planes, scales, largest, strict=True)]
-    return graph.requantize(terms, (operation.lo, operation.hi), rank, operation.name)
+    return graph.requantize(terms, (operation.lo, operation.hi), rank, graph.here)
 
 
 def _input_digits(graph: Graph, x: str, span: tuple[int, int]) -> list[tuple[str, str]]:
@@ -148,7 +163,7 @@ def _(operation: Requantize, graph: Graph, proof: Proof, inputs: list[str]) -> s
     lo, hi = proof.ranges[operation.inputs[0]]
     acc, rank = graph.cast(inputs[0], "int64"), len(proof.shapes[operation.name])
     term = Term(acc, operation.scale, np.array([max(-lo, hi)]))
-    return graph.requantize([term], (operation.lo, operation.hi), rank, operation.name)
+    return graph.requantize([term], (operation.lo, operation.hi), rank, graph.here)
 
 
 @_emit.register
@@ -167,52 +182,111 @@ def _(operation: Threshold, graph: Graph, proof: Proof, inputs: list[str]) -> st
         further = graph.node("Add", cell, graph.constant(step))
         cell = graph.node("Sub", further, graph.node("Mul", below, graph.constant(step)))
     values = graph.constant(operation.values, "int32")
-    return graph.node("Gather", values, cell, output=operation.name)
+    return graph.node("Gather", values, cell, output=graph.here)
 
 
 @_emit.register
 def _(operation: Add, graph: Graph, proof: Proof, inputs: list[str]) -> str:
     total = graph.node("Add", *inputs)
-    return graph.clamp(total, operation.lo, operation.hi, output=operation.name)
+    return graph.clamp(total, operation.lo, operation.hi, output=graph.here)
 
 
 @_emit.register
 def _(operation: Relu, graph: Graph, proof: Proof, inputs: list[str]) -> str:
-    return graph.node("Max", inputs[0], graph.constant(0, "int32"), output=operation.name)
+    return graph.node("Max", inputs[0], graph.constant(0, "int32"), output=graph.here)
 
 
 @_emit.register
 def _(operation: Concat, graph: Graph, proof: Proof, inputs: list[str]) -> str:
-    return graph.node("Concat", *inputs, axis=1, output=operation.name)
+    return graph.node("Concat", *inputs, axis=1, output=graph.here)
 
 
-@_emit.register(MaxPool)
-@_emit.register(SumPool)
-def _(operation: MaxPool | SumPool, graph: Graph, proof: Proof, inputs: list[str]) -> str:
-    """Shifted slices, joined along the rows and then along the columns; any integer width."""
-    largest = isinstance(operation, MaxPool)
-    positions = proof.shapes[operation.name][1:]
-    reach = [
-        (n - 1) * s + k
-        for n, s, k in zip(positions, operation.stride, operation.kernel, strict=True)
-    ]
-    size = proof.shapes[operation.inputs[0]][1:]
-    after = [max(0, r - n - p) for r, n, p in zip(reach, size, operation.padding, strict=True)]
-    pads = graph.constant([0, 0, *operation.padding, 0, 0, *after])
-    x = graph.node("Pad", inputs[0], pads, graph.constant(INT32[0] if largest else 0, "int32"))
-    for axis in (0, 1):
-        windows = [
-            _slice(graph, x, axis + 2, offset, operation.stride[axis], positions[axis])
-            for offset in range(operation.kernel[axis])
-        ]
-        x = graph.node("Max", *windows) if largest else graph.total(windows)
-    return graph.node("Identity", x, output=operation.name)
+@_emit.register
+def _(operation: MaxPool, graph: Graph, proof: Proof, inputs: list[str]) -> str:
+    """Along the rows and then the columns, a maximum of shifted slices."""
+    x, size = inputs[0], proof.shapes[operation.inputs[0]][1:]
+    for axis, positions in enumerate(proof.shapes[operation.name][1:]):
+        kernel, stride = operation.kernel[axis], operation.stride[axis]
+        before, reach = operation.padding[axis], (positions - 1) * stride + kernel
+        after = max(0, reach - size[axis] - before)
+        pads = np.zeros((2, 4), np.int64)
+        pads[:, axis + 2] = before, after
+        x = graph.node("Pad", x, graph.constant(pads.ravel()), graph.constant(INT32[0], "int32"))
+        x, length = _maxima(graph, x, axis + 2, before + size[axis] + after, kernel)
+        x = _slice(graph, x, axis + 2, 0, length, stride)
+        x = _slice(graph, x, axis + 2, 0, positions, 1)
+    return graph.node("Identity", x, output=graph.here)
 
 
-def _slice(graph: Graph, x: str, axis: int, start: int, step: int, count: int) -> str:
-    """`count` rows or columns from `start` on, `step` apart."""
-    end = start + (count - 1) * step + 1
+def _maxima(graph: Graph, x: str, axis: int, length: int, kernel: int) -> tuple[str, int]:
+    """Maxima of `kernel` neighbours, by doubling; and how many there are."""
+    width = 1
+    while width < kernel:
+        step = min(width, kernel - width)
+        left = _slice(graph, x, axis, 0, length - step, 1)
+        right = _slice(graph, x, axis, step, length, 1)
+        x, length, width = graph.node("Max", left, right), length - step, width + step
+    return x, length
+
+
+def _slice(graph: Graph, x: str, axis: int, start: int, end: int, step: int) -> str:
+    """Rows or columns [start, end), `step` apart."""
     return graph.node("Slice", x, *(graph.constant([n]) for n in (start, end, axis, step)))
+
+
+@_emit.register(SumPool)
+@_emit.register(AdaptiveSumPool)
+def _(operation: SumPool | AdaptiveSumPool, graph: Graph, proof: Proof, inputs: list[str]) -> str:
+    """A window's sum is the difference of two sums from the first row (or column) on."""
+    x = graph.cast(inputs[0], "int64")
+    pairs = zip((2, 3), windows(operation, proof.shapes[operation.inputs[0]][1:]), strict=True)
+    for axis, window in pairs:
+        pads = np.zeros((2, 4), np.int64)
+        pads[0, axis] = 1
+        padded = graph.node("Pad", x, graph.constant(pads.ravel()), graph.constant(0))
+        sums = graph.node("CumSum", padded, graph.constant(axis))
+        end = graph.node("Gather", sums, graph.constant(window.end), axis=axis)
+        begin = graph.node("Gather", sums, graph.constant(window.begin), axis=axis)
+        x = graph.node("Sub", end, begin)
+        if window.common > 1:
+            x = graph.node("Mul", x, graph.constant(window.factor.reshape(-1, *[1] * (3 - axis))))
+    return graph.cast(x, "int32", output=graph.here)
+
+
+@_emit.register
+def _(operation: Lookup, graph: Graph, proof: Proof, inputs: list[str]) -> str:
+    cell = graph.node("Sub", inputs[0], graph.constant(operation.lo, "int32"))
+    values = graph.constant(operation.values, "int32")
+    return graph.node("Gather", values, cell, output=graph.here)
+
+
+@_emit.register
+def _(operation: Multiply, graph: Graph, proof: Proof, inputs: list[str]) -> str:
+    x, y = (graph.cast(tensor, "int64") for tensor in inputs)
+    ranks = [len(proof.shapes[name]) for name in operation.inputs]
+    if ranks[1] < ranks[0]:
+        y = graph.node("Unsqueeze", y, graph.constant([2, 3]))
+    sizes = [max(-lo, hi) for lo, hi in (proof.ranges[name] for name in operation.inputs)]
+    term = Term(graph.node("Mul", x, y), operation.scale, np.array([sizes[0] * sizes[1]]))
+    return graph.requantize([term], (operation.lo, operation.hi), ranks[0], graph.here)
+
+
+@_emit.register
+def _(operation: Select, graph: Graph, proof: Proof, inputs: list[str]) -> str:
+    kept = operation.channels != ZEROS
+    chosen = graph.constant(np.where(kept, operation.channels, 0))
+    x = graph.node("Gather", inputs[0], chosen, axis=1, output=graph.here if kept.all() else None)
+    if kept.all():
+        return x
+    column = kept.reshape(-1, *[1] * (len(proof.shapes[operation.name]) - 1))
+    return graph.node("Mul", x, graph.constant(column, "int32"), output=graph.here)
+
+
+@_emit.register
+def _(operation: Pad, graph: Graph, proof: Proof, inputs: list[str]) -> str:
+    left, right, top, bottom = operation.padding
+    pads = graph.constant([0, 0, top, left, 0, 0, bottom, right])
+    return graph.node("Pad", inputs[0], pads, graph.constant(0, "int32"), output=graph.here)
 
 
 @_emit.register
@@ -223,9 +297,9 @@ def _(operation: Repeat, graph: Graph, proof: Proof, inputs: list[str]) -> str:
         for n, times in zip((rows, columns), operation.times, strict=True)
     )
     taller = graph.node("Gather", inputs[0], row, axis=2)
-    return graph.node("Gather", taller, column, axis=3, output=operation.name)
+    return graph.node("Gather", taller, column, axis=3, output=graph.here)
 
 
 @_emit.register
 def _(operation: Flatten, graph: Graph, proof: Proof, inputs: list[str]) -> str:
-    return graph.node("Flatten", inputs[0], axis=1, output=operation.name)
+    return graph.node("Flatten", inputs[0], axis=1, output=graph.here)

@@ -117,6 +117,21 @@ static void run_rows(const dy_engine *engine, const dy_step *step, int32_t image
     case DY_STEP_SUM_POOL:
         dy_sum_pool(&step->window, &in, &out, first, last);
         break;
+    case DY_STEP_SUM_SPANS:
+        dy_sum_spans(step->rows, step->columns, &in, &out, first, last);
+        break;
+    case DY_STEP_LOOKUP:
+        dy_lookup(step->values, step->lo, &in, &out, first, last);
+        break;
+    case DY_STEP_MULTIPLY:
+        dy_gate(&step->scale, &in, &other, &out, first, last);
+        break;
+    case DY_STEP_SELECT:
+        dy_select(step->channels, &in, &out, first, last);
+        break;
+    case DY_STEP_PAD:
+        dy_pad(step->window.pad_y, step->window.pad_x, &in, &out, first, last);
+        break;
     case DY_STEP_REPEAT:
         dy_repeat(step->times_y, step->times_x, &in, &out, first, last);
         break;

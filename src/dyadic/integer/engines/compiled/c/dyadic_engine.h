@@ -20,7 +20,12 @@ enum {
     DY_STEP_COPY,
     DY_STEP_MAX_POOL,
     DY_STEP_SUM_POOL,
+    DY_STEP_SUM_SPANS,
     DY_STEP_REPEAT,
+    DY_STEP_LOOKUP,
+    DY_STEP_MULTIPLY,
+    DY_STEP_SELECT,
+    DY_STEP_PAD,
     DY_STEP_FLATTEN
 };
 
@@ -38,13 +43,15 @@ typedef struct {
     int32_t kind;
     int32_t vector;                        /* whether AVX-512 may be used; gemm.lanes is the scale */
     int32_t source, other, target;         /* slots; -1 for none, source -1 for the pixels */
-    int32_t lo, hi;                        /* of an addition */
+    int32_t lo, hi;                        /* of an addition; lo of a table */
     int32_t count;                         /* of thresholds */
     int32_t times_y, times_x;              /* of a repetition */
-    const int32_t *thresholds, *values;
+    const int32_t *thresholds, *values;    /* values of a table too */
+    const int32_t *channels;               /* of a selection */
+    const int32_t *rows, *columns;         /* of sums over spans */
     const int64_t *bias;                   /* of a normalization */
     dy_scale scale;
-    dy_window window;                      /* of a pooling */
+    dy_window window;                      /* of a pooling; pad_y, pad_x of a padding */
     dy_conv conv;
     dy_gemm gemm;
 } dy_step;

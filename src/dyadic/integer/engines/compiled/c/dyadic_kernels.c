@@ -417,6 +417,65 @@ void dy_add(const dy_tensor *in, const dy_tensor *other, int32_t lo, int32_t hi,
     });
 }
 
+void dy_lookup(const int32_t *values, int32_t lo, const dy_tensor *in, const dy_tensor *out,
+               int32_t first, int32_t last)
+{
+    int32_t x[CHUNK], e;
+    FOR_CHUNKS({
+        load(in, i, x, n);
+        for (e = 0; e < n; e++)
+            x[e] = values[x[e] - lo];
+        store(out, o, x, n);
+    });
+}
+
+void dy_gate(const dy_scale *scale, const dy_tensor *in, const dy_tensor *other,
+             const dy_tensor *out, int32_t first, int32_t last)
+{
+    const int64_t b = scale->b[0];
+    const uint8_t c = scale->c[0];
+    const int one = other->channels == 1;
+    int32_t x[CHUNK], y[CHUNK], e;
+    FOR_CHUNKS({
+        const int64_t gate = at(other, other->height > 1 ? y_ : 0, other->width > 1 ? x_ : 0);
+        load(in, i, x, n);
+        load(other, gate + (one ? 0 : c_), y, one ? 1 : n);
+        for (e = 0; e < n; e++)
+            x[e] = rescale((int64_t)x[e] * y[one ? 0 : e], b, c, scale->lo, scale->hi);
+        store(out, o, x, n);
+    });
+}
+
+void dy_select(const int32_t *channels, const dy_tensor *in, const dy_tensor *out, int32_t first,
+               int32_t last)
+{
+    int32_t x[CHUNK], e;
+    FOR_CHUNKS({
+        const int64_t pixel = i - c_;
+        for (e = 0; e < n; e++) {
+            x[e] = 0;
+            if (channels[c_ + e] >= 0)
+                load(in, pixel + channels[c_ + e], x + e, 1);
+        }
+        store(out, o, x, n);
+    });
+}
+
+void dy_pad(int32_t top, int32_t left, const dy_tensor *in, const dy_tensor *out, int32_t first,
+            int32_t last)
+{
+    int32_t x[CHUNK];
+    FOR_CHUNKS({
+        const int32_t row = y_ - top;
+        const int32_t column = x_ - left;
+        (void)i;
+        memset(x, 0, sizeof x);
+        if (row >= 0 && row < in->height && column >= 0 && column < in->width)
+            load(in, at(in, row, column) + c_, x, n);
+        store(out, o, x, n);
+    });
+}
+
 void dy_relu(const dy_tensor *in, const dy_tensor *out, int32_t first, int32_t last)
 {
     int32_t x[CHUNK], e;
@@ -481,6 +540,27 @@ void dy_sum_pool(const dy_window *w, const dy_tensor *in, const dy_tensor *out, 
         for (e = 0; e < n; e++)
             sum[e] = 0;
         FOR_WINDOW({ sum[e] += x[e]; });
+        store(out, o, sum, n);
+    });
+}
+
+void dy_sum_spans(const int32_t *rows, const int32_t *columns, const dy_tensor *in,
+                  const dy_tensor *out, int32_t first, int32_t last)
+{
+    int32_t x[CHUNK], sum[CHUNK], e, row, column;
+    FOR_CHUNKS({
+        const int32_t *r = rows + 3 * (int64_t)y_;
+        const int32_t *k = columns + 3 * (int64_t)x_;
+        (void)i;
+        memset(sum, 0, sizeof sum);
+        for (row = r[0]; row < r[1]; row++)
+            for (column = k[0]; column < k[1]; column++) {
+                load(in, at(in, row, column) + c_, x, n);
+                for (e = 0; e < n; e++)
+                    sum[e] += x[e];
+            }
+        for (e = 0; e < n; e++)
+            sum[e] *= r[2] * k[2];
         store(out, o, sum, n);
     });
 }

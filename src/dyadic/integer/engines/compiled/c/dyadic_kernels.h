@@ -93,6 +93,27 @@ void dy_max_pool(const dy_window *window, const dy_tensor *in, const dy_tensor *
 void dy_sum_pool(const dy_window *window, const dy_tensor *in, const dy_tensor *out,
                  int32_t first, int32_t last);
 
+/* Sums over windows cut to the image: rows and columns [begin, end), and a factor each:
+ * rows [height][3], columns [width][3] of `out`. */
+void dy_sum_spans(const int32_t *rows, const int32_t *columns, const dy_tensor *in,
+                  const dy_tensor *out, int32_t first, int32_t last);
+
+/* values[x - lo] */
+void dy_lookup(const int32_t *values, int32_t lo, const dy_tensor *in, const dy_tensor *out,
+               int32_t first, int32_t last);
+
+/* rescale(x * y); an axis of y that is 1 serves all of x. */
+void dy_gate(const dy_scale *scale, const dy_tensor *x, const dy_tensor *y, const dy_tensor *out,
+             int32_t first, int32_t last);
+
+/* Channel i is channel channels[i] of the input; zeros for -1. */
+void dy_select(const int32_t *channels, const dy_tensor *in, const dy_tensor *out, int32_t first,
+               int32_t last);
+
+/* The input's pixel (0, 0) at row `top` and column `left`, which may be negative; else zeros. */
+void dy_pad(int32_t top, int32_t left, const dy_tensor *in, const dy_tensor *out, int32_t first,
+            int32_t last);
+
 /* Rows are the input's; each makes times_y rows of the output. */
 void dy_repeat(int32_t times_y, int32_t times_x, const dy_tensor *in, const dy_tensor *out,
                int32_t first, int32_t last);

@@ -60,7 +60,8 @@ CANDIDATES = (
 def configuration(model: str, *choices: str, results: Path) -> DictConfig:
     """A run's configuration under the recipe of `conf/trainer/converged.yaml`."""
     register_run_name()
-    given = [f"model={model}", "trainer=converged", f"results_dir={results}", *choices]
+    given = ["start=train", f"model={model}", "trainer=converged", *choices]
+    given.append(f"results_dir={results}")
     with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
         return compose("config", given)
 

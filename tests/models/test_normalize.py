@@ -1,7 +1,6 @@
 import torch
 
 from dyadic.models import Normalize, normalized
-from dyadic.models.normalize import PREFERRED
 
 
 class Statistics:
@@ -21,11 +20,7 @@ def test_a_network_in_float64_normalizes_in_float64() -> None:
     assert module(torch.zeros(1, 1, 1, 1, dtype=torch.uint8)).dtype == torch.float64
 
 
-def test_the_data_set_s_statistics_are_used_unless_the_weights_bring_theirs() -> None:
-    body = torch.nn.Identity()
-    assert normalized(body, Statistics).normalize.std.flatten().tolist() == [0.5, 0.25, 0.125]
-    body.register_buffer(PREFERRED, torch.tensor([[0.5], [0.25]]), persistent=False)
-    network = normalized(body, Statistics)
-    assert network.normalize.mean.tolist() == [[[[0.5]]]]
-    assert network.normalize.std.tolist() == [[[[0.25]]]]
+def test_the_data_set_s_statistics_stand_in_front() -> None:
+    network = normalized(torch.nn.Identity(), Statistics)
+    assert network.normalize.std.flatten().tolist() == [0.5, 0.25, 0.125]
     assert set(network.state_dict()) == {"normalize.mean", "normalize.std"}

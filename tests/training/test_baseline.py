@@ -9,11 +9,13 @@ import torch
 
 from dyadic.data import InMemory
 from dyadic.data.synthetic import Synthetic
+from dyadic.errors import UserError
 from dyadic.models import resnet8
 from dyadic.models.normalize import normalized
-from dyadic.training.baseline import BaselineRecipe, baseline, key_of
+from dyadic.training.baseline import TRAINED, BaselineRecipe, baseline, key_of
 from dyadic.training.curves import cosine
 from dyadic.training.fit import Hardware
+from dyadic.training.weights import Weights
 
 HARDWARE = Hardware(accelerator="cpu", precision="32-true", threads=1)
 
@@ -27,13 +29,13 @@ def data(tmp_path):
     )  # fmt: skip
 
 
-def train(data, cache, determined_by, built):
+def train(data, cache, determined_by, built, weights=None, epochs=1):
     def network():
         built.append(determined_by)
         return normalized(resnet8(classes=4, channels=1, width=4), data)
 
-    recipe = BaselineRecipe(1, partial(torch.optim.SGD, lr=0.1), cosine)
-    return baseline(network, data, recipe, determined_by, HARDWARE, cache)
+    recipe = BaselineRecipe(epochs, partial(torch.optim.SGD, lr=0.1), cosine)
+    return baseline(network, data, weights, recipe, determined_by, HARDWARE, cache)
 
 
 def test_two_at_once_train_it_once_and_the_second_says_that_it_waits(data, tmp_path, caplog):
@@ -73,3 +75,19 @@ def test_other_choices_are_other_baselines(data, tmp_path):
         train(data, tmp_path, choice, built)
     assert built == [{"seed": 0}, {"seed": 1}]
     assert key_of({"a": 1, "b": 2}) == key_of({"b": 2, "a": 1})
+
+
+def test_weights_are_scored_as_they_are_without_a_recipe(data, tmp_path):
+    trained = train(data, tmp_path, {"seed": 0}, [])
+    body = {k[5:]: v for k, v in trained.state.items() if k.startswith("body.")}
+    weights = Weights(body, "mine.pt", "0")
+    found = train(data, tmp_path, {"weights": "0"}, [], weights, epochs=0)
+    assert (found.epochs, found.origin, trained.origin) == (0, "mine.pt", TRAINED)
+    assert (found.top1, found.top5) == (trained.top1, trained.top5)
+    assert all(torch.equal(v, found.state[k]) for k, v in trained.state.items())
+
+
+@pytest.mark.parametrize("epochs", [0, -1, 0.5])
+def test_training_takes_whole_epochs_and_at_least_one(data, tmp_path, epochs):
+    with pytest.raises(UserError, match=f"baseline.epochs={epochs}; .*at least 1; start=own"):
+        train(data, tmp_path, {}, [], epochs=epochs)

@@ -16,13 +16,17 @@ from dyadic.commands.parts import part
 from dyadic.errors import UserError
 from dyadic.models.normalize import normalized
 from dyadic.record.files import write_atomically
+from dyadic.record.fingerprint import of_source
 from dyadic.record.show import finished, print_finished, print_summary
 from dyadic.run.pipeline import Run, rehearse, train
 from dyadic.run.summary import finish
 from dyadic.training.fit import Hardware
 from dyadic.training.processes import is_first, locked
+from dyadic.training.weights import Weights
 
 log = logging.getLogger(__name__)
+SPEED = ("workers",)  # options of a data set that change nothing else
+OURS = ("dyadic.", "torchvision.")
 
 
 def run(cfg: DictConfig) -> dict[str, Any]:
@@ -73,6 +77,8 @@ def build(cfg: DictConfig, directory: Path) -> Run:
     """Instantiate every part; a value that a constructor refuses is a UserError."""
     hardware: Hardware = part(cfg.trainer.hardware)
     data = part(cfg.dataset, data_dir=cfg.data_dir, seed=cfg.seed)
+    choices = _choices(cfg)
+    weights = part(cfg.start).weights(choices)
     return Run(
         name=cfg.name,
         directory=directory,
@@ -80,6 +86,7 @@ def build(cfg: DictConfig, directory: Path) -> Run:
         seed=cfg.seed,
         data=data,
         model=lambda: _model(cfg.model, data),
+        weights=weights,
         weight=part(cfg.quantizer.weight),
         activation=part(cfg.quantizer.activation),
         schedule=part(cfg.schedule),
@@ -91,7 +98,7 @@ def build(cfg: DictConfig, directory: Path) -> Run:
         optimizer=part(cfg.trainer.optimizer),
         curve=part(cfg.trainer.curve),
         distill=part(cfg.get("distillation")),
-        baseline_determined_by=determined_by(cfg, hardware),
+        baseline_determined_by=determined_by(cfg, choices, data, weights, hardware),
     )
 
 
@@ -101,19 +108,46 @@ def _model(config: DictConfig, data: Any) -> nn.Module:
     return normalized(part(arguments, classes=data.classes, channels=data.channels), data)
 
 
-def determined_by(cfg: DictConfig, hardware: Hardware) -> dict[str, Any]:
-    """What a float baseline depends on: data, model, its recipe, seed, precision and hardware."""
-    parts = {"dataset": cfg.dataset, "model": cfg.model, "baseline": cfg.trainer.baseline}
+def _choices(cfg: DictConfig) -> dict[str, Any]:
+    """The choices that say which float network a run starts from, plain values."""
+    parts = {"dataset": cfg.dataset, "model": cfg.model}
     plain = {k: OmegaConf.to_container(v, resolve=True) for k, v in parts.items()}
+    return plain | {"seed": cfg.seed}
+
+
+def determined_by(
+    cfg: DictConfig,
+    choices: dict[str, Any],
+    data: Any,
+    weights: Weights | None,
+    hardware: Hardware,
+) -> dict[str, Any]:
+    """What a float baseline depends on: images, model, weights; where it is trained: how, on what.
+
+    What changes nothing but the speed is left out.
+    """
+    dataset = {k: v for k, v in choices["dataset"].items() if k not in SPEED}
+    found = choices | {
+        "dataset": dataset,
+        "images": data.fingerprint(),
+        "source": _source(choices["model"]),
+        "device": hardware.device.type,
+        "threads": hardware.threads,
+    }
+    if weights is not None:
+        found["weights"] = weights.sha256
+        if not weights.adapts:
+            return found
     # Each device normalizes its own part of a batch, so their number matters.
     several = {"devices": hardware.devices} if hardware.devices > 1 else {}
-    return plain | {
-        "seed": cfg.seed,
-        "precision": hardware.resolved_precision,
-        "threads": hardware.threads,
-        "device": hardware.device.type,
-        **several,
-    }
+    baseline = OmegaConf.to_container(cfg.trainer.baseline, resolve=True)
+    return found | {"baseline": baseline, "precision": hardware.resolved_precision, **several}
+
+
+def _source(model: dict[str, Any]) -> str:
+    """Digest of the source of a network that is not ours; ours change with the version."""
+    module = str(model["_target_"]).rpartition(".")[0]
+    return "" if module.startswith(OURS) else of_source(module)
 
 
 def facts(cfg: DictConfig) -> dict[str, Any]:

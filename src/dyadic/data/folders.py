@@ -13,6 +13,7 @@ from torchvision.transforms import v2
 from dyadic.data.image_set import Batch, Batches, ImageSet
 from dyadic.data.order import generator, shuffled_batches, this_rank
 from dyadic.errors import UserError
+from dyadic.record.fingerprint import of_folder
 
 Samples = list[tuple[str, int]]  # path, label
 
@@ -43,7 +44,7 @@ class ImageFolders(ImageSet):
         image_size: int = 224,
         workers: int = 4,
     ) -> None:
-        root = Path(data_dir, folder)
+        self.root = root = Path(data_dir, folder)
         train, test = _listing(root / "train"), _listing(root / "val")
         if train.classes != test.classes:
             raise UserError(f"{root}: train and val hold different class folders; they must agree")
@@ -83,6 +84,10 @@ class ImageFolders(ImageSet):
         """The first training images of a fixed order that the seed gives, not augmented."""
         order = torch.randperm(len(self.train), generator=generator(self.seed, "calibration"))
         return self._plain(self.train, order[:images])
+
+    def fingerprint(self) -> str:
+        """Of the names, sizes and times of the files."""
+        return of_folder(self.root)
 
     def _plain(self, samples: Samples, numbers: Tensor) -> Batches:
         side = round(self.image_size * 256 / 224)

@@ -104,6 +104,10 @@ class ImageSet(ABC):
     def calibration_batches(self, images: int) -> Batches:
         """The first training images of a fixed order that the seed gives, not augmented."""
 
+    @abstractmethod
+    def fingerprint(self) -> str:
+        """Sixteen hex digits that change with the images, for what must not outlive them."""
+
     def test_arrays(self) -> Batch:
         """All test images and labels at once, for the integer engines.
 

@@ -1,5 +1,6 @@
 """Small image sets, held in memory whole and augmented a batch at a time."""
 
+import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -104,6 +105,12 @@ class InMemory(ImageSet):
         """The first training images of a fixed order that the seed gives, not augmented."""
         order = torch.randperm(len(self.train), generator=generator(self.seed, "calibration"))
         return self._plain(self.train, order[:images])
+
+    def fingerprint(self) -> str:
+        """Of the pixels and labels of both sets."""
+        parts = (self.train, self.held_out, self.test)
+        tensors = [tensor for part in parts for tensor in (part.images, part.labels)]
+        return hashlib.sha256(b"".join(x.numpy().tobytes() for x in tensors)).hexdigest()[:16]
 
     def _plain(self, part: Labelled, numbers: Tensor) -> Batches:
         def unchanged(numbers: Tensor) -> Batch:

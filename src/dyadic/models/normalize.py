@@ -7,8 +7,6 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
-PREFERRED = "preferred_mean_std"  # a buffer [2, C] of networks whose weights come with their own
-
 
 class Statistics(Protocol):
     """Mean and standard deviation of each channel, on the scale where white is 1."""
@@ -38,13 +36,6 @@ class Normalize(nn.Module):
 
 
 def normalized(body: nn.Module, statistics: Statistics) -> nn.Module:
-    """The network with a normalization in front: children `normalize` and `body`.
-
-    The statistics are the data set's, unless pretrained weights bring their own.
-    """
-    preferred = getattr(body, PREFERRED, None)
-    if preferred is None:
-        normalize = Normalize(statistics.mean, statistics.std)
-    else:
-        normalize = Normalize(*preferred.tolist())
+    """The network with the data set's normalization in front: children `normalize` and `body`."""
+    normalize = Normalize(statistics.mean, statistics.std)
     return nn.Sequential(OrderedDict(normalize=normalize, body=body))

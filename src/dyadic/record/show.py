@@ -28,7 +28,8 @@ def print_summary(summary: dict[str, Any], directory: Path) -> None:
     table = Table(title=summary["name"], show_header=False, title_justify="left")
     table.add_column()
     table.add_column(overflow="fold")  # a path that is cut off cannot be copied
-    table.add_row("float top-1", f"{summary['float_top1']:.2f} %")
+    start = f" ({summary['start']})" if "start" in summary else ""
+    table.add_row("float top-1", f"{summary['float_top1']:.2f} %{start}")
     table.add_row("quantized top-1", f"{summary['top1']:.2f} %")
     table.add_row("drop", f"{summary['top1_drop']:+.2f} points")
     table.add_row("levels", str(summary["levels"]))

@@ -29,6 +29,7 @@ from dyadic.training.evaluate import Score, evaluate
 from dyadic.training.fit import Hardware, fit, keep_memory
 from dyadic.training.loss import cross_entropy
 from dyadic.training.module import Curve, OptimizerFactory, Training
+from dyadic.training.weights import Weights
 
 log = logging.getLogger(__name__)
 SENSITIVITY_IMAGES = 256
@@ -42,6 +43,7 @@ class Run:
     """Everything that one run consists of, already built; the entry point fills it from conf/.
 
     model      builds the float network for the data set, after seeding
+    weights    of the float network; None where it is trained
     weight, activation   quantizer factories; None leaves that side float
     distill    makes a loss from a float teacher, None for plain cross-entropy
     baseline_determined_by   what the float baseline depends on, plain values
@@ -53,6 +55,7 @@ class Run:
     seed: int
     data: Any
     model: Callable[[], nn.Module]
+    weights: Weights | None
     weight: WeightFactory | None
     activation: ActivationFactory | None
     schedule: Schedule
@@ -89,7 +92,10 @@ def rehearse(run: Run) -> None:
 
     Widths are assigned as if no layer were sensitive, and an untrained network is quantized.
     """
-    network = _network(run, run.model())
+    model = run.model()
+    if run.weights is None or not run.weights.load(model):
+        run.recipe.check()
+    network = _network(run, model)
     omega = _no_omega if run.sensitivity is None else _insensitive
     bits = run.allocation.assign(_problem(network, omega))
     network.quantize(bits, run.weight, run.activation)
@@ -117,12 +123,18 @@ def train(run: Run) -> Trained:
 
 
 def float_baseline(run: Run) -> Baseline:
-    """Threads, memory and seed as the run wants them; then its float network, trained or read."""
+    """Threads, memory and seed as the run wants them; then its float network, trained or loaded."""
     torch.set_num_threads(run.hardware.threads)
     keep_memory()
     pl.seed_everything(run.seed, workers=True, verbose=False)
     return baseline(
-        run.model, run.data, run.recipe, run.baseline_determined_by, run.hardware, run.cache
+        run.model,
+        run.data,
+        run.weights,
+        run.recipe,
+        run.baseline_determined_by,
+        run.hardware,
+        run.cache,
     )
 
 

@@ -50,6 +50,7 @@ def _numbers(
     bits = {row["layer"]: (row["weight_bits"], row["activation_bits"]) for row in rows}
     return {
         "status": "done",
+        "start": baseline.origin,
         "float_top1": round(baseline.top1, 4),
         "float_top5": round(baseline.top5, 4),
         "top1": round(score.top1, 4),

@@ -1,4 +1,4 @@
-"""The float baseline: trained once, cached by everything that determines it and nothing else."""
+"""The float baseline: trained or loaded once, cached by what determines it and nothing else."""
 
 import hashlib
 import io
@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from dyadic.errors import UserError
 from dyadic.record.files import write_atomically, write_json
 from dyadic.schedules.schedule import Phase
 from dyadic.training.evaluate import evaluate
@@ -19,8 +20,10 @@ from dyadic.training.fit import Hardware, fit
 from dyadic.training.loss import cross_entropy
 from dyadic.training.module import Curve, Data, Loss, OptimizerFactory, Training
 from dyadic.training.processes import is_first, locked, told_by_first
+from dyadic.training.weights import Weights
 
 WAITING = "waiting for another run that trains the same float baseline"
+TRAINED = "trained here"
 
 
 @dataclass(frozen=True)
@@ -32,16 +35,25 @@ class BaselineRecipe:
     curve: Curve
     loss: Loss = cross_entropy
 
+    def check(self) -> None:
+        """Raise UserError where a network could not be trained by this recipe."""
+        if not isinstance(self.epochs, int) or self.epochs < 1:
+            raise UserError(
+                f"trainer.baseline.epochs={self.epochs}; training the float network takes at least "
+                "1; start=own start.weights=FILE takes none"
+            )
+
 
 @dataclass(frozen=True)
 class Baseline:
-    """A trained float network's state, and its score on the test set in percent."""
+    """A float network's state, its score on the test set in percent, and where it is from."""
 
     state: dict[str, torch.Tensor]
     top1: float
     top5: float
     epochs: int
     seconds: float
+    origin: str
 
 
 def key_of(determined_by: dict[str, Any]) -> str:
@@ -52,44 +64,53 @@ def key_of(determined_by: dict[str, Any]) -> str:
 def baseline(
     network: Callable[[], nn.Module],
     data: Data,
+    weights: Weights | None,
     recipe: BaselineRecipe,
     determined_by: dict[str, Any],
     hardware: Hardware,
     cache: Path,
 ) -> Baseline:
-    """The cached baseline, or a newly trained one; only one run trains it at a time.
+    """The cached baseline, or a new one; only one run makes it at a time.
+
+    weights  are scored as they are, unless a layer starts anew; without any, or then, it is trained
 
     A killed training resumes from its last epoch. The network is built after seeding by the caller.
     """
     directory = cache / key_of(determined_by)
     with locked(directory / "lock", WAITING):
         if told_by_first(not (directory / "baseline.json").exists()):
-            _train(network(), data, recipe, determined_by, hardware, directory)
+            started = time.monotonic()
+            made = network().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+            complete = weights is not None and weights.load(made)
+            make = _score if complete else _train
+            facts = make(made, data, recipe, hardware, directory)
+            facts["origin"] = TRAINED if weights is None else weights.origin
+            facts["seconds"] = round(time.monotonic() - started, 1)
+            if is_first():
+                _write(made, facts | {"determined_by": determined_by}, directory)
+            told_by_first(None)  # that the files are there
     facts = json.loads((directory / "baseline.json").read_text())
     state = torch.load(directory / "weights.pt", map_location="cpu", weights_only=True)
-    numbers = (facts["top1"], facts["top5"], facts["epochs"], facts["seconds"])
-    return Baseline(state, *numbers)
+    return Baseline(state, *(facts[key] for key in ("top1", "top5", "epochs", "seconds", "origin")))
+
+
+def _score(
+    network: nn.Module, data: Data, recipe: BaselineRecipe, hardware: Hardware, directory: Path
+) -> dict[str, Any]:
+    if not is_first():
+        return {}
+    score = evaluate(network.to(hardware.device), data.test_batches())
+    return {"top1": score.top1, "top5": score.top5, "epochs": 0}
 
 
 def _train(
-    network: nn.Module,
-    data: Data,
-    recipe: BaselineRecipe,
-    determined_by: dict[str, Any],
-    hardware: Hardware,
-    directory: Path,
-) -> None:
-    started = time.monotonic()
-    network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    network: nn.Module, data: Data, recipe: BaselineRecipe, hardware: Hardware, directory: Path
+) -> dict[str, Any]:
+    recipe.check()
     phases = [Phase("float", recipe.epochs)]
     module = Training(network, data, phases, recipe.optimizer, recipe.curve, recipe.loss)
     fit(module, directory, hardware, "float baseline")
-    if is_first():
-        score = evaluate(network.to(hardware.device), data.test_batches())
-        facts = {"top1": score.top1, "top5": score.top5, "epochs": recipe.epochs}
-        seconds = round(time.monotonic() - started, 1)
-        _write(network, facts | {"seconds": seconds, "determined_by": determined_by}, directory)
-    told_by_first(None)  # that the files are there
+    return _score(network, data, recipe, hardware, directory) | {"epochs": recipe.epochs}
 
 
 def _write(network: nn.Module, facts: dict[str, Any], directory: Path) -> None:

@@ -12,13 +12,16 @@ STEPS: list[str] = [
     *("max_pool", "sum_pool", "sum_spans", "repeat", "lookup", "multiply", "select", "pad"),
     "flatten",
 ]
-UNITS = ("vnni8", "vnni16", "amx")
-READS = ("gathered", "in line", "by rows")
+UNITS = ("vnni8", "vnni16")
 FORMS = ("int8", "int16", "int32", "int64", "shift")
 
 
 def _ints(names: str) -> list[tuple[str, type]]:
     return [(name, c_int32) for name in names.split()]
+
+
+def _longs(names: str) -> list[tuple[str, type]]:
+    return [(name, c_int64) for name in names.split()]
 
 
 def _pointers(names: str) -> list[tuple[str, type]]:
@@ -28,7 +31,11 @@ def _pointers(names: str) -> list[tuple[str, type]]:
 class Tensor(Structure):
     """dy_tensor."""
 
-    _fields_ = [("data", c_void_p), *_ints("type channels height width stride pitch")]
+    _fields_ = [
+        ("data", c_void_p),
+        *_ints("type channels height width"),
+        *_longs("stride pitch"),
+    ]
 
 
 class Scale(Structure):
@@ -70,7 +77,7 @@ class Gemm(Structure):
     """dy_gemm."""
 
     _fields_ = [
-        *_ints("unit read flip is_signed fold limit stretch_count words blocks"),
+        *_ints("unit in_place flip fold limit stretch_count words blocks"),
         *_pointers("stretches weights odd bias odd_bias odd_b"),
         ("lanes", Lanes),
         *_ints("add lo hi output_count"),
@@ -83,7 +90,7 @@ class Slot(Structure):
 
     _fields_ = [
         ("view", Tensor),
-        *[(name, c_int64) for name in ("offset", "size", "origin")],
+        *_longs("offset size origin"),
         *_ints("border_y border_x root"),
     ]
 
@@ -108,7 +115,7 @@ class Plan(Structure):
         *_ints("slot_count step_count"),
         ("slots", POINTER(Slot)),
         ("steps", POINTER(Step)),
-        *[(name, c_int64) for name in ("pixels", "arena", "slack", "scratch")],
+        *_longs("pixels arena slack scratch"),
     ]
 
 
@@ -123,6 +130,6 @@ def bind(path: str) -> ctypes.CDLL:
     library.dy_run.restype = None
     library.dy_read.argtypes = [c_void_p, c_int32, POINTER(c_int32)]
     library.dy_read.restype = None
-    library.dy_has_unit.argtypes = [c_int32]
-    library.dy_has_unit.restype = c_int32
+    library.dy_has_units.argtypes = []
+    library.dy_has_units.restype = c_int32
     return library

@@ -15,19 +15,17 @@ from dyadic.integer.engines.compiled import binding
 from dyadic.integer.engines.compiled.build import library
 from dyadic.integer.engines.compiled.fusion import Group, fuse, single
 from dyadic.integer.engines.compiled.gemm import Choice, choose
-from dyadic.integer.engines.compiled.layout import plan
+from dyadic.integer.engines.compiled.layout import SLACK, plan
 from dyadic.integer.engines.compiled.steps import Steps
 from dyadic.integer.engines.images import check_images
 from dyadic.integer.program.bounds import Proof, prove
 from dyadic.integer.program.operations import Linear, Program
 
 BATCH = 8  # images that are in the arena together
-SLACK = 2**16  # bytes behind the arena that a tile may read, and never uses
 LINE = 64
 
 # Instruction sets, best first, and the units that each brings.
 PATHS = {
-    "amx": ("amx", "vnni8", "vnni16"),
     "vnni": ("vnni8", "vnni16"),
     "portable": (),
 }
@@ -38,7 +36,7 @@ class CompiledEngine:
 
     program  proven by `dyadic.integer.program.bounds.prove`
     threads  threads of one run; all the process may use, if None
-    path     "amx", "vnni" or "portable" instructions; the best there are, if None
+    path     "vnni" or "portable" instructions; the best there are, if None
 
     Raises: CompilerNotFound where there is no C compiler; ProgramError for a program that cannot be
     proven exact; UserError for a path that this processor does not have.
@@ -106,8 +104,8 @@ def available_paths() -> tuple[str, ...]:
 
     Raises: CompilerNotFound.
     """
-    has = {unit: bool(_bound().dy_has_unit(i)) for i, unit in enumerate(binding.UNITS)}
-    return tuple(path for path, units in PATHS.items() if all(has[unit] for unit in units))
+    has = bool(_bound().dy_has_units())
+    return tuple(path for path, units in PATHS.items() if has or not units)
 
 
 class _Planned:
@@ -130,8 +128,8 @@ class _Planned:
             steps=(binding.Step * len(steps))(*steps),
             pixels=prod(program.input_shape),
             arena=layout.arena,
-            slack=SLACK + _longest_row(slots),
-            scratch=-(-self.steps.scratch // LINE) * LINE,
+            slack=layout.slack,
+            scratch=-(-(self.steps.scratch + SLACK) // LINE) * LINE,
         )
         self.handle, self.capacity, self.lock = None, 0, Lock()
 
@@ -173,8 +171,3 @@ def _borders(groups: tuple[Group, ...], choices: dict[str, Choice]) -> dict[str,
             have = borders.get(source, (0, 0))
             borders[source] = (max(have[0], border[0]), max(have[1], border[1]))
     return borders
-
-
-def _longest_row(slots: list[binding.Slot]) -> int:
-    """Bytes of the longest row of pixels: a tile that begins in the last row ends within one."""
-    return max(4 * (slot.view.pitch + 64 * slot.view.stride) for slot in slots)

@@ -17,14 +17,13 @@ from dyadic.integer.program.operations import Conv, Linear, Requantize
 BLOCK = 16  # output channels side by side
 TWO_BYTES = (-256, 254)  # what a sum of two int8 can be
 WORD = 4  # bytes of the input that one lane of a dot product takes
-CHUNK = {"amx": 64, "vnni8": WORD, "vnni16": WORD}  # a stretch is padded to a multiple, in bytes
 GATHER_BYTES = 2**18
 LOW_WORD = 32  # bits of a product that high words lack
 HIGH = LOW_WORD + 1  # least c for which high words are enough: what rounds is one of them
 SPARE_ROWS = 32  # a tile may read beyond the last gathered row
 WASTE = 1.4  # of products, by padding or on the border, that reading in place may cost
-WASTE_BY_ROWS = 2.5  # gathering what strides skip costs more than reading it in line
-LONG_ROW = {"amx": 24, "vnni8": 4, "vnni16": 4}  # shorter ones leave tiles half empty
+WASTE_STRIDED = 2.5  # gathering what strides skip costs more than reading it in line
+LONG_ROW = 4  # shorter ones leave tiles half empty
 
 
 @dataclass(frozen=True)
@@ -64,18 +63,13 @@ class Lanes:
 class Choice:
     """How a layer is to be computed, decided before memory is planned.
 
-    unit  "amx", "vnni8" or "vnni16"
-    read  "in line" or "by rows" (dyadic_gemm.h) with `border` zeros around it, or "gathered"
+    unit      "vnni8" or "vnni16"
+    in_place  whether the input is read where it is, with `border` zeros around it, or gathered
     """
 
     unit: str
-    read: str
+    in_place: bool
     border: Border
-
-    @property
-    def in_place(self) -> bool:
-        """Whether the input is not gathered."""
-        return self.read != "gathered"
 
 
 @dataclass(frozen=True)
@@ -84,7 +78,7 @@ class Gemm:
 
     flip       signed input as unsigned, 128 higher; the bias takes 128 * sum(w) off again
     planes     weights [blocks, words, BLOCK, WORD bytes]; a second one for sqrt(2)
-    stretches  int32 [n, 2]: offset in bytes from a pixel, length in words
+    stretches  int64 [n, 2]: offset in bytes from a pixel, length in words
     """
 
     choice: Choice
@@ -135,21 +129,17 @@ def choose(operation: Linear, proof: Proof, units: Sequence[str]) -> Choice | No
         return None
     own = (dtype == "int16") == (unit == "vnni16")
     if not isinstance(operation, Conv):
-        return Choice(unit, "in line" if own else "gathered", (0, 0))
-    read = _read(operation, unit, proof) if own else "gathered"
-    return Choice(unit, read, (0, 0) if read == "gathered" else operation.padding)
+        return Choice(unit, own, (0, 0))
+    in_place = own and _reads_in_place(operation, unit, proof)
+    return Choice(unit, in_place, operation.padding if in_place else (0, 0))
 
 
-def _read(operation: Conv, unit: str, proof: Proof) -> str:
-    """In place if that wastes little: by rows, or in line, where tiles are wide as on AMX."""
-    columns, made = proof.shapes[operation.inputs[0]][2], proof.shapes[operation.name][2]
-    waste, plain = _waste(operation, unit), operation.stride == (1, 1)
-    if unit == "amx" and plain:
-        columns += operation.padding[1]
-        return "in line" if made <= columns and waste * columns / made <= WASTE else "gathered"
-    limit = WASTE if plain else WASTE_BY_ROWS
+def _reads_in_place(operation: Conv, unit: str, proof: Proof) -> bool:
+    """Whether that wastes little."""
+    made, plain = proof.shapes[operation.name][2], operation.stride == (1, 1)
+    limit = WASTE if plain else WASTE_STRIDED
     point = plain and operation.weights.codes.shape[2:] == (1, 1) and operation.padding == (0, 0)
-    return "by rows" if (point or made >= LONG_ROW[unit]) and waste <= limit else "gathered"
+    return (point or made >= LONG_ROW) and _waste(operation, unit) <= limit
 
 
 def pack(operation: Linear, choice: Choice, source: Slot, largest: int) -> Gemm:
@@ -158,7 +148,7 @@ def pack(operation: Linear, choice: Choice, source: Slot, largest: int) -> Gemm:
     rows = _rows(operation, choice.in_place, dense=source.stride == source.shape[0])
     item = 2 if choice.unit == "vnni16" else 1
     copies = 1 if item == 2 or all(_fits(plane, "int8") for plane in planes) else 2
-    packed = tuple(_pack(plane, rows, choice.unit, copies) for plane in planes)
+    packed = tuple(_pack(plane, rows, item, copies) for plane in planes)
     flip = choice.unit == "vnni8" and source.dtype == "int8"
     lanes = len(packed[0]) * BLOCK
     offsets = _offsets(operation, rows, source) if choice.in_place else np.zeros(1, int)
@@ -192,11 +182,11 @@ def _fits(plane: np.ndarray, dtype: str) -> bool:
 
 def _waste(operation: Conv, unit: str) -> float:
     """Depth of the products in place, padded, relative to the depth after gathering."""
-    item, chunk = (2 if unit == "vnni16" else 1), CHUNK[unit]
+    item = 2 if unit == "vnni16" else 1
     depths = []
     for in_place in (True, False):
         number, elements = _rows(operation, in_place, dense=True)
-        depths.append(number * -(-elements * item // chunk))
+        depths.append(number * -(-elements * item // WORD))
     return depths[0] / depths[1]
 
 
@@ -221,14 +211,13 @@ def _offsets(operation: Linear, rows: tuple[int, int], source: Slot) -> np.ndarr
     return (taps if rows[0] == height * width else taps[:, 0]).flatten() * source.itemsize
 
 
-def _pack(plane: np.ndarray, rows: tuple[int, int], unit: str, copies: int) -> np.ndarray:
+def _pack(plane: np.ndarray, rows: tuple[int, int], item: int, copies: int) -> np.ndarray:
     """[O, I, kh, kw] to [blocks, words, BLOCK, elements of a word], zeros where it is padded."""
-    item = 2 if unit == "vnni16" else 1
     first = plane.clip(-128, 127) if copies == 2 else plane
     parts = [first, plane - first][:copies]
     outputs = len(plane)
     depth = [part.transpose(0, 2, 3, 1).reshape(outputs, *rows) for part in parts]
-    padding = (0, -outputs % BLOCK), (0, 0), (0, -(rows[1] * item) % CHUNK[unit] // item)
+    padding = (0, -outputs % BLOCK), (0, 0), (0, -(rows[1] * item) % WORD // item)
     table = np.pad(np.concatenate(depth, axis=1), padding).astype(f"int{8 * item}")
     blocks = table.reshape(-1, BLOCK, table[0].size * item // WORD, WORD // item)
     return np.ascontiguousarray(blocks.transpose(0, 2, 1, 3))

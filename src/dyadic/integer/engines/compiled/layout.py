@@ -16,6 +16,8 @@ from dyadic.integer.program.operations import Concat, Flatten
 from dyadic.integer.program.shapes import Shape
 
 LINE = 64  # bytes; every image begins on a cache line
+SLACK = 256  # bytes behind a tensor that a vector of 64 channels may read, and never uses
+GUARD = 0  # bytes of the page behind each tensor that tests (DY_GUARD) let nobody touch
 
 Border = tuple[int, int]
 Place = tuple[str, int]  # the tensor that holds this one, and the first channel in it
@@ -58,10 +60,11 @@ class Slot:
 
 @dataclass(frozen=True)
 class Layout:
-    """Slots by tensor name, and the arena's bytes for one image."""
+    """Slots by tensor name, the arena's bytes for one image, and those behind the last one."""
 
     slots: dict[str, Slot]
     arena: int
+    slack: int
 
 
 def storage(values: Range) -> str:
@@ -114,7 +117,7 @@ def plan(
         wanted = borders.get(name, (0, 0))
         border[root] = (max(border[root][0], wanted[0]), max(border[root][1], wanted[1]))
     sizes = {root: _bytes(root, proof, border[root]) for root in border}
-    offsets, arena = _share(sizes, _lifetimes(groups, roots, share))
+    offsets, arena = _guard(sizes) if GUARD else _share(sizes, _lifetimes(groups, roots, share))
     slots = {
         name: Slot(
             as_image(proof.shapes[name]), storage(proof.ranges[name]), root, channel,
@@ -122,7 +125,7 @@ def plan(
         )
         for name, (root, channel) in roots.items()
     }  # fmt: skip
-    return Layout(slots, arena)
+    return Layout(slots, arena, slack=0 if GUARD else SLACK)
 
 
 def _root(name: str, placed: Mapping[str, Place]) -> Place:
@@ -154,6 +157,17 @@ def _lifetimes(
     last = roots[groups[-1].made][0]
     lives[last] = (lives[last][0], len(groups))
     return lives
+
+
+def _guard(sizes: Mapping[str, int]) -> tuple[dict[str, int], int]:
+    """Offsets of tensors that share nothing: each ends, with its slack, where a page begins."""
+    offsets: dict[str, int] = {}
+    end = 0
+    for name, size in sizes.items():
+        end += -(-(size + SLACK) // GUARD) * GUARD
+        offsets[name] = end - SLACK - size
+        end += GUARD
+    return offsets, end
 
 
 def _share(

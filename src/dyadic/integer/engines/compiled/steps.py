@@ -269,15 +269,14 @@ class Steps:
         lanes, odd = gemm.blocks * BLOCK, operation.odd
         return binding.Gemm(
             unit=binding.UNITS.index(gemm.choice.unit),
-            read=binding.READS.index(gemm.choice.read),
+            in_place=gemm.choice.in_place,
             flip=gemm.flip,
-            is_signed=source.dtype == "int8",
             fold=_is_point(operation) and source.shape[1:] == target.shape[1:] == (1, 1),
             limit=gemm.limit,
             stretch_count=len(gemm.stretches),
             words=gemm.words,
             blocks=gemm.blocks,
-            stretches=self._keep(gemm.stretches, "int32"),
+            stretches=self._keep(gemm.stretches, "int64"),
             weights=planes[0],
             bias=biases[0],
             odd=planes[1] if odd else None,

@@ -1,6 +1,7 @@
 #define _GNU_SOURCE
 #include "dyadic_engine.h"
 
+#include "dyadic_memory.h"
 #include "dyadic_pool.h"
 #include "dyadic_vector.h"
 
@@ -8,7 +9,6 @@
 #include <string.h>
 
 enum {
-    LINE = 64,
     SHARES = 4,                            /* tasks per thread, so that a slow thread gets fewer */
     SMALL = 1 << 14,                       /* elements for which a second thread does not pay */
     TASK_PRODUCTS = 1 << 21,               /* multiplications that are worth a task */
@@ -21,11 +21,11 @@ struct dy_engine {
     const dy_plan *plan;
     dy_pool *pool;
     uint8_t *arena;
-    uint8_t *scratch;                      /* plan->scratch bytes for each thread */
     const uint8_t *pixels;
-    int32_t images, threads;
+    int32_t images, capacity, threads;
     int32_t split;                         /* steps before it take few images at a time */
     int32_t first, count;                  /* images that the current step takes */
+    uint8_t *scratch[];                    /* plan->scratch bytes for each thread */
 };
 
 /* A job of the pool: one step, its output rows cut into `parts` for every image. */
@@ -34,11 +34,6 @@ typedef struct {
     const dy_step *step;
     int32_t rows, parts;
 } job;
-
-static int32_t bytes_of(const dy_tensor *view)
-{
-    return view->type == DY_S32 ? 4 : view->type == DY_S16 ? 2 : 1;
-}
 
 static dy_tensor view_of(const dy_engine *engine, int32_t slot, int32_t image)
 {
@@ -53,8 +48,8 @@ static void clear_border(const dy_engine *engine, int32_t slot, int32_t image)
 {
     const dy_slot *s = engine->plan->slots + slot;
     const dy_tensor view = view_of(engine, slot, image);
-    const int64_t size = bytes_of(&view), pitch = view.pitch * size;
-    const int64_t right = (int64_t)view.width * view.stride * size;
+    const int64_t size = dy_size_of(&view), pitch = view.pitch * size;
+    const int64_t right = view.width * view.stride * size;
     uint8_t *row = view.data - s->border_y * pitch;
     int32_t y;
     if (!s->border_x && !s->border_y)
@@ -88,7 +83,7 @@ static void run_rows(const dy_engine *engine, const dy_step *step, int32_t image
         break;
     case DY_STEP_CONVOLVE:
         dy_convolve(&step->conv, &in, &out,
-                    (int32_t *)(void *)(engine->scratch + plan->scratch * thread), first, last);
+                    (int32_t *)(void *)engine->scratch[thread], first, last);
         break;
     case DY_STEP_REQUANTIZE:
         if (step->vector)
@@ -177,7 +172,7 @@ static int32_t rows_of(const dy_engine *engine, const dy_step *step)
 typedef struct {
     const dy_engine *engine;
     const dy_step *step;
-    int32_t images, row, positions, position_parts, block_parts;
+    int32_t images, positions, position_parts, block_parts;
 } product_job;
 
 /* The batch's only pixels as one image's row. */
@@ -185,7 +180,7 @@ static dy_tensor folded(const dy_engine *engine, int32_t slot)
 {
     dy_tensor view = view_of(engine, slot, engine->first);
     view.width = engine->count;
-    view.stride = (int32_t)(engine->plan->arena / bytes_of(&view));
+    view.stride = engine->plan->arena / dy_size_of(&view);
     view.pitch = view.stride * view.width;
     return view;
 }
@@ -235,10 +230,9 @@ static void product_task(void *context, int64_t task, int32_t thread)
         p.outputs[i] = operand(j, gemm->outputs[i].slot, image);
     p.first = (int32_t)((int64_t)j->positions * part / j->position_parts);
     p.last = (int32_t)((int64_t)j->positions * (part + 1) / j->position_parts);
-    p.row = j->row;
     p.first_block = share_of_blocks(j, blocks);
     p.last_block = share_of_blocks(j, blocks + 1);
-    p.scratch = engine->scratch + engine->plan->scratch * thread;
+    p.scratch = engine->scratch[thread];
     dy_multiply(&p);
 }
 
@@ -257,7 +251,7 @@ static void cut(product_job *j)
     const int64_t each = (wanted + j->images - 1) / j->images;
     const int32_t groups = (gemm->blocks + TILE_BLOCKS - 1) / TILE_BLOCKS;
     j->position_parts = at_least_one(each, j->positions / TASK_POSITIONS);
-    if (gemm->read == DY_GATHERED && j->positions > (int64_t)gemm->limit * j->position_parts)
+    if (!gemm->in_place && j->positions > (int64_t)gemm->limit * j->position_parts)
         j->position_parts = (j->positions + gemm->limit - 1) / gemm->limit;
     j->block_parts = at_least_one(weights / TASK_WEIGHTS + 1, groups);
     while (j->block_parts * j->position_parts < each && j->block_parts * 2 <= groups)
@@ -266,10 +260,9 @@ static void cut(product_job *j)
 
 static void run_product(dy_engine *engine, const dy_step *step)
 {
-    product_job j = {engine, step, step->gemm.fold ? 1 : engine->count, 0, 0, 1, 1};
-    const dy_tensor in = operand(&j, step->source, 0), out = operand(&j, step->target, 0);
-    j.row = dy_row_of_positions(&step->gemm, &in, &out);
-    j.positions = (out.height - 1) * j.row + out.width;
+    product_job j = {engine, step, step->gemm.fold ? 1 : engine->count, 0, 1, 1};
+    const dy_tensor out = operand(&j, step->target, 0);
+    j.positions = out.height * out.width;
     cut(&j);
     dy_pool_run(engine->pool, product_task, &j,
                 (int64_t)j.images * j.position_parts * j.block_parts);
@@ -343,23 +336,54 @@ void dy_read(const dy_engine *engine, int32_t slot, int32_t *to)
     }
 }
 
-static uint8_t *lines(int64_t bytes)
+/* Bytes of all images' activations. */
+static int64_t arena_of(const dy_engine *engine)
 {
-    return aligned_alloc(LINE, (size_t)((bytes + LINE - 1) / LINE * LINE));
+    return engine->plan->arena * engine->capacity + engine->plan->slack;
+}
+
+/* Behind every tensor of every image is a page that nobody may touch; the layout leaves room. */
+static int guard_tensors(const dy_engine *engine)
+{
+#ifdef DY_GUARD
+    const dy_plan *plan = engine->plan;
+    int32_t image, slot;
+    for (image = 0; image < engine->capacity; image++)
+        for (slot = 0; slot < plan->slot_count; slot++) {
+            const dy_slot *s = plan->slots + slot;
+            uint8_t *end = engine->arena + plan->arena * image + s->offset + s->size;
+            if (!dy_memory_guard(end))
+                return 0;
+        }
+#else
+    (void)engine;
+#endif
+    return 1;
+}
+
+static int has_memory(const dy_engine *engine)
+{
+    int32_t i;
+    for (i = 0; i < engine->threads && engine->scratch[i]; i++) {
+    }
+    return i == engine->threads && engine->arena && engine->pool && guard_tensors(engine);
 }
 
 dy_engine *dy_open(const dy_plan *plan, int32_t images, int32_t threads)
 {
-    dy_engine *engine = calloc(1, sizeof *engine);
+    dy_engine *engine = calloc(1, sizeof *engine + (size_t)threads * sizeof engine->scratch[0]);
+    int32_t i;
     if (!engine)
         return NULL;
     engine->plan = plan;
     engine->split = split_of(plan);
     engine->threads = threads;
-    engine->arena = lines(plan->arena * images + plan->slack);
-    engine->scratch = lines(plan->scratch * threads + LINE);
+    engine->capacity = images;
+    engine->arena = dy_memory(arena_of(engine));
+    for (i = 0; i < threads; i++)
+        engine->scratch[i] = dy_memory(plan->scratch);
     engine->pool = dy_pool_open(threads);
-    if (engine->arena && engine->scratch && engine->pool)
+    if (has_memory(engine))
         return engine;
     dy_close(engine);
     return NULL;
@@ -367,9 +391,11 @@ dy_engine *dy_open(const dy_plan *plan, int32_t images, int32_t threads)
 
 void dy_close(dy_engine *engine)
 {
+    int32_t i;
     if (engine->pool)
         dy_pool_close(engine->pool);
-    free(engine->scratch);
-    free(engine->arena);
+    for (i = 0; i < engine->threads; i++)
+        dy_memory_free(engine->scratch[i], engine->plan->scratch);
+    dy_memory_free(engine->arena, arena_of(engine));
     free(engine);
 }

@@ -10,26 +10,16 @@ typedef struct {
     const int32_t *sums, *odd;
 } segment;
 
-static int32_t size_of(const dy_tensor *t)
-{
-    return t->type == DY_S32 ? 4 : t->type == DY_S16 ? 2 : 1;
-}
-
 /* A channel of a segment's first pixel. */
 static uint8_t *address(const dy_tensor *t, const segment *s, int32_t channel)
 {
-    const int64_t index = (int64_t)s->y * t->pitch + (int64_t)s->x * t->stride + channel;
-    return t->data + index * size_of(t);
+    const int64_t index = s->y * t->pitch + s->x * t->stride + channel;
+    return t->data + index * dy_size_of(t);
 }
 
 static int64_t step_of(const dy_tensor *t)
 {
-    return (int64_t)t->stride * size_of(t);
-}
-
-static int32_t smaller(int32_t x, int32_t y)
-{
-    return x < y ? x : y;
+    return t->stride * dy_size_of(t);
 }
 
 /* ---- by high words, all channels of a pixel together ----------------------------------- */
@@ -40,7 +30,7 @@ static inline dy_target target_of(const dy_product *p, const segment *s, int32_t
                                   const int32_t blocks, int32_t output, int32_t lo, int32_t hi)
 {
     const dy_tensor *t = &p->outputs[output];
-    dy_target to = dy_target_of(t->type, smaller(t->channels - channel, 16 * blocks), lo, hi);
+    dy_target to = dy_target_of(t->type, dy_smaller(t->channels - channel, 16 * blocks), lo, hi);
     to.at = address(t, s, channel);
     to.step = step_of(t);
     return to;
@@ -115,7 +105,7 @@ finish_residual(const dy_product *p, const segment *s, int32_t channel, const in
 {
     const dy_gemm *gemm = p->gemm;
     const __m512i lo = _mm512_set1_epi32(gemm->lo), hi = _mm512_set1_epi32(gemm->hi);
-    const int32_t size = size_of(&p->residual);
+    const int32_t size = dy_size_of(&p->residual);
     const uint8_t *from = gemm->add < 0 ? NULL : address(&p->residual, s, channel);
     output o0 = output_of(p, s, channel, blocks, 0);
     output o1 = outputs > 1 ? output_of(p, s, channel, blocks, 1) : o0;
@@ -246,7 +236,7 @@ void dy_finish_soon(const dy_product *p, const dy_tile *tile, int32_t block)
     const segment s = {tile->y, tile->x, 0, NULL, NULL};
     const uint8_t *from = address(&p->residual, &s, 16 * block);
     const int64_t step = step_of(&p->residual);
-    const int32_t bytes = 16 * tile->blocks * size_of(&p->residual);
+    const int32_t bytes = 16 * tile->blocks * dy_size_of(&p->residual);
     int32_t i, done;
     for (i = 0; i < tile->pixels; i++, from += step)
         for (done = 0; done < bytes; done += 64)
@@ -259,8 +249,8 @@ void dy_finish(const dy_product *p, const dy_tile *tile, int32_t block, const in
     const int high = is_high(p->gemm);
     int32_t y = tile->y, x = tile->x, done = 0, i;
     for (; done < tile->pixels; y++, x = 0) {
-        const int32_t left = smaller(tile->pixels - done, p->row - x);
-        segment s = {y, x, smaller(left, p->outputs[0].width - x), NULL, NULL};
+        const int32_t left = dy_smaller(tile->pixels - done, p->outputs[0].width - x);
+        segment s = {y, x, dy_smaller(left, p->outputs[0].width - x), NULL, NULL};
         s.sums = sums + done * DY_TILE_CHANNELS;
         s.odd = odd + done * DY_TILE_CHANNELS;
         if (high)

@@ -5,24 +5,9 @@
 
 #include <string.h>
 
-int32_t dy_row_of_positions(const dy_gemm *gemm, const dy_tensor *in, const dy_tensor *out)
-{
-    return gemm->read == DY_IN_LINE ? in->pitch / in->stride : out->width;
-}
-
 #ifdef DY_TILES
 
 enum { FEW_WEIGHTS = 1 << 17, PANEL = 112 }; /* bytes, positions */
-
-static int32_t size_of(const dy_tensor *t)
-{
-    return t->type == DY_S32 ? 4 : t->type == DY_S16 ? 2 : 1;
-}
-
-static int32_t smaller(int32_t x, int32_t y)
-{
-    return x < y ? x : y;
-}
 
 /* ---- gathering ------------------------------------------------------------------------- */
 
@@ -52,7 +37,7 @@ static void gather_row(const dy_product *p, int32_t y, int32_t x, uint8_t *to)
 {
     const dy_window *w = p->window;
     const dy_tensor *in = &p->in;
-    const int32_t size = size_of(in), made = p->gemm->unit == DY_VNNI16 ? 2 : 1;
+    const int32_t size = dy_size_of(in), made = p->gemm->unit == DY_VNNI16 ? 2 : 1;
     const int32_t tap = in->channels * made;
     int32_t i, j;
     for (i = 0; i < w->height; i++) {
@@ -62,14 +47,14 @@ static void gather_row(const dy_product *p, int32_t y, int32_t x, uint8_t *to)
         const int whole = inside && w->dilation_x == 1 && in->stride == in->channels && left >= 0
                           && left + w->width <= in->width && size == made;
         if (whole) {
-            const int64_t index = (int64_t)row * in->pitch + (int64_t)left * in->stride;
+            const int64_t index = row * in->pitch + left * in->stride;
             copy_ahead(to, in->data + index * size, tap * w->width);
             to += tap * w->width;
             continue;
         }
         for (j = 0; j < w->width; j++, to += tap) {
             const int32_t column = left + j * w->dilation_x;
-            const int64_t index = (int64_t)row * in->pitch + (int64_t)column * in->stride;
+            const int64_t index = row * in->pitch + column * in->stride;
             if (!inside || column < 0 || column >= in->width)
                 memset(to, 0, (size_t)tap);
             else if (size == made)
@@ -109,27 +94,31 @@ static void multiply_tile(const dy_product *p, const dy_tile *t, int32_t block)
     dy_finish(p, t, block, sums, odd);
 }
 
+/* Positions of an output row. */
+static int32_t row_of(const dy_product *p)
+{
+    return p->outputs[0].width;
+}
+
 /* Whether positions are equally spaced in memory within a row alone. */
 static int is_by_rows(const dy_product *p)
 {
-    const int32_t next = p->in.pitch * p->window->step_y;
-    return p->gemm->read == DY_BY_ROWS && next != p->row * p->window->step_x * p->in.stride;
+    const int64_t next = p->in.pitch * p->window->step_y;
+    return p->gemm->in_place && next != row_of(p) * p->window->step_x * p->in.stride;
 }
 
 /* The first position from `position` on with which a row begins. */
 static int32_t row_from(const dy_product *p, int32_t position)
 {
-    return (position + p->row - 1) / p->row * p->row;
+    return (position + row_of(p) - 1) / row_of(p) * row_of(p);
 }
 
 /* The input of a tile's first position. */
 static const uint8_t *rows_from(const dy_product *p, const dy_tile *t, int32_t position)
 {
-    if (p->gemm->read == DY_GATHERED)
+    if (!p->gemm->in_place)
         return p->scratch + (position - p->first) * t->step;
-    if (p->gemm->read == DY_IN_LINE)
-        return p->in.data + position * t->step;
-    return p->in.data + (int64_t)t->y * p->window->step_y * p->in.pitch * size_of(&p->in)
+    return p->in.data + t->y * p->window->step_y * p->in.pitch * dy_size_of(&p->in)
            + t->x * t->step;
 }
 
@@ -138,16 +127,16 @@ static void multiply_panel(const dy_product *p, dy_tile *t, int32_t first, int32
     const int by_rows = is_by_rows(p);
     int32_t block, position;
     for (block = p->first_block; block < p->last_block; block += t->blocks) {
-        t->blocks = dy_tile_blocks(t->unit, p->last_block - block);
-        t->y = first / p->row;
-        t->x = first % p->row;
+        t->blocks = dy_tile_blocks(p->last_block - block);
+        t->y = first / row_of(p);
+        t->x = first % row_of(p);
         for (position = first; position < last; position += t->pixels) {
             const int32_t left = last - position;
-            t->pixels = dy_tile_pixels(t->unit, t->blocks,
-                                       by_rows ? smaller(left, p->row - t->x) : left);
+            t->pixels = dy_tile_pixels(t->blocks,
+                                       by_rows ? dy_smaller(left, row_of(p) - t->x) : left);
             t->rows = rows_from(p, t, position);
             multiply_tile(p, t, block);
-            for (t->x += t->pixels; t->x >= p->row; t->x -= p->row)
+            for (t->x += t->pixels; t->x >= row_of(p); t->x -= row_of(p))
                 t->y++;
         }
     }
@@ -160,35 +149,31 @@ static int32_t panel_end(const dy_product *p, int32_t first)
     const int64_t weights = (int64_t)(p->last_block - p->first_block) * p->gemm->words * 64;
     if (weights > FEW_WEIGHTS)
         return p->last;
-    return smaller(is_by_rows(p) ? row_from(p, first + PANEL) : first + PANEL, p->last);
+    return dy_smaller(is_by_rows(p) ? row_from(p, first + PANEL) : first + PANEL, p->last);
 }
 
 void dy_multiply(const dy_product *p)
 {
     const dy_gemm *gemm = p->gemm;
-    const int64_t pixel = (int64_t)p->in.stride * size_of(&p->in);
+    const int64_t pixel = p->in.stride * dy_size_of(&p->in);
     int32_t first;
     dy_tile t = {0};
     t.unit = gemm->unit;
     t.flip = gemm->flip;
-    t.is_signed = gemm->is_signed;
     t.depth = gemm->words;
     t.stretches = gemm->stretches;
     t.stretch_count = gemm->stretch_count;
-    t.step = gemm->read == DY_GATHERED ? 4 * gemm->stretches[0].words : pixel * p->window->step_x;
-    if (gemm->read == DY_GATHERED)
+    t.step = !gemm->in_place ? 4 * gemm->stretches[0].words : pixel * p->window->step_x;
+    if (!gemm->in_place)
         gather(p, p->scratch);
-    dy_tiles_begin(t.unit);
     for (first = p->first; first < p->last; first = panel_end(p, first))
         multiply_panel(p, &t, first, panel_end(p, first));
-    dy_tiles_end(t.unit);
 }
 
 #else
 
-int32_t dy_has_unit(int32_t unit)
+int32_t dy_has_units(void)
 {
-    (void)unit;
     return 0;
 }
 

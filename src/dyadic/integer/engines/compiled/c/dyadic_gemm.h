@@ -1,25 +1,22 @@
-/* Convolutions as matrix products on 8- or 16-bit dot products (AMX, AVX512-VNNI).
+/* Convolutions as matrix products on 8- or 16-bit dot products (AVX512-VNNI).
  *
- * A convolution is [pixels x depth] times [depth x channels]. The input is read in place where
- * neighbouring pixels are equally spaced in memory: by rows, or in line, all positions of an image
- * one after another (stride 1; what falls on the input's border is not stored). Else it is gathered
- * first.
+ * A convolution is [pixels x depth] times [depth x channels]. The input is read in place,
+ * border included, or gathered first.
  *
  * Weights are packed [channels / 16][depth / 4][16][4] bytes (16-bit: [depth / 2][16][2]), the
- * order in which vpdpbusd, vpdpwssd and tdpb*sd read them.
+ * order in which vpdpbusd and vpdpwssd read them.
  */
 #ifndef DYADIC_GEMM_H
 #define DYADIC_GEMM_H
 
 #include "dyadic_kernels.h"
 
-enum { DY_VNNI8, DY_VNNI16, DY_AMX };      /* dy_gemm.unit */
-enum { DY_GATHERED, DY_IN_LINE, DY_BY_ROWS }; /* dy_gemm.read */
+enum { DY_VNNI8, DY_VNNI16 };              /* dy_gemm.unit */
 enum { DY_OUTPUTS = 3 };
 
 /* Bytes [offset, offset + 4 * words) behind a pixel's first, which meet consecutive weights. */
 typedef struct {
-    int32_t offset, words;
+    int64_t offset, words;
 } dy_stretch;
 
 /* A rescaling with one (b, c) per lane, padded to whole vectors, b by one lane more.
@@ -42,9 +39,8 @@ typedef struct {
 
 typedef struct {
     int32_t unit;
-    int32_t read;                          /* DY_GATHERED, ... */
+    int32_t in_place;                      /* else the input is gathered */
     int32_t flip;                          /* signed input for vpdpbusd: + 128, taken off the bias */
-    int32_t is_signed;                     /* 8-bit input, for AMX */
     int32_t fold;                          /* one pixel an image: the batch is the pixels */
     int32_t limit;                         /* positions that a thread can gather at a time */
     int32_t stretch_count, words;          /* words: depth in units of 4 bytes */
@@ -64,17 +60,13 @@ typedef struct {
     const dy_gemm *gemm;
     const dy_window *window;
     dy_tensor in, residual, outputs[DY_OUTPUTS];
-    int32_t row;                           /* positions from an output row to the next one */
-    int32_t first, last;                   /* positions */
+    int32_t first, last;                   /* positions, row by row */
     int32_t first_block, last_block;
     uint8_t *scratch;                      /* of the thread; 64-byte aligned */
 } dy_product;
 
-/* The units that this library was built for and this process may use. */
-int32_t dy_has_unit(int32_t unit);
-
-/* Positions from an output row to the next one: read in line, rows run on over the border. */
-int32_t dy_row_of_positions(const dy_gemm *gemm, const dy_tensor *in, const dy_tensor *out);
+/* Whether this library was built for a processor that has the units. */
+int32_t dy_has_units(void);
 
 void dy_multiply(const dy_product *product);
 

@@ -10,7 +10,7 @@ enum { WORD = 31 };  /* most bits of the low word of a wide accumulator */
 
 static int64_t at(const dy_tensor *t, int32_t y, int32_t x)
 {
-    return (int64_t)y * t->pitch + (int64_t)x * t->stride;
+    return y * t->pitch + x * t->stride;
 }
 
 /* memcpy, because the arena's bytes are reused by tensors of different types. */
@@ -60,11 +60,6 @@ static int32_t clamp(int64_t value, int32_t lo, int32_t hi)
     return (int32_t)(value < lo ? lo : value > hi ? hi : value);
 }
 
-static int32_t smaller(int32_t x, int32_t y)
-{
-    return x < y ? x : y;
-}
-
 /* ---- the rule -------------------------------------------------------------------------- */
 
 /* 2^(c - 1), and 0 for c = 0. */
@@ -90,7 +85,7 @@ static int32_t rescale_pair(int64_t acc, int64_t b, int64_t odd, int64_t odd_b, 
 static int32_t rescale_wide(int64_t acc, int64_t b, int64_t odd, int64_t odd_b, uint8_t c,
                             int32_t lo, int32_t hi)
 {
-    const int32_t s = smaller(c, WORD);
+    const int32_t s = dy_smaller(c, WORD);
     const int64_t mask = ((int64_t)1 << s) - 1;
     const int64_t low = (acc & mask) * b, odd_low = (odd & mask) * odd_b;
     const int64_t carry = ((low & mask) + (odd_low & mask) + half(c)) >> s;
@@ -285,18 +280,18 @@ static void store_channels(const tile *t, int32_t first, int32_t count, int32_t 
             made[p][c] = channel[p];
     }
     for (p = 0; p < pixels; p++)
-        store(out, index + (int64_t)p * out->stride + first, made[p], count);
+        store(out, index + p * out->stride + first, made[p], count);
 }
 
 static void convolve_pixels(const tile *t, const dy_tensor *in, const dy_tensor *out, int32_t y,
                             int32_t x)
 {
-    const int32_t pixels = smaller(DY_PIXELS, out->width - x), channels = t->conv->group_out;
+    const int32_t pixels = dy_smaller(DY_PIXELS, out->width - x), channels = t->conv->group_out;
     int32_t group, c;
     for (group = 0; group < t->conv->groups; group++) {
         gather(t, in, group, y, x, pixels);
         for (c = 0; c < channels; c += CHUNK)
-            store_channels(t, group * channels + c, smaller(CHUNK, channels - c), pixels, out,
+            store_channels(t, group * channels + c, dy_smaller(CHUNK, channels - c), pixels, out,
                            at(out, y, x));
     }
 }
@@ -366,7 +361,7 @@ void dy_pixels(const uint8_t *image, const dy_tensor *out, int32_t first, int32_
         for (y_ = first; y_ < last; y_++)                                                        \
             for (x_ = 0; x_ < out->width; x_++)                                                  \
                 for (c_ = 0; c_ < out->channels; c_ += CHUNK) {                                  \
-                    const int32_t n = smaller(CHUNK, out->channels - c_);                        \
+                    const int32_t n = dy_smaller(CHUNK, out->channels - c_);                        \
                     const int64_t i = at(in, y_, x_) + c_, o = at(out, y_, x_) + c_;             \
                     BODY                                                                         \
                 }                                                                                \
@@ -502,7 +497,7 @@ void dy_copy(const dy_tensor *in, const dy_tensor *out, int32_t first, int32_t l
 static void clip_window(int32_t start, int32_t length, int32_t size, int32_t *from, int32_t *to)
 {
     *from = start < 0 ? 0 : start;
-    *to = smaller(start + length, size);
+    *to = dy_smaller(start + length, size);
 }
 
 #define FOR_WINDOW(BODY)                                                                         \
@@ -574,7 +569,7 @@ void dy_repeat(int32_t times_y, int32_t times_x, const dy_tensor *in, const dy_t
     for (y = first; y < last; y++)
         for (x = 0; x < in->width; x++)
             for (c = 0; c < in->channels; c += CHUNK) {
-                const int32_t n = smaller(CHUNK, in->channels - c);
+                const int32_t n = dy_smaller(CHUNK, in->channels - c);
                 load(in, at(in, y, x) + c, values, n);
                 for (i = 0; i < times_y; i++)
                     for (j = 0; j < times_x; j++)

@@ -25,9 +25,20 @@ typedef struct {
     uint8_t *data;                         /* channel 0 of pixel (0, 0) */
     int32_t type;
     int32_t channels, height, width;
-    int32_t stride;                        /* elements from a pixel to its right neighbour */
-    int32_t pitch;                         /* elements from a row to the next one */
+    int64_t stride;                        /* elements from a pixel to its right neighbour */
+    int64_t pitch;                         /* elements from a row to the next one */
 } dy_tensor;
+
+static inline int32_t dy_smaller(int32_t x, int32_t y)
+{
+    return x < y ? x : y;
+}
+
+/* Bytes of an element. */
+static inline int32_t dy_size_of(const dy_tensor *t)
+{
+    return t->type == DY_S32 ? 4 : t->type == DY_S16 ? 2 : 1;
+}
 
 typedef struct {
     const int64_t *b;                      /* [1], or [channels] if per_channel */

@@ -1,6 +1,6 @@
-/* Tiles of sums: some pixels times some blocks of 16 channels, by AVX512-VNNI or AMX.
+/* Tiles of sums: some pixels times some blocks of 16 channels, by AVX512-VNNI.
  *
- * DY_TILES says that the compiler builds for a processor that has at least the former.
+ * DY_TILES says that the compiler builds for a processor that has it.
  */
 #ifndef DYADIC_TILES_H
 #define DYADIC_TILES_H
@@ -14,10 +14,10 @@
 #include <immintrin.h>
 
 enum { DY_WORD_BYTES = 64 };               /* of a block's weights: 4 for each of 16 channels */
-enum { DY_TILE_PIXELS = 32, DY_TILE_CHANNELS = 64 }; /* the largest tile; sums are [32][64] */
+enum { DY_TILE_PIXELS = 28, DY_TILE_CHANNELS = 64 }; /* the largest tile; sums are [28][64] */
 
 typedef struct {
-    int32_t unit, flip, is_signed;
+    int32_t unit, flip;
     int32_t pixels, blocks;
     int32_t y, x;                          /* of the first pixel, by rows of positions */
     int32_t depth;                         /* words */
@@ -27,23 +27,13 @@ typedef struct {
     int64_t step;                          /* bytes from a pixel's row to the next one's */
 } dy_tile;
 
-/* How much the next tile takes of what is left. */
-int32_t dy_tile_blocks(int32_t unit, int32_t left);
-int32_t dy_tile_pixels(int32_t unit, int32_t blocks, int32_t left);
+/* How much the next tile takes of what is left: never more, so that no tile reads beyond it. */
+int32_t dy_tile_blocks(int32_t left);
+int32_t dy_tile_pixels(int32_t blocks, int32_t left);
 
 /* Sums of the tile's pixels for the channels from 16 * block on, bias included. */
 void dy_tile_sums(const dy_tile *tile, const void *weights, const int32_t *bias, int32_t block,
                   int32_t *sums);
-
-/* Around a series of tiles: AMX has a state of its own. */
-void dy_tiles_begin(int32_t unit);
-void dy_tiles_end(int32_t unit);
-
-/* The same of one unit; weights and bias are the tile's. */
-int32_t dy_vnni_pixels(int32_t blocks);
-void dy_vnni_sums(const dy_tile *tile, const uint8_t *weights, const int32_t *bias, int32_t *sums);
-int32_t dy_amx_permitted(void);
-void dy_amx_sums(const dy_tile *tile, const uint8_t *weights, const int32_t *bias, int32_t *sums);
 
 #endif
 #endif

@@ -4,20 +4,15 @@
 
 #ifdef DY_TILES
 
-static int32_t size_of(const dy_tensor *t)
-{
-    return t->type == DY_S32 ? 4 : t->type == DY_S16 ? 2 : 1;
-}
-
 static uint8_t *address(const dy_tensor *t, int32_t y, int32_t x)
 {
-    return t->data + ((int64_t)y * t->pitch + (int64_t)x * t->stride) * size_of(t);
+    return t->data + (y * t->pitch + x * t->stride) * dy_size_of(t);
 }
 
 static void requantize_run(const dy_constants *k, dy_target to, const dy_tensor *in,
                            const uint8_t *from, int32_t count)
 {
-    const int32_t in_size = size_of(in);
+    const int32_t in_size = dy_size_of(in);
     int32_t done, i;
     for (done = 0; done < count; done += 64) {
         __m512i x[4];
@@ -37,7 +32,7 @@ void dy_vector_requantize(const dy_lanes *lanes, const dy_tensor *in, const dy_t
     const int32_t count = dense ? out->width * out->channels : out->channels;
     dy_target to = dy_target_of(out->type, 64, lanes->lo, lanes->hi);
     int32_t y, x;
-    to.step = 64 * size_of(out);
+    to.step = 64 * dy_size_of(out);
     for (y = first; y < last; y++)
         for (x = 0; x < runs; x++) {
             to.at = address(out, y, x);
@@ -60,8 +55,8 @@ static inline __m512i larger(int32_t type, __m512i x, __m512i y)
 static inline __m512i largest(const dy_tensor *in, const uint8_t *from, int32_t rows,
                               int32_t columns, __mmask64 mask)
 {
-    const int64_t right = (int64_t)in->stride * size_of(in);
-    const int64_t below = (int64_t)in->pitch * size_of(in);
+    const int64_t right = in->stride * dy_size_of(in);
+    const int64_t below = in->pitch * dy_size_of(in);
     __m512i best = _mm512_maskz_loadu_epi8(mask, from);
     int32_t i, j;
     for (i = 0; i < rows; i++)
@@ -81,7 +76,7 @@ static void clip(int32_t start, int32_t length, int32_t size, int32_t *from, int
 void dy_vector_max_pool(const dy_window *w, const dy_tensor *in, const dy_tensor *out,
                         int32_t first, int32_t last)
 {
-    const int32_t bytes = out->channels * size_of(out);
+    const int32_t bytes = out->channels * dy_size_of(out);
     int32_t y, x, top, rows, left, columns, done;
     for (y = first; y < last; y++) {
         clip(y * w->step_y - w->pad_y, w->height, in->height, &top, &rows);

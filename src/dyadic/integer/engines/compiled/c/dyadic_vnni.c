@@ -3,6 +3,7 @@
 
 #ifdef DY_TILES
 
+#include <stddef.h>
 #include <string.h>
 
 typedef void tile_function(const dy_tile *t, const uint8_t *weights, const int32_t *bias,
@@ -62,13 +63,14 @@ static inline __m512i word(const uint8_t *from)
         enum { KEPT = PIXELS * BLOCKS + BLOCKS < 32 ? BLOCKS : BLOCKS - 1 };                     \
         __m512i sums[PIXELS][BLOCKS], w[BLOCKS];                                                 \
         const int64_t plane = (int64_t)t->depth * DY_WORD_BYTES;                                 \
-        int32_t s, k, p, b;                                                                      \
+        int32_t s, p, b;                                                                         \
         _Pragma("GCC unroll 32") for (p = 0; p < PIXELS; p++)                                    \
             _Pragma("GCC unroll 4") for (b = 0; b < BLOCKS; b++)                                 \
                 sums[p][b] = _mm512_loadu_si512(bias + 16 * b);                                  \
         for (s = 0; s < t->stretch_count; s++) {                                                 \
             const uint8_t *x = t->rows + t->stretches[s].offset;                                 \
-            for (k = 0; k < t->stretches[s].words; k++, x += 4, weights += DY_WORD_BYTES) {      \
+            const uint8_t *const end = x + 4 * t->stretches[s].words;                            \
+            for (; x < end; x += 4, weights += DY_WORD_BYTES) {                                  \
                 _Pragma("GCC unroll 4") for (b = 0; b < KEPT; b++)                               \
                     w[b] = _mm512_loadu_si512(weights + b * plane);                              \
                 _Pragma("GCC unroll 32") for (p = 0; p < PIXELS; p++)                            \
@@ -86,49 +88,78 @@ static inline __m512i word(const uint8_t *from)
                 _mm512_store_si512(to + p * DY_TILE_CHANNELS + 16 * b, sums[p][b]);              \
     }
 
-#define DEFINE_SIZES(NAME, DOT, CHANGE, BLOCKS, P1, P2, P3, P4, P5, P6, P7)                      \
-    DEFINE_TILE(NAME, DOT, CHANGE, BLOCKS, P1)                                                   \
-    DEFINE_TILE(NAME, DOT, CHANGE, BLOCKS, P2)                                                   \
-    DEFINE_TILE(NAME, DOT, CHANGE, BLOCKS, P3)                                                   \
-    DEFINE_TILE(NAME, DOT, CHANGE, BLOCKS, P4)                                                   \
-    DEFINE_TILE(NAME, DOT, CHANGE, BLOCKS, P5)                                                   \
-    DEFINE_TILE(NAME, DOT, CHANGE, BLOCKS, P6)                                                   \
-    DEFINE_TILE(NAME, DOT, CHANGE, BLOCKS, P7)
-
-/* Seven sizes for each number of blocks: 1 to 7 times 1 << log_each pixels. */
+/* Sizes for each number of blocks; any number of pixels is a sum of a few. */
 #define DEFINE_TILES(NAME, DOT, CHANGE)                                                          \
-    DEFINE_SIZES(NAME, DOT, CHANGE, 1, 4, 8, 12, 16, 20, 24, 28)                                 \
-    DEFINE_SIZES(NAME, DOT, CHANGE, 2, 2, 4, 6, 8, 10, 12, 14)                                   \
-    DEFINE_SIZES(NAME, DOT, CHANGE, 3, 1, 2, 3, 4, 5, 6, 7)                                      \
-    DEFINE_SIZES(NAME, DOT, CHANGE, 4, 1, 2, 3, 4, 5, 6, 7)                                      \
-    static tile_function *const NAME[4][SIZES] = {                                               \
-        {NAME##_1_4, NAME##_1_8, NAME##_1_12, NAME##_1_16, NAME##_1_20, NAME##_1_24,             \
-         NAME##_1_28},                                                                           \
-        {NAME##_2_2, NAME##_2_4, NAME##_2_6, NAME##_2_8, NAME##_2_10, NAME##_2_12, NAME##_2_14}, \
-        {NAME##_3_1, NAME##_3_2, NAME##_3_3, NAME##_3_4, NAME##_3_5, NAME##_3_6, NAME##_3_7},    \
-        {NAME##_4_1, NAME##_4_2, NAME##_4_3, NAME##_4_4, NAME##_4_5, NAME##_4_6, NAME##_4_7}}
+    DEFINE_TILE(NAME, DOT, CHANGE, 1, 1)                                                         \
+    DEFINE_TILE(NAME, DOT, CHANGE, 1, 2)                                                         \
+    DEFINE_TILE(NAME, DOT, CHANGE, 1, 4)                                                         \
+    DEFINE_TILE(NAME, DOT, CHANGE, 1, 8)                                                         \
+    DEFINE_TILE(NAME, DOT, CHANGE, 1, 12)                                                        \
+    DEFINE_TILE(NAME, DOT, CHANGE, 1, 16)                                                        \
+    DEFINE_TILE(NAME, DOT, CHANGE, 1, 20)                                                        \
+    DEFINE_TILE(NAME, DOT, CHANGE, 1, 24)                                                        \
+    DEFINE_TILE(NAME, DOT, CHANGE, 1, 28)                                                        \
+    DEFINE_TILE(NAME, DOT, CHANGE, 2, 1)                                                         \
+    DEFINE_TILE(NAME, DOT, CHANGE, 2, 2)                                                         \
+    DEFINE_TILE(NAME, DOT, CHANGE, 2, 4)                                                         \
+    DEFINE_TILE(NAME, DOT, CHANGE, 2, 6)                                                         \
+    DEFINE_TILE(NAME, DOT, CHANGE, 2, 8)                                                         \
+    DEFINE_TILE(NAME, DOT, CHANGE, 2, 10)                                                        \
+    DEFINE_TILE(NAME, DOT, CHANGE, 2, 12)                                                        \
+    DEFINE_TILE(NAME, DOT, CHANGE, 2, 14)                                                        \
+    DEFINE_SIZES(NAME, DOT, CHANGE, 3)                                                           \
+    DEFINE_SIZES(NAME, DOT, CHANGE, 4)                                                           \
+    static tile_function *const NAME[4][DY_TILE_PIXELS + 1] = {                                  \
+        {NULL, NAME##_1_1, NAME##_1_2, [4] = NAME##_1_4, [8] = NAME##_1_8, [12] = NAME##_1_12,   \
+         [16] = NAME##_1_16, [20] = NAME##_1_20, [24] = NAME##_1_24, [28] = NAME##_1_28},        \
+        {NULL, NAME##_2_1, NAME##_2_2, [4] = NAME##_2_4, [6] = NAME##_2_6, [8] = NAME##_2_8,     \
+         [10] = NAME##_2_10, [12] = NAME##_2_12, [14] = NAME##_2_14},                            \
+        {NULL, NAME##_3_1, NAME##_3_2, NAME##_3_3, NAME##_3_4, NAME##_3_5, NAME##_3_6,           \
+         NAME##_3_7},                                                                            \
+        {NULL, NAME##_4_1, NAME##_4_2, NAME##_4_3, NAME##_4_4, NAME##_4_5, NAME##_4_6,           \
+         NAME##_4_7}}
 
-enum { SIZES = 7 };
-static const int32_t log_each[] = {2, 1, 0, 0};
+#define DEFINE_SIZES(NAME, DOT, CHANGE, BLOCKS)                                                  \
+    DEFINE_TILE(NAME, DOT, CHANGE, BLOCKS, 1)                                                    \
+    DEFINE_TILE(NAME, DOT, CHANGE, BLOCKS, 2)                                                    \
+    DEFINE_TILE(NAME, DOT, CHANGE, BLOCKS, 3)                                                    \
+    DEFINE_TILE(NAME, DOT, CHANGE, BLOCKS, 4)                                                    \
+    DEFINE_TILE(NAME, DOT, CHANGE, BLOCKS, 5)                                                    \
+    DEFINE_TILE(NAME, DOT, CHANGE, BLOCKS, 6)                                                    \
+    DEFINE_TILE(NAME, DOT, CHANGE, BLOCKS, 7)
 
 DEFINE_TILES(vnni8, dot8, as_it_is);
 DEFINE_TILES(vnni8_flipped, dot8, flipped);
 DEFINE_TILES(vnni16, dot16, as_it_is);
 
-int32_t dy_vnni_pixels(int32_t blocks)
+int32_t dy_has_units(void)
 {
-    return SIZES << log_each[blocks - 1];
+    return 1;
 }
 
-void dy_vnni_sums(const dy_tile *t, const uint8_t *weights, const int32_t *bias, int32_t *sums)
+int32_t dy_tile_blocks(int32_t left)
 {
-    const int32_t blocks = t->blocks - 1, size = (t->pixels - 1) >> log_each[blocks];
-    if (t->unit == DY_VNNI16)
-        vnni16[blocks][size](t, weights, bias, sums);
-    else if (t->flip)
-        vnni8_flipped[blocks][size](t, weights, bias, sums);
-    else
-        vnni8[blocks][size](t, weights, bias, sums);
+    return left < 4 ? left : 4;
+}
+
+/* The last two tiles are of about the same size. */
+int32_t dy_tile_pixels(int32_t blocks, int32_t left)
+{
+    static const int32_t most[] = {28, 14, 7, 7};
+    const int32_t size = most[blocks - 1];
+    int32_t pixels = left <= size ? left : left >= 2 * size ? size : (left + 1) / 2;
+    while (!vnni8[blocks - 1][pixels])
+        pixels--;
+    return pixels;
+}
+
+void dy_tile_sums(const dy_tile *t, const void *weights, const int32_t *bias, int32_t block,
+                  int32_t *sums)
+{
+    tile_function *const(*table)[DY_TILE_PIXELS + 1] =
+        t->unit == DY_VNNI16 ? vnni16 : t->flip ? vnni8_flipped : vnni8;
+    const uint8_t *from = (const uint8_t *)weights + (int64_t)block * t->depth * DY_WORD_BYTES;
+    table[t->blocks - 1][t->pixels](t, from, bias + 16 * block, sums);
 }
 
 #endif

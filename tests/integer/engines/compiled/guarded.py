@@ -1,4 +1,4 @@
-"""Run with guard pages: `python -m tests.integer.engines.compiled.guarded CASES`, in a process of its own.
+"""Run with guard pages: `python -m tests.integer.engines.compiled.guarded CASES`.
 
 Every tensor of every image ends at a page that nobody may touch, so a read beyond it is a crash.
 CASES is JSON: a list of [program, arguments, images], program a name of `PROGRAMS`. Every path of

@@ -71,7 +71,7 @@ def test_convolutions_of_every_size(outputs):
 
 @pytest.mark.parametrize("path", available_paths())
 def test_images_that_are_far_apart(monkeypatch, path):
-    """2^29 bytes from an image to the next; a batch spans 2^32. Nearly all of it is never touched."""
+    """2^29 bytes from an image to the next; nearly all of them are never touched."""
 
     def apart(*arguments, **options) -> Layout:
         made = plan(*arguments, **options)

@@ -7,7 +7,7 @@
 
 #include <sys/mman.h>
 
-enum { PAGE = 4096 };
+enum { PAGE = 4096, BEHIND = 32 };         /* as many times the memory's size are guarded */
 
 static size_t pages(int64_t bytes)
 {
@@ -17,9 +17,9 @@ static size_t pages(int64_t bytes)
 uint8_t *dy_memory(int64_t bytes)
 {
     const size_t size = pages(bytes);
-    uint8_t *map = mmap(NULL, size + PAGE, PROT_READ | PROT_WRITE,
+    uint8_t *map = mmap(NULL, size * (1 + BEHIND), PROT_NONE,
                         MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (map == MAP_FAILED || !dy_memory_guard(map + size))
+    if (map == MAP_FAILED || mprotect(map, size, PROT_READ | PROT_WRITE))
         return NULL;
     return map + size - bytes;
 }
@@ -27,7 +27,7 @@ uint8_t *dy_memory(int64_t bytes)
 void dy_memory_free(uint8_t *memory, int64_t bytes)
 {
     if (memory)
-        munmap(memory + bytes - pages(bytes), pages(bytes) + PAGE);
+        munmap(memory + bytes - pages(bytes), pages(bytes) * (1 + BEHIND));
 }
 
 int dy_memory_guard(uint8_t *end)

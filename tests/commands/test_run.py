@@ -181,15 +181,6 @@ def test_wrong_values_say_what_would_be_right(tmp_path, choice, says):
         run(configuration(tmp_path, "method=inq", choice))
 
 
-def test_a_damaged_checkpoint_names_the_remedy(tmp_path):
-    cfg = configuration(tmp_path, *INQ)
-    broken = tmp_path / "runs" / cfg.name / "checkpoint" / "last.ckpt"
-    broken.parent.mkdir(parents=True)
-    broken.write_bytes(b"PK\x03\x04 torn")
-    with pytest.raises(UserError, match="delete it"):
-        run(cfg)
-
-
 def test_names_depend_on_choices_and_not_on_places(tmp_path):
     name = configuration(tmp_path, *INQ).name
     assert configuration(tmp_path / "elsewhere", *INQ, "force=true").name == name

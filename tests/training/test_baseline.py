@@ -15,6 +15,7 @@ from dyadic.models.normalize import normalized
 from dyadic.training.baseline import TRAINED, BaselineRecipe, baseline, key_of
 from dyadic.training.curves import cosine
 from dyadic.training.fit import Hardware
+from dyadic.training.processes import locked
 from dyadic.training.weights import Weights
 
 HARDWARE = Hardware(accelerator="cpu", precision="32-true", threads=1)
@@ -32,6 +33,7 @@ def data(tmp_path):
 def train(data, cache, determined_by, built, weights=None, epochs=1):
     def network():
         built.append(determined_by)
+        torch.manual_seed(0)
         return normalized(resnet8(classes=4, channels=1, width=4), data)
 
     recipe = BaselineRecipe(epochs, partial(torch.optim.SGD, lr=0.1), cosine)
@@ -91,3 +93,46 @@ def test_weights_are_scored_as_they_are_without_a_recipe(data, tmp_path):
 def test_training_takes_whole_epochs_and_at_least_one(data, tmp_path, epochs):
     with pytest.raises(UserError, match=f"baseline.epochs={epochs}; .*at least 1; start=own"):
         train(data, tmp_path, {}, [], epochs=epochs)
+
+
+def test_a_flipped_bit_is_not_believed_and_the_baseline_is_trained_again(data, tmp_path, caplog):
+    built, choices = [], {"seed": 0}
+    whole = train(data, tmp_path, choices, built)
+    directory = tmp_path / key_of(choices)
+    for name, at in (("weights.pt", 5000), ("baseline.json", 14)):
+        content = bytearray((directory / name).read_bytes())
+        content[at] ^= 1
+        (directory / name).write_bytes(content)
+        caplog.clear()
+        again = train(data, tmp_path, choices, built)
+        assert f"{name} is damaged" in caplog.text
+        assert "made again" in caplog.text
+        assert all(torch.equal(v, again.state[k]) for k, v in whole.state.items())
+        assert again.top1 == whole.top1
+    assert len(built) == 3
+
+
+def test_a_baseline_of_other_choices_is_not_believed(data, tmp_path, caplog):
+    built = []
+    train(data, tmp_path, {"seed": 0}, built)
+    (tmp_path / key_of({"seed": 0})).rename(tmp_path / key_of({"seed": 1}))
+    train(data, tmp_path, {"seed": 1}, built)
+    assert built == [{"seed": 0}, {"seed": 1}]
+    assert "of other choices" in caplog.text
+
+
+def test_a_finished_baseline_is_read_without_its_lock(data, tmp_path):
+    """Which another user may have made, and which may be held."""
+    built, choices = [], {"seed": 0}
+    train(data, tmp_path, choices, built)
+    with locked(tmp_path / key_of(choices) / "lock", "waiting"):
+        train(data, tmp_path, choices, built)
+    assert built == [choices]
+
+
+def test_what_a_killed_run_left_half_written_is_cleared(data, tmp_path):
+    left = tmp_path / key_of({"seed": 0}) / "checkpoint" / ".last.ckpt.4711"
+    left.parent.mkdir(parents=True)
+    left.write_bytes(b"half")
+    train(data, tmp_path, {"seed": 0}, [])
+    assert not left.exists()

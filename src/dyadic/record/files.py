@@ -1,5 +1,6 @@
-"""Files that are either whole or absent: written beside, then renamed."""
+"""Files that are either whole or absent, and that are not believed when a bit has flipped."""
 
+import hashlib
 import json
 import os
 from collections.abc import Iterator
@@ -7,23 +8,78 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from dyadic.errors import UserError
+
+DIGEST = "sha256"  # of the other keys, in a sealed file
+
+
+class Damaged(UserError):
+    """A file that is not what was written."""
+
+    def __init__(self, path: Path, reason: str) -> None:
+        super().__init__(f"{path} is damaged ({reason})")
+
 
 @contextmanager
 def write_atomically(path: Path) -> Iterator[Path]:
-    """A temporary path beside `path`; renamed to it at the end, removed after an error."""
+    """A temporary path beside `path`; renamed to it at the end, removed after an error.
+
+    What was there before stays until the new content is on the disk.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         yield temporary
+        with temporary.open("rb+") as file:
+            os.fsync(file.fileno())
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def clear_temporaries(directory: Path) -> None:
+    """Remove what a killed process left half-written, below a folder of this process alone."""
+    for path in directory.rglob(".*"):
+        if path.suffix[1:].isdecimal() and path.is_file():
+            path.unlink(missing_ok=True)
 
 
 def write_json(path: Path, value: Any) -> None:
     """Write JSON, atomically, with sorted keys left as they are and a final newline."""
     with write_atomically(path) as temporary:
         temporary.write_text(json.dumps(value, indent=2) + "\n")
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """A JSON object. Raises Damaged where the file holds none, FileNotFoundError."""
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise Damaged(path, str(error) or type(error).__name__) from None
+    if not isinstance(value, dict):
+        raise Damaged(path, "no JSON object")
+    return value
+
+
+def write_sealed(path: Path, value: dict[str, Any]) -> None:
+    """Write a JSON object with its own checksum, for `read_sealed`."""
+    write_json(path, value | {DIGEST: _digest(value)})
+
+
+def read_sealed(path: Path) -> dict[str, Any]:
+    """What `write_sealed` wrote. Raises Damaged, FileNotFoundError.
+
+    Files of earlier versions have no checksum and are believed.
+    """
+    value = read_json(path)
+    digest = value.pop(DIGEST, None)
+    if digest not in (None, _digest(value)):
+        raise Damaged(path, "its checksum does not match")
+    return value
+
+
+def _digest(value: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
 
 
 def write_text(path: Path, content: str) -> None:

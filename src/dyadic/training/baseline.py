@@ -1,8 +1,8 @@
 """The float baseline: trained or loaded once, cached by what determines it and nothing else."""
 
 import hashlib
-import io
 import json
+import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,8 +13,9 @@ import torch
 from torch import nn
 
 from dyadic.errors import UserError
-from dyadic.record.files import write_atomically, write_json
+from dyadic.record.files import Damaged, clear_temporaries, read_sealed, write_sealed
 from dyadic.schedules.schedule import Phase
+from dyadic.training.checkpoint import load_tensors, save_tensors
 from dyadic.training.evaluate import evaluate
 from dyadic.training.fit import Hardware, fit
 from dyadic.training.loss import cross_entropy
@@ -22,6 +23,7 @@ from dyadic.training.module import Curve, Data, Loss, OptimizerFactory, Training
 from dyadic.training.processes import is_first, locked, told_by_first
 from dyadic.training.weights import Weights
 
+log = logging.getLogger(__name__)
 WAITING = "waiting for another run that trains the same float baseline"
 TRAINED = "trained here"
 
@@ -74,24 +76,61 @@ def baseline(
 
     weights  are scored as they are, unless a layer starts anew; without any, or then, it is trained
 
-    A killed training resumes from its last epoch. The network is built after seeding by the caller.
+    One that is finished is read without the lock, which may be another user's. A killed training
+    resumes from its last epoch. The network is built after seeding by the caller.
     """
     directory = cache / key_of(determined_by)
-    with locked(directory / "lock", WAITING):
-        if told_by_first(not (directory / "baseline.json").exists()):
-            started = time.monotonic()
-            made = network().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-            complete = weights is not None and weights.load(made)
-            make = _score if complete else _train
-            facts = make(made, data, recipe, hardware, directory)
-            facts["origin"] = TRAINED if weights is None else weights.origin
-            facts["seconds"] = round(time.monotonic() - started, 1)
-            if is_first():
-                _write(made, facts | {"determined_by": determined_by}, directory)
-            told_by_first(None)  # that the files are there
-    facts = json.loads((directory / "baseline.json").read_text())
-    state = torch.load(directory / "weights.pt", map_location="cpu", weights_only=True)
-    return Baseline(state, *(facts[key] for key in ("top1", "top5", "epochs", "seconds", "origin")))
+    if told_by_first((found := _kept(directory, determined_by)) is None):
+        with locked(directory / "lock", WAITING):
+            if told_by_first(_kept(directory, determined_by, log.warning) is None):
+                _make(network(), data, weights, recipe, determined_by, hardware, directory)
+        found = _kept(directory, determined_by)
+    if found is None:
+        raise UserError(f"{directory} has no whole baseline; run again")
+    return found
+
+
+def _kept(
+    directory: Path, determined_by: dict[str, Any], say: Callable[..., None] = log.debug
+) -> Baseline | None:
+    """The baseline on disk; None where there is none, or, with a line, none that is whole."""
+    try:
+        facts = read_sealed(directory / "baseline.json")
+        if facts.get("determined_by") != json.loads(json.dumps(determined_by)):
+            raise Damaged(directory / "baseline.json", "it is of other choices")
+        state = load_tensors(directory / "weights.pt")
+        numbers = (facts[key] for key in ("top1", "top5", "epochs", "seconds"))
+        return Baseline(state, *numbers, facts.get("origin", TRAINED))
+    except FileNotFoundError:
+        return None
+    except Damaged as error:
+        say("%s; the float baseline is made again", error)
+    except KeyError as error:
+        say("%s has no %s; the float baseline is made again", directory, error)
+    return None
+
+
+def _make(
+    network: nn.Module,
+    data: Data,
+    weights: Weights | None,
+    recipe: BaselineRecipe,
+    determined_by: dict[str, Any],
+    hardware: Hardware,
+    directory: Path,
+) -> None:
+    started = time.monotonic()
+    if is_first():
+        clear_temporaries(directory)
+    network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    complete = weights is not None and weights.load(network)
+    make = _score if complete else _train
+    facts = make(network, data, recipe, hardware, directory)
+    facts["origin"] = TRAINED if weights is None else weights.origin
+    facts["seconds"] = round(time.monotonic() - started, 1)
+    if is_first():
+        _write(network, facts | {"determined_by": determined_by}, directory)
+    told_by_first(None)  # that the files are there
 
 
 def _score(
@@ -114,9 +153,7 @@ def _train(
 
 
 def _write(network: nn.Module, facts: dict[str, Any], directory: Path) -> None:
-    file = io.BytesIO()  # given a path, torch does not say that the disk is full
-    torch.save({k: v.cpu().contiguous() for k, v in network.state_dict().items()}, file)
-    with write_atomically(directory / "weights.pt") as temporary:
-        temporary.write_bytes(file.getbuffer())
-    write_json(directory / "baseline.json", facts)
+    state = {k: v.cpu().contiguous() for k, v in network.state_dict().items()}
+    save_tensors(state, directory / "weights.pt")
+    write_sealed(directory / "baseline.json", facts)
     (directory / "checkpoint" / "last.ckpt").unlink(missing_ok=True)

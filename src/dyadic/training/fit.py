@@ -16,7 +16,9 @@ from pytorch_lightning.loggers import Logger
 from dyadic.errors import UserError
 from dyadic.schedules.schedule import Schedule
 from dyadic.training.callbacks import History, RandomState, ScheduleCallback, phase_at
+from dyadic.training.checkpoint import Checkpoints, resumable
 from dyadic.training.module import Training
+from dyadic.training.processes import is_first, told_by_first
 
 log = logging.getLogger(__name__)
 TRIM_THRESHOLD, MMAP_MAX = -1, -4  # of glibc's malloc.h
@@ -158,21 +160,11 @@ def fit(
         max_epochs=sum(phase.epochs for phase in module.phases),
         callbacks=callbacks, logger=list(loggers) or False, enable_progress_bar=bar,
         enable_model_summary=False, num_sanity_val_steps=0, reload_dataloaders_every_n_epochs=1,
-        use_distributed_sampler=False, default_root_dir=directory,
+        use_distributed_sampler=False, default_root_dir=directory, plugins=[Checkpoints()],
     )  # fmt: skip
     last = directory / "checkpoint" / "last.ckpt"
-    if last.exists():
+    last = told_by_first(resumable(last) if is_first() else None)
+    if last is not None:
         log.info("%s: resuming from %s", title, last)
-    trainer.fit(module, ckpt_path=_readable(last), weights_only=True)
+    trainer.fit(module, ckpt_path=last, weights_only=True)
     return history.rows
-
-
-def _readable(checkpoint: Path) -> Path | None:
-    """The checkpoint if it exists; refuses a damaged one with the remedy."""
-    if not checkpoint.exists():
-        return None
-    try:
-        torch.load(checkpoint, map_location="cpu", weights_only=True)
-    except Exception as error:  # zip, pickle and storage errors all mean the same to the user
-        raise UserError(f"{checkpoint} is damaged; delete it to train from the start") from error
-    return checkpoint

@@ -1,14 +1,16 @@
 """Several processes at work on one run, or on what runs share: who writes, and who waits."""
 
 import contextlib
-import fcntl
 import logging
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TypeVar
 
 import torch.distributed as dist
+from filelock import FileLock, Timeout
 from pytorch_lightning.utilities import rank_zero_only
+
+from dyadic.errors import UserError
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -32,16 +34,24 @@ def told_by_first(value: T) -> T:
 def locked(path: Path, waiting: str) -> Iterator[None]:
     """Hold a lock file; logs `waiting` when another has it. A killed process frees it.
 
-    Only the first process of a run takes it: the others follow.
+    Only the first process of a run takes it: the others follow. Raises UserError where the file
+    cannot be locked.
     """
     if not is_first():
         yield
         return
     path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w") as lock:
+    lock = FileLock(path, mode=0o664, thread_local=False, fallback_to_soft=False)
+    try:
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+            lock.acquire(blocking=False)
+        except Timeout:
             log.info("%s", waiting)
-            fcntl.flock(lock, fcntl.LOCK_EX)
+            lock.acquire()
+    except (OSError, NotImplementedError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise UserError(f"{path} cannot be locked ({reason}); is it another user's?") from error
+    try:
         yield
+    finally:
+        lock.release()

@@ -4,7 +4,6 @@ A sensitivity looks at a float network and some images once it is asked, and ans
 """
 
 import hashlib
-import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -21,7 +20,7 @@ from dyadic.allocation.sensitivity.hessian import RelativeError, Stop, Traces, h
 from dyadic.network.insert import FLOAT
 from dyadic.network.modes import evaluating
 from dyadic.quantizers.quantizer import Quantizer
-from dyadic.record.files import write_json
+from dyadic.record.files import Damaged, read_sealed, write_sealed
 
 Omega = Callable[[str, int, int], float]
 """omega(layer, weight bits, activation bits)."""
@@ -108,9 +107,15 @@ class Curvature(Sensitivity):
             return self.measure(sample)
         key = hashlib.sha256(f"{self!r} {list(sample.layers)} {sample.digest()}".encode())
         path = sample.cache / f"curvature-{key.hexdigest()[:16]}.json"
-        if not path.is_file():
-            write_json(path, self.measure(sample))
-        return json.loads(path.read_text())
+        try:
+            return read_sealed(path)
+        except FileNotFoundError:
+            pass
+        except Damaged as error:
+            _say(sample, f"{error}; the curvature is measured again")
+        measured = self.measure(sample)
+        write_sealed(path, measured)
+        return measured
 
 
 @dataclass(frozen=True)
@@ -139,11 +144,16 @@ class HessianTrace(Curvature):
 
 
 def _tell(sample: Sample, traces: Traces) -> None:
+    _say(
+        sample,
+        f"Hessian traces: {traces.probes} probes, "
+        f"largest standard error {100 * traces.relative_error:.1f} %",
+    )
+
+
+def _say(sample: Sample, line: str) -> None:
     if sample.progress is not None:
-        sample.progress(
-            f"Hessian traces: {traces.probes} probes, "
-            f"largest standard error {100 * traces.relative_error:.1f} %"
-        )
+        sample.progress(line)
 
 
 @dataclass(frozen=True)

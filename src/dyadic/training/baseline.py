@@ -100,7 +100,7 @@ def _kept(
             raise Damaged(directory / "baseline.json", "it is of other choices")
         state = load_tensors(directory / "weights.pt")
         numbers = (facts[key] for key in ("top1", "top5", "epochs", "seconds"))
-        return Baseline(state, *numbers, facts.get("origin", TRAINED))
+        return Baseline(state, *numbers, origin=facts.get("origin", TRAINED))
     except FileNotFoundError:
         return None
     except Damaged as error:

@@ -9,12 +9,10 @@ from typing import Any, get_args, get_origin
 
 import numpy as np
 
+from dyadic.integer.program.limits import INT64, TEXT, TUPLE
 from dyadic.integer.program.operations import Dyadic, Weights
 from dyadic.integer.program.requirements import ProgramError
 
-LONGEST_TEXT = 2000
-LONGEST_TUPLE = 2**16
-INT64 = 2**63
 STORED_WEIGHTS = {"shape": tuple[int, ...], "bits": int, "offset": int, "levels": np.ndarray}
 
 
@@ -40,7 +38,7 @@ def _decode(hint: Any, value: Any, where: str) -> Any:
         return decode_fields(value, STORED_WEIGHTS, where)
     if hint is np.ndarray:
         return _integers(value, where)
-    if get_origin(hint) is tuple and type(value) is list and len(value) <= LONGEST_TUPLE:
+    if get_origin(hint) is tuple and type(value) is list and len(value) <= TUPLE:
         kinds = get_args(hint)
         if kinds[-1] is ... or len(kinds) == len(value):
             return tuple(_decode(kinds[0], item, where) for item in value)
@@ -52,11 +50,11 @@ def _decode(hint: Any, value: Any, where: str) -> Any:
 def _is_plain(hint: Any, value: Any) -> bool:
     """Whether value is of the plain type and in range; True is no int, 3 is a float."""
     if hint is float:
-        return type(value) in (int, float) and isfinite(value) and value > 0
+        return type(value) in (int, float) and 0 < value < INT64 and isfinite(value)
     if hint is int:
         return type(value) is int and abs(value) < INT64
     if hint is str:
-        return type(value) is str and len(value) <= LONGEST_TEXT and value.isprintable()
+        return type(value) is str and len(value) <= TEXT and value.isprintable()
     return hint in (bool, list) and type(value) is hint
 
 

@@ -14,11 +14,11 @@ import torch
 from torch import Tensor
 
 from dyadic.errors import UserError
+from dyadic.integer.program.limits import SHIFT
 from dyadic.integer.program.operations import Dyadic
 
 Integers = TypeVar("Integers", np.ndarray, Tensor)
 
-LARGEST_SHIFT = 62
 WORD = 31  # a wide accumulator is split at this bit, or at bit c if that is lower
 
 SQRT2 = 2.0**0.5
@@ -46,7 +46,7 @@ def dyadic(x: np.ndarray | float) -> Dyadic:
     if not np.isfinite(x).all():
         raise UserError(f"a scale of {x[~np.isfinite(x)][0]} is no dyadic number; use finite ones")
     exponent = np.frexp(x)[1]
-    c = np.minimum(31 - exponent, LARGEST_SHIFT)
+    c = np.minimum(31 - exponent, SHIFT)
     b = _round(np.ldexp(x, c))
     carried = np.abs(b) == 2**31
     b, c = np.where(carried, b // 2, b), np.where(carried, c - 1, c)
@@ -101,7 +101,7 @@ def plain_limit(terms: int) -> int:
 
 def split_limit(scale: Dyadic, terms: int) -> np.ndarray:
     """The same where acc is split in two words: 2^(31 + min(c, 31)) / terms, int64 [1] or [C]."""
-    exponent = np.where(scale.b == 0, LARGEST_SHIFT, WORD + np.minimum(scale.c, WORD))
+    exponent = np.where(scale.b == 0, SHIFT, WORD + np.minimum(scale.c, WORD))
     return (1 << exponent) // terms
 
 

@@ -6,11 +6,14 @@ each layer the shape, bits and byte offset of its weights. `weights.npz` holds o
 
 Reading trusts nothing: no pickle, no size that the file itself does not have, no field without its
 type and range, and the proof of `bounds.prove` at the end. What is wrong is a ProgramError of one
-line. A SHA-256 in the JSON ties the two files together.
+line. The "sha256" of the JSON is that of all its other fields and of the weights: a flipped bit in
+either file is found. (In version 1 it was that of the weights alone.)
 """
 
 import hashlib
+import io
 import json
+import struct
 import zipfile
 from dataclasses import fields
 from math import prod
@@ -20,7 +23,8 @@ from typing import Any, get_type_hints
 import numpy as np
 
 from dyadic.integer.program.bounds import prove
-from dyadic.integer.program.decoding import LONGEST_TEXT, decode_fields
+from dyadic.integer.program.decoding import decode_fields
+from dyadic.integer.program.limits import ELEMENTS, JSON_BYTES, TEXT, WEIGHT_BYTES
 from dyadic.integer.program.operations import (
     AdaptiveSumPool,
     Add,
@@ -48,9 +52,9 @@ from dyadic.integer.program.packing import pack, packed_bytes, unpack
 from dyadic.integer.program.requirements import ProgramError
 from dyadic.record.files import write_atomically
 
-FORMAT, VERSION = "dyadic program", 1
+FORMAT, VERSIONS = "dyadic program", (1, 2)
 PROGRAM, WEIGHTS, MEMBER = "program.json", "weights.npz", "packed.npy"
-LARGEST_JSON, LARGEST_WEIGHTS = 2**26, 2**32
+ADDED = {"SumPool": {"ceil": False, "counted": "kernel"}}  # fields that version 1 did not have
 
 OPERATIONS: tuple[type[Operation], ...] = (
     Normalize,
@@ -100,15 +104,16 @@ def save(program: Program, directory: Path) -> int:
     packed = np.concatenate(parts)
     header = {
         "format": FORMAT,
-        "version": VERSION,
+        "version": VERSIONS[-1],
         "name": program.name,
         "note": program.note,
         "input_shape": program.input_shape,
         "logit_scale": program.logit_scale,
-        "sha256": hashlib.sha256(packed.data).hexdigest(),
+        "sha256": "",
     }
-    decode_fields(json.loads(json.dumps(header | {"operations": []})), HEADER, PROGRAM)
-    head = json.dumps(header, indent=1).removesuffix("\n}")
+    tree = json.loads(json.dumps(header | {"operations": [json.loads(line) for line in lines]}))
+    decode_fields(tree, HEADER, PROGRAM)
+    head = json.dumps(header | {"sha256": checksum(tree, packed)}, indent=1).removesuffix("\n}")
     text = head + ',\n "operations": [\n  ' + ",\n  ".join(lines) + "\n ]\n}\n"
     directory = Path(directory)
     with write_atomically(directory / WEIGHTS) as temporary, temporary.open("wb") as file:
@@ -126,23 +131,31 @@ def load(directory: Path) -> Program:
     type, shape, offset or range, undefined inputs, weights that belong to another program.
     """
     directory = Path(directory)
-    header = decode_fields(_read_json(directory / PROGRAM), HEADER, PROGRAM)
-    if (header["format"], header["version"]) != (FORMAT, VERSION):
+    tree = _read_json(directory / PROGRAM)
+    header = decode_fields(tree, HEADER, PROGRAM)
+    if header["format"] != FORMAT or header["version"] not in VERSIONS:
         raise ProgramError(
             f"{PROGRAM}: format {header['format']!r} {header['version']}; "
-            f"{FORMAT!r} {VERSION} expected"
+            f"{FORMAT!r} {VERSIONS[-1]} expected"
         )
     packed = _read_packed(directory / WEIGHTS)
-    reader = _Reader(packed)
+    reader = _Reader(packed, ADDED if header["version"] == 1 else {})
     operations = tuple(reader.operation(entry) for entry in header["operations"])
     if reader.position != len(packed):
         raise ProgramError(f"{WEIGHTS}: {len(packed)} bytes; the layers take {reader.position}")
-    if hashlib.sha256(packed.data).hexdigest() != header["sha256"]:
-        raise ProgramError(f"{WEIGHTS}: its SHA-256 is not the one in {PROGRAM}")
+    if checksum(tree, packed) != header["sha256"]:
+        raise ProgramError(f"{PROGRAM}: damaged or changed ({PROGRAM} and {WEIGHTS}: SHA-256)")
     kept = {key: header[key] for key in ("name", "input_shape", "logit_scale", "note")}
     program = Program(operations=operations, **kept)
     prove(program)
     return program
+
+
+def checksum(tree: dict[str, Any], packed: np.ndarray) -> str:
+    """SHA-256 of the JSON's fields but "sha256", in sorted order, and of the packed weights."""
+    others = {key: value for key, value in tree.items() if key != "sha256"}
+    text = json.dumps(others, sort_keys=True) if tree["version"] > 1 else ""
+    return hashlib.sha256(text.encode() + packed.tobytes()).hexdigest()
 
 
 def _encode_operation(operation: Operation, parts: list[np.ndarray]) -> str:
@@ -168,18 +181,19 @@ def _encode_operation(operation: Operation, parts: list[np.ndarray]) -> str:
 class _Reader:
     """Decodes operations in order; the layers' weights follow each other without gaps."""
 
-    def __init__(self, packed: np.ndarray) -> None:
-        self.packed, self.position = packed, 0
+    def __init__(self, packed: np.ndarray, added: dict[str, dict[str, Any]]) -> None:
+        self.packed, self.position, self.weights, self.added = packed, 0, 0, added
 
     def operation(self, entry: Any) -> Operation:
         name = entry.get("name") if isinstance(entry, dict) else None
-        where = f"{PROGRAM}: operation {str(name)[:LONGEST_TEXT]!r}"
+        where = f"{PROGRAM}: operation {str(name)[:TEXT]!r}"
         found = entry.get("operation") if isinstance(entry, dict) else None
         kinds = {kind.__name__: kind for kind in OPERATIONS}
         if not isinstance(found, str) or found not in kinds:
             raise ProgramError(f"{where}: unknown operation {str(found)[:99]!r}")
         kind = kinds[found]
         hints = {field.name: get_type_hints(kind)[field.name] for field in fields(kind)}
+        entry = self.added.get(found, {}) | entry
         values = decode_fields(entry, {"operation": str, **hints}, where)
         del values["operation"]
         if isinstance(values.get("weights"), dict):
@@ -191,6 +205,9 @@ class _Reader:
         shape, bits, count = stored["shape"], stored["bits"], prod(stored["shape"])
         if not 1 <= bits <= 16 or not all(n > 0 for n in shape):
             raise ProgramError(f"{where}: shape {list(shape)} of {bits} bits is not possible")
+        self.weights += count
+        if self.weights > ELEMENTS:
+            raise ProgramError(f"{where}: with them {self.weights} weights; {ELEMENTS} at most")
         if stored["offset"] != self.position:
             raise ProgramError(f"{where}: offset {stored['offset']}; {self.position} expected")
         end = self.position + packed_bytes(count, bits)
@@ -203,15 +220,25 @@ class _Reader:
 
 def _read_json(path: Path) -> Any:
     try:
-        if path.stat().st_size > LARGEST_JSON:
-            raise ProgramError(f"{path.name}: larger than {LARGEST_JSON} bytes")
-        return json.loads(path.read_bytes(), object_pairs_hook=_unique, parse_constant=_refuse)
-    except ProgramError:
-        raise
+        text = _read_bytes(path, JSON_BYTES)
+        return json.loads(text, object_pairs_hook=_unique, parse_constant=_refuse)
+    except (ValueError, RecursionError) as error:
+        raise _damaged(path, error) from None
+
+
+def _read_bytes(path: Path, most: int) -> bytes:
+    try:
+        if path.stat().st_size > most:
+            raise ProgramError(f"{path.name}: larger than {most} bytes")
+        return path.read_bytes()
     except OSError as error:
         raise ProgramError(f"{path}: {error.strerror}; a saved program has this file") from None
-    except (ValueError, RecursionError) as error:
-        raise ProgramError(f"{path.name}: damaged ({str(error)[:200]})") from None
+
+
+def _damaged(path: Path, error: Exception) -> ProgramError:
+    if isinstance(error, ProgramError):
+        return error
+    return ProgramError(f"{path.name}: damaged ({str(error)[:200] or type(error).__name__})")
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -226,29 +253,33 @@ def _refuse(constant: str) -> None:
 
 
 def _read_packed(path: Path) -> np.ndarray:
-    """The bytes of the one uncompressed uint8 array in an .npz file, its header checked first.
+    """The bytes of the one uncompressed uint8 array in an .npz file.
 
-    Not `np.load`: that allocates what the header asks for before it sees how short the file is.
+    Not `np.load`: that allocates what a header asks for before it sees how short the file is, and
+    runs a parser on it; the one header that is right for these bytes is known.
     """
+    stored = _read_bytes(path, WEIGHT_BYTES)
     try:
-        if path.stat().st_size > LARGEST_WEIGHTS:
-            raise ProgramError(f"{path.name}: larger than {LARGEST_WEIGHTS} bytes")
-        with zipfile.ZipFile(path) as archive:
+        with zipfile.ZipFile(io.BytesIO(stored)) as archive:
             (member,) = archive.infolist()
             if member.filename != MEMBER or member.compress_type != zipfile.ZIP_STORED:
                 raise ValueError(f"one uncompressed {MEMBER} expected")
-            with archive.open(member) as file:
-                version = np.lib.format.read_magic(file)
-                if version != (1, 0):
-                    raise ValueError(f"array format {version}; (1, 0) expected")
-                shape, _, dtype = np.lib.format.read_array_header_1_0(file)
-                data = np.frombuffer(file.read(), np.uint8)
-        if dtype != np.uint8 or shape != data.shape:
-            raise ValueError(f"an array of {dtype} {shape} in {len(data)} bytes")
-        return data
-    except ProgramError:
-        raise
-    except OSError as error:
-        raise ProgramError(f"{path}: {error.strerror}; a saved program has this file") from None
-    except (ValueError, EOFError, NotImplementedError, RuntimeError, zipfile.BadZipFile) as error:
-        raise ProgramError(f"{path.name}: damaged ({str(error)[:200]})") from None
+            if not member.file_size == member.compress_size <= len(stored):
+                raise ValueError("its sizes are not the file's")
+            array = archive.read(member)
+    except (ArithmeticError, EOFError, LookupError, RuntimeError, ValueError) as error:
+        raise _damaged(path, error) from None
+    except (OSError, struct.error, zipfile.BadZipFile) as error:
+        raise _damaged(path, error) from None
+    header = len(_array_header(0))
+    if array[:header] != _array_header(max(0, len(array) - header)):
+        raise ProgramError(f"{path.name}: damaged (not an array of uint8 as long as its bytes)")
+    return np.frombuffer(array, np.uint8, offset=header)
+
+
+def _array_header(count: int) -> bytes:
+    """What NumPy writes before `count` bytes of uint8."""
+    buffer = io.BytesIO()
+    form = {"descr": "|u1", "fortran_order": False, "shape": (count,)}
+    np.lib.format.write_array_header_1_0(buffer, form)
+    return buffer.getvalue()

@@ -3,12 +3,12 @@
 import re
 from collections.abc import Iterable
 
-LONGEST_NAME = 200
+from dyadic.integer.program.limits import NAME
 
 
 def is_name(text: str) -> bool:
     """Whether an operation may be called so: printable text on one line, not too long."""
-    return 0 < len(text) <= LONGEST_NAME and text.isprintable()
+    return 0 < len(text) <= NAME and text.isprintable()
 
 
 def identifiers(names: Iterable[str], others: str = "", taken: Iterable[str] = ()) -> list[str]:

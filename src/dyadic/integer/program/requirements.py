@@ -1,17 +1,28 @@
 """What the fields of an operation must be, whatever the shapes around it."""
 
+from math import prod
+
 import numpy as np
 
 from dyadic.errors import UserError
-from dyadic.integer.program.dyadic import LARGEST_SHIFT
+from dyadic.integer.program.limits import ELEMENTS, GEOMETRY, SHIFT
 from dyadic.integer.program.operations import INT32, Dyadic, Linear, Operation, Weights
 
 Shape = tuple[int, ...]
-LARGEST_TENSOR = 2**31 - 1  # elements of one image: every index fits an int
+
+
+LONGEST_LINE = 1000
 
 
 class ProgramError(UserError):
-    """A program that no engine may run; one line that names the operation."""
+    """A program that no engine may run; one printable line that names the operation.
+
+    Parts of the line may come from a stranger's file: escapes are shown, not sent to a terminal.
+    """
+
+    def __init__(self, line: str) -> None:
+        shown = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in line[:LONGEST_LINE])
+        super().__init__(shown)
 
 
 def require(condition: bool, operation: Operation, message: str) -> None:
@@ -63,8 +74,8 @@ def check_scale(
     """One dyadic number or one per channel, b and c in range (`dyadic.integer.program.dyadic`)."""
     shape = scale.b.shape if scale.b.shape == (1,) else (channels,)
     check_integers(operation, "scale b", scale.b, shape, (-(2**31) + 1, 2**31 - 1))
-    check_integers(operation, "scale c", scale.c, shape, (0, LARGEST_SHIFT))
-    full = (np.abs(scale.b) >= 2**30) | (scale.b == 0) | (scale.c == LARGEST_SHIFT)
+    check_integers(operation, "scale c", scale.c, shape, (0, SHIFT))
+    full = (np.abs(scale.b) >= 2**30) | (scale.b == 0) | (scale.c == SHIFT)
     require(bool(full.all()) or not normalized, operation, "scale b is not normalized to 31 bits")
 
 
@@ -76,8 +87,20 @@ def check_clamp(operation: Operation, lo: int, hi: int) -> None:
 
 def check_positive(operation: Operation, *numbers: int) -> None:
     """Strides, kernels and the like."""
-    inside = all(0 < n <= LARGEST_TENSOR for n in numbers)
-    require(inside, operation, f"{numbers} must be positive")
+    inside = all(0 < n <= GEOMETRY for n in numbers)
+    require(inside, operation, f"{numbers} must be positive, at most {GEOMETRY}")
+
+
+def check_padding(operation: Operation, *numbers: int) -> None:
+    """Rows or columns around an image."""
+    require(min(numbers) >= 0, operation, f"padding {numbers} is negative")
+    require(max(numbers) <= GEOMETRY, operation, f"padding {numbers}; at most {GEOMETRY}")
+
+
+def check_shape(operation: Operation, shape: Shape) -> None:
+    """A tensor that is not empty, and not too large on its own."""
+    fits = min(shape, default=0) > 0 and prod(shape) <= ELEMENTS
+    require(fits, operation, f"output shape {shape} is empty or too large")
 
 
 def check_integers(

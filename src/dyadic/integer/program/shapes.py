@@ -9,6 +9,8 @@ from math import prod
 
 import numpy as np
 
+from dyadic.integer.program.costs import Costs
+from dyadic.integer.program.limits import ELEMENTS, OPERATIONS, TABLE
 from dyadic.integer.program.names import is_name
 from dyadic.integer.program.operations import (
     INT32,
@@ -34,19 +36,18 @@ from dyadic.integer.program.operations import (
     Threshold,
 )
 from dyadic.integer.program.requirements import (
-    LARGEST_TENSOR,
     ProgramError,
     Shape,
     check_clamp,
     check_integers,
     check_layer,
+    check_padding,
     check_positive,
     check_scale,
+    check_shape,
     require,
 )
 from dyadic.integer.program.windows import COUNTED, pool_positions
-
-MOST_ENTRIES = 2**8  # of a look-up table
 
 
 def shapes(program: Program) -> dict[str, Shape]:
@@ -55,23 +56,32 @@ def shapes(program: Program) -> dict[str, Shape]:
     Raises: ProgramError for a name used twice, an input that no earlier operation makes, and any
     operation whose arrays, shapes or numbers are not as `dyadic.integer.program.operations` says.
     """
-    if len(program.input_shape) != 3 or not 0 < prod(program.input_shape) <= LARGEST_TENSOR:
-        raise ProgramError(f"input shape {program.input_shape}; (channels, rows, columns) expected")
-    if not program.operations:
-        raise ProgramError("the program has no operations")
+    _check_frame(program)
     known: dict[str, Shape] = {"input": program.input_shape}
+    costs = Costs(program.input_shape)
     for operation in program.operations:
         require(is_name(operation.name), operation, "not a printable name of at most 200 letters")
         require(operation.name not in known, operation, "the name is used twice")
         for name in operation.inputs:
             require(name in known, operation, f"input {name!r} is made by no earlier operation")
-        shape = _shape(operation, *(known[name] for name in operation.inputs))
-        fits = min(shape) > 0 and prod(shape) <= LARGEST_TENSOR
-        require(fits, operation, f"output shape {shape} is empty or too large")
+        inputs = tuple(known[name] for name in operation.inputs)
+        shape = _shape(operation, *inputs)
+        check_shape(operation, shape)
+        costs.add(operation, shape, inputs)
         known[operation.name] = shape
     last = program.operations[-1]
     require(len(known[last.name]) == 1, last, f"logits of shape {known[last.name]}; Flatten first")
     return known
+
+
+def _check_frame(program: Program) -> None:
+    """What is wrong with the program as a whole."""
+    shape = program.input_shape
+    if len(shape) != 3 or min(shape) < 1 or prod(shape) > ELEMENTS:
+        raise ProgramError(f"input shape {shape}; (channels, rows, columns) expected")
+    if not 0 < len(program.operations) <= OPERATIONS:
+        count = len(program.operations) or "no"
+        raise ProgramError(f"the program has {count} operations; 1 to {OPERATIONS} expected")
 
 
 @singledispatch
@@ -110,8 +120,9 @@ def _(operation: Conv, *inputs: Shape) -> Shape:
     channels, *size = _only(operation, inputs, rank=3)
     outputs, per_group = check_layer(operation, rank=4)
     groups = operation.groups
-    check_positive(operation, groups, *operation.stride, *operation.dilation)
-    require(min(operation.padding) >= 0, operation, f"padding {operation.padding} is negative")
+    require(groups > 0, operation, f"{groups} groups must be positive")
+    check_positive(operation, *operation.stride, *operation.dilation)
+    check_padding(operation, *operation.padding)
     divided = outputs % groups == 0 and channels == per_group * groups
     require(
         divided, operation, f"{channels} channels, weights for {per_group} in {groups} group(s)"
@@ -187,7 +198,7 @@ def _(operation: AdaptiveSumPool, *inputs: Shape) -> Shape:
 @_shape.register
 def _(operation: Lookup, *inputs: Shape) -> Shape:
     entries = len(operation.values)
-    require(0 < entries <= MOST_ENTRIES, operation, f"a table of {entries}; 1 to 256 expected")
+    require(0 < entries <= TABLE, operation, f"a table of {entries}; 1 to 256 expected")
     check_integers(operation, "values", operation.values, (entries,), INT32)
     check_clamp(operation, operation.lo, operation.lo + entries - 1)
     return _only(operation, inputs)
@@ -216,6 +227,7 @@ def _(operation: Select, *inputs: Shape) -> Shape:
 def _(operation: Pad, *inputs: Shape) -> Shape:
     channels, rows, columns = _only(operation, inputs, rank=3)
     left, right, top, bottom = operation.padding
+    check_padding(operation, *map(abs, operation.padding))
     cut = max(-left, 0) + max(-right, 0) < columns and max(-top, 0) + max(-bottom, 0) < rows
     require(cut, operation, f"padding {operation.padding} cuts everything off")
     return (channels, rows + top + bottom, columns + left + right)

@@ -1,8 +1,8 @@
 """HAWQ-V3's published tables from our own code: `python -m experiments.hawq_v3.tables`.
 
-Prints published beside ours, row by row, and writes results/tables/hawq_v3_{uniform, mixed,
-resnet18_bits, resnet50_bits}.csv. No training and no data: sizes and bit operations follow from
-layer shapes, and the 18 integer programs from the authors' per-layer figures.
+Prints published beside ours, row by row, and writes results/tables/published_hawq_v3_{uniform,
+mixed, resnet18_bits, resnet50_bits}.csv. No training and no data: sizes and bit operations follow
+from layer shapes, and the 18 integer programs from the authors' per-layer figures.
 """
 
 import csv
@@ -181,10 +181,10 @@ def render(rows: Sequence[dict[str, object]]) -> str:
 def main(folder: Path = TABLES) -> None:
     """Compute, print and write the four tables."""
     tables = {
-        "hawq_v3_uniform": list(uniform_rows()),
-        "hawq_v3_mixed": list(mixed_rows()),
-        "hawq_v3_resnet18_bits": list(bits_rows("ResNet-18")),
-        "hawq_v3_resnet50_bits": list(bits_rows("ResNet-50")),
+        "published_hawq_v3_uniform": list(uniform_rows()),
+        "published_hawq_v3_mixed": list(mixed_rows()),
+        "published_hawq_v3_resnet18_bits": list(bits_rows("ResNet-18")),
+        "published_hawq_v3_resnet50_bits": list(bits_rows("ResNet-50")),
     }
     for name, rows in tables.items():
         write(folder / f"{name}.csv", rows)

@@ -111,7 +111,7 @@ def test_main_writes_the_tables_and_prints_them(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     main(tmp_path)
-    with (tmp_path / "hawq_v3_resnet50_bits.csv").open(newline="") as file:
+    with (tmp_path / "published_hawq_v3_resnet50_bits.csv").open(newline="") as file:
         lines = list(csv.DictReader(file))
     assert [line["layer"] for line in lines] == [str(order) for order in range(52)]
     assert list(lines[0])[1:] == [

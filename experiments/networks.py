@@ -24,9 +24,9 @@ from safetensors.torch import save_file
 from dyadic.commands.build import build
 from dyadic.commands.run import register_run_name
 from dyadic.record.files import write_atomically, write_json
+from dyadic.record.identity import baseline_digest
 from dyadic.record.read import read_csv
 from dyadic.run.pipeline import float_baseline
-from dyadic.training.baseline import key_of
 
 ROOT = Path(__file__).parents[1]
 HELD_OUT = 5000
@@ -98,7 +98,7 @@ def choose(candidate: Sequence[str], results: Path) -> dict[str, Any]:
     held = ("seed=0", f"dataset.holdout={HELD_OUT}", "trainer.baseline.epochs=4")
     run = build(configuration("resnet8", *held, *candidate, results=results), results)
     float_baseline(run)
-    history = read_csv(run.cache / key_of(run.baseline_determined_by) / "history.csv")
+    history = read_csv(run.cache / baseline_digest(run.baseline_determined_by) / "history.csv")
     last = history.iloc[-1]
     return {"recipe": " ".join(candidate) or "as in conf/trainer/converged.yaml",
             "held_out_top1": last["top1"], "held_out_loss": last["val_loss"]}  # fmt: skip

@@ -6,7 +6,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dyadic.record.identity import configuration
 from dyadic.record.read import RUNNING_SECONDS, read_csv, read_record, read_records
 from dyadic.report.data.runs import integer_passed, overview
 
@@ -69,13 +68,6 @@ def test_history_has_every_column_even_when_the_file_has_few(tmp_path: Path) -> 
     history = record.history()
     assert np.isnan(history.quantized_share[0])
     assert history.event[0] == ""
-
-
-def test_a_seed_does_not_make_another_configuration() -> None:
-    text = "method: inq\nbits: 4\nseed: {0}\nname: inq-{0}\nlogger:\n  name: {0}\n"
-    assert configuration(text.format(0), "inq-0") == configuration(text.format(1), "inq-1")
-    other = text.replace("bits: 4", "bits: 5")
-    assert configuration(text.format(0), "inq-0") != configuration(other.format(0), "inq-0")
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,8 @@ from dyadic.data.synthetic import Synthetic
 from dyadic.errors import UserError
 from dyadic.models import resnet8
 from dyadic.models.normalize import normalized
-from dyadic.training.baseline import TRAINED, BaselineRecipe, baseline, key_of
+from dyadic.record.identity import baseline_digest
+from dyadic.training.baseline import TRAINED, BaselineRecipe, baseline
 from dyadic.training.curves import cosine
 from dyadic.training.fit import Hardware
 from dyadic.training.processes import locked
@@ -42,7 +43,7 @@ def train(data, cache, determined_by, built, weights=None, epochs=1):
 
 def test_two_at_once_train_it_once_and_the_second_says_that_it_waits(data, tmp_path, caplog):
     built, found, cache = [], [], tmp_path / "baselines"
-    directory = cache / key_of({"seed": 0})
+    directory = cache / baseline_digest({"seed": 0})
     started, release = threading.Event(), threading.Event()
     real = InMemory.train_batches
 
@@ -76,7 +77,7 @@ def test_other_choices_are_other_baselines(data, tmp_path):
     for choice in ({"seed": 0}, {"seed": 1}, {"seed": 0}):
         train(data, tmp_path, choice, built)
     assert built == [{"seed": 0}, {"seed": 1}]
-    assert key_of({"a": 1, "b": 2}) == key_of({"b": 2, "a": 1})
+    assert baseline_digest({"a": 1, "b": 2}) == baseline_digest({"b": 2, "a": 1})
 
 
 def test_weights_are_scored_as_they_are_without_a_recipe(data, tmp_path):

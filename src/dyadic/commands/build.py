@@ -12,11 +12,12 @@ from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.loggers import Logger
 from torch import nn
 
-from dyadic.commands.parts import part
+from dyadic.commands.parts import part, plain
 from dyadic.errors import UserError
 from dyadic.models.normalize import normalized
 from dyadic.record.files import write_atomically
 from dyadic.record.fingerprint import of_source
+from dyadic.record.schema import CONFIG, SUMMARY
 from dyadic.record.show import finished, print_finished, print_summary
 from dyadic.run.pipeline import Run, rehearse, train
 from dyadic.run.summary import finish
@@ -25,7 +26,6 @@ from dyadic.training.processes import is_first, locked
 from dyadic.training.weights import Weights
 
 log = logging.getLogger(__name__)
-SPEED = ("workers",)  # options of a data set that change nothing else
 OURS = ("dyadic.", "torchvision.")
 
 
@@ -55,7 +55,7 @@ def _first(cfg: DictConfig, directory: Path) -> dict[str, Any]:
     with _loggers(cfg, directory) as loggers:
         parts = replace(parts, loggers=loggers)
         parts.hardware.launch()
-        with write_atomically(directory / "config.yaml") as temporary:
+        with write_atomically(directory / CONFIG) as temporary:
             temporary.write_text(OmegaConf.to_yaml(cfg, resolve=True))
         result = finish(parts, train(parts), facts(cfg))
         for logger in loggers:
@@ -110,9 +110,7 @@ def _model(config: DictConfig, data: Any) -> nn.Module:
 
 def _choices(cfg: DictConfig) -> dict[str, Any]:
     """The choices that say which float network a run starts from, plain values."""
-    parts = {"dataset": cfg.dataset, "model": cfg.model}
-    plain = {k: OmegaConf.to_container(v, resolve=True) for k, v in parts.items()}
-    return plain | {"seed": cfg.seed}
+    return {key: plain(cfg[key]) for key in ("dataset", "model", "seed")}
 
 
 def determined_by(
@@ -122,25 +120,20 @@ def determined_by(
     weights: Weights | None,
     hardware: Hardware,
 ) -> dict[str, Any]:
-    """What a float baseline depends on: images, model, weights; where it is trained: how, on what.
-
-    What changes nothing but the speed is left out.
-    """
-    dataset = {k: v for k, v in choices["dataset"].items() if k not in SPEED}
+    """What a float baseline depends on: images, model, weights; where it is trained: how, on what."""
     found = choices | {
-        "dataset": dataset,
         "images": data.fingerprint(),
         "source": _source(choices["model"]),
         "device": hardware.device.type,
         "threads": hardware.threads,
     }
     if weights is not None:
-        found["weights"] = weights.sha256
+        found["weights_of_seed" if weights.of_seed else "weights"] = weights.sha256
         if not weights.adapts:
             return found
     # Each device normalizes its own part of a batch, so their number matters.
     several = {"devices": hardware.devices} if hardware.devices > 1 else {}
-    baseline = OmegaConf.to_container(cfg.trainer.baseline, resolve=True)
+    baseline = plain(cfg.trainer.baseline)
     return found | {"baseline": baseline, "precision": hardware.resolved_precision, **several}
 
 
@@ -177,7 +170,7 @@ def _check_missing(cfg: DictConfig) -> None:
 
 def _forget(directory: Path) -> None:
     """Remove what a repeated run would resume from or be taken for finished by."""
-    (directory / "summary.json").unlink(missing_ok=True)
+    (directory / SUMMARY).unlink(missing_ok=True)
     (directory / "checkpoint" / "last.ckpt").unlink(missing_ok=True)
 
 

@@ -1,23 +1,23 @@
 """`python -m dyadic pareto CHOICES`: what every budget of bits buys, as a table and a plot."""
 
-import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from hydra import compose, initialize_config_dir
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from dyadic.allocation.allocation import Allocation, Constrained
 from dyadic.allocation.pareto import random_points, sweep, table, uniform_points, write_table
 from dyadic.allocation.problem import MEASURES
 from dyadic.allocation.solvers.ilp import Ilp
 from dyadic.commands.build import build
+from dyadic.commands.parts import plain
 from dyadic.commands.run import register_run_name
 from dyadic.errors import UserError
 from dyadic.record.files import write_text
-from dyadic.record.identity import float_digest
+from dyadic.record.identity import digest, identity
 from dyadic.record.read import read_records
 from dyadic.report.data.front_markdown import front_table
 from dyadic.report.data.fronts import advantage, scored
@@ -106,19 +106,15 @@ def _facts(cfg: DictConfig, run: Run) -> dict[str, str]:
         "method": str(cfg.method.name),
         "sensitivity": type(run.sensitivity).__name__.lower(),
         "float_seed": f"s{cfg.seed}",
-        "float_network": float_digest(
-            OmegaConf.to_yaml(cfg, resolve=True), run.hardware.resolved_precision
-        ),
+        "float_network": identity(plain(cfg), run.baseline_determined_by)["network"],
     }
 
 
 def _name(cfg: DictConfig, facts: dict[str, str], measure: str) -> str:
     """The main choices in clear, and a hash of all that the front depends on."""
-    parts = OmegaConf.masked_copy(cfg, ["quantizer", "allocation", "sensitivity"])
-    text = OmegaConf.to_yaml(parts, resolve=True) + facts["float_network"]
-    digest = hashlib.sha256(text.encode()).hexdigest()[:6]
+    parts = [plain(cfg[key]) for key in ("quantizer", "allocation", "sensitivity")]
     named = [value for key, value in facts.items() if key != "float_network"]
-    return "-".join([*named, measure, digest])
+    return "-".join([*named, measure, digest([*parts, facts["float_network"]])[:6]])
 
 
 def _said(front: pd.DataFrame) -> str:

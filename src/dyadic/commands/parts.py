@@ -3,7 +3,7 @@
 from typing import Any
 
 from hydra.utils import instantiate
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import OmegaConf
 
 from dyadic.errors import UserError
 from dyadic.record.moved import today
@@ -16,8 +16,7 @@ def part(config: Any, **more: Any) -> Any:
     """
     if config is None:
         return None
-    if isinstance(config, DictConfig):
-        config = OmegaConf.to_container(config, resolve=True)
+    config = plain(config)
     try:
         return instantiate(_today(config), **more)
     except Exception as error:
@@ -29,6 +28,11 @@ def part(config: Any, **more: Any) -> Any:
         if isinstance(cause, TypeError | ValueError | ImportError | AttributeError):
             raise UserError(f"{config['_target_']}: {cause}") from error
         raise
+
+
+def plain(node: Any) -> Any:
+    """A part of a configuration as plain values, references resolved; `???` stays."""
+    return OmegaConf.to_container(node, resolve=True) if OmegaConf.is_config(node) else node
 
 
 def _today(value: Any) -> Any:

@@ -5,8 +5,6 @@ imports stay inside the job, so that `--help` and `--cfg job` answer at once.
 """
 
 import contextlib
-import hashlib
-import json
 import logging
 import os
 import shutil
@@ -24,14 +22,14 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from dyadic.commands.mistakes import one_line
+from dyadic.commands.parts import plain
 from dyadic.errors import UserError
+from dyadic.record.identity import WATCHING, run_digest
 from dyadic.record.show import finished, print_finished
 
 log = logging.getLogger(__name__)
 OUTCOMES = "DYADIC_SWEEP_OUTCOMES"  # the folder where the jobs of a sweep say how they ended
 WANTS_TRACEBACK = "HYDRA_FULL_ERROR" in os.environ
-# What changes where or how a run is watched, not what it computes.
-VOLATILE = ("name", "force", "data_dir", "results_dir", "logger", "hydra", "claim")
 
 
 def register_run_name() -> None:
@@ -44,12 +42,9 @@ def run_name(*, _root_: DictConfig) -> str:
 
     The same choices give the same name, in a sweep or alone, today and tomorrow.
     """
-    choices = OmegaConf.to_container(_root_, resolve=False)
-    assert isinstance(choices, dict)
-    kept = {str(k): v for k, v in choices.items() if k not in VOLATILE}
-    digest = hashlib.sha256(json.dumps(kept, sort_keys=True, default=str).encode()).hexdigest()[:6]
+    choices = {str(key): plain(_root_[key]) for key in _root_ if key not in WATCHING}
     names = (_root_.dataset.name, _root_.model.name, _root_.method.name)
-    return "-".join([*map(str, names), f"b{_root_.bits}", f"s{_root_.seed}", digest])
+    return "-".join([*map(str, names), f"b{_root_.bits}", f"s{_root_.seed}", run_digest(choices)])
 
 
 class Outcomes(Callback):

@@ -11,30 +11,21 @@ import json
 import time
 import zipfile
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import yaml
 from numpy.typing import NDArray
 
-from dyadic.record.identity import float_digest
+from dyadic.record import schema
+from dyadic.record.identity import float_network, identity
 
+LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 RUNNING_SECONDS = 900
 """A folder without summary whose files changed this recently belongs to a run in progress."""
-
-HISTORY_NUMBERS = [
-    "epoch",
-    "step",
-    "train_loss",
-    "val_loss",
-    "top1",
-    "top5",
-    "quantized_share",
-    "blend",
-    "lr",
-    "seconds",
-]
 
 
 @dataclass(frozen=True)
@@ -56,18 +47,32 @@ class Record:
     def config(self) -> str:
         """The text of `config.yaml`; empty where there is none."""
         try:
-            return (self.path / "config.yaml").read_text(encoding="utf-8", errors="replace")
+            return (self.path / schema.CONFIG).read_text(encoding="utf-8", errors="replace")
         except OSError:
             return ""
 
-    def float_network(self) -> str:
-        """Which float network the run starts from, as `float_digest` says."""
-        return float_digest(self.config(), str(self.summary.get("precision") or ""))
+    @cached_property
+    def choices(self) -> dict[str, Any]:
+        """`config.yaml` as values; empty where it is none."""
+        try:
+            found = yaml.load(self.config(), LOADER)
+        except yaml.YAMLError:
+            return {}
+        return found if isinstance(found, dict) else {}
+
+    @cached_property
+    def identity(self) -> dict[str, str]:
+        """The digests of `dyadic.record.identity`; worked out again where the record has none."""
+        found = self.summary.get("identity")
+        if isinstance(found, dict):
+            return found
+        precision = str(self.summary.get("precision") or "")
+        return identity(self.choices, float_network(self.choices, precision))
 
     def history(self) -> pd.DataFrame:
         """`history.csv`, a row an epoch; empty where there is none yet."""
-        frame = read_csv(self.path / "history.csv")
-        for column in HISTORY_NUMBERS:
+        frame = read_csv(self.path / schema.HISTORY)
+        for column in schema.numbers(schema.HISTORY_COLUMNS):
             frame[column] = numbers(frame[column]) if column in frame else np.nan
         for column in ("phase", "event"):
             texts = frame[column].astype(object) if column in frame else pd.Series("", frame.index)
@@ -76,13 +81,13 @@ class Record:
 
     def layers(self) -> pd.DataFrame:
         """`layers.csv`, a row a weight layer in execution order; empty where there is none yet."""
-        return read_csv(self.path / "layers.csv")
+        return read_csv(self.path / schema.LAYERS)
 
     def histograms(self) -> dict[str, NDArray[Any]]:
         """`histograms.npz` by key; empty where there is none or it cannot be read."""
         try:
             with (
-                (self.path / "histograms.npz").open("rb") as file,
+                (self.path / schema.HISTOGRAMS).open("rb") as file,
                 np.load(file, allow_pickle=False) as archive,
             ):
                 return {key: archive[key] for key in archive.files}
@@ -111,7 +116,7 @@ def read_records(runs: Path) -> list[Record]:
 def read_record(path: Path) -> Record | None:
     """The run in this folder, or None where the folder holds no run."""
     try:
-        summary = json.loads((path / "summary.json").read_text(encoding="utf-8"))
+        summary = json.loads((path / schema.SUMMARY).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         summary = None
     if isinstance(summary, dict):

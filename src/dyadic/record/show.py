@@ -8,12 +8,14 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from dyadic.record.schema import SUMMARY
+
 log = logging.getLogger(__name__)
 
 
 def finished(directory: Path) -> dict[str, Any] | None:
     """The summary of a finished run, None where there is none: it is written last."""
-    summary = directory / "summary.json"
+    summary = directory / SUMMARY
     return json.loads(summary.read_text()) if summary.exists() else None
 
 

@@ -13,14 +13,10 @@ from dyadic.network.activations import ActivationQuantization
 from dyadic.network.layers import Layer, module_of
 from dyadic.network.quantized import QuantizedNetwork
 from dyadic.network.weights import latent_weight, weight_quantization
+from dyadic.record import schema
 from dyadic.record.files import write_atomically
 from dyadic.training.callbacks import write_rows
 
-LAYERS = [
-    *("layer", "kind", "parameters", "macs", "weight_bits", "activation_bits", "levels"),
-    *("sqnr_db", "saturations", "zero_share", "accumulator_bits", "sensitivity"),
-    "float_difference_steps",
-]
 BINS = 64
 
 
@@ -109,10 +105,10 @@ def histograms(network: QuantizedNetwork, baseline: Mapping[str, Tensor]) -> dic
 
 def write_layers(directory: Path, rows: list[dict[str, Any]]) -> None:
     """Write `layers.csv`."""
-    write_rows(directory / "layers.csv", LAYERS, rows)
+    write_rows(directory / schema.LAYERS, schema.LAYER_COLUMNS, rows)
 
 
 def write_histograms(directory: Path, arrays: Mapping[str, np.ndarray]) -> None:
     """Write `histograms.npz`, compressed."""
-    with write_atomically(directory / "histograms.npz") as temporary, temporary.open("wb") as file:
+    with write_atomically(directory / schema.HISTOGRAMS) as temporary, temporary.open("wb") as file:
         np.savez_compressed(file, **arrays)  # type: ignore[arg-type]

@@ -14,8 +14,10 @@ import dyadic
 from dyadic.allocation.allocation import Allocation, Constrained
 from dyadic.allocation.cost import BOPS_CONVENTION, SIZE_CONVENTION, LayerCost, gbops, size_mib
 from dyadic.network.insert import Bits
+from dyadic.record import schema
 from dyadic.record.compression import compression
 from dyadic.record.files import write_json
+from dyadic.record.identity import identity
 from dyadic.run.certify import Proof, prove
 from dyadic.run.layers import histograms, layer_rows, write_histograms, write_layers
 from dyadic.run.pipeline import Run, Trained, calibration_images
@@ -34,9 +36,14 @@ def finish(run: Run, trained: Trained, facts: dict[str, Any]) -> dict[str, Any]:
         rows = [row | proof.columns.get(row["layer"], {}) for row in rows]
     write_layers(run.directory, rows)
     write_histograms(run.directory, arrays)
-    summary = facts | _numbers(run, trained, rows, proof) | _circumstances(run, trained)
-    write_json(run.directory / "summary.json", summary)
-    config = yaml.safe_load((run.directory / "config.yaml").read_text())
+    config = yaml.safe_load((run.directory / schema.CONFIG).read_text())
+    named = {
+        "schema_version": schema.VERSION,
+        "identity": identity(config, run.baseline_determined_by),
+    }
+    numbers = _numbers(run, trained, rows, proof)
+    summary = schema.checked(facts | numbers | _circumstances(run, trained) | named)
+    write_json(run.directory / schema.SUMMARY, summary)
     for logger in run.loggers:
         log_record(logger, config, summary, trained.history, rows, arrays)
     return summary
@@ -96,6 +103,7 @@ def _integer(proof: Proof) -> dict[str, Any]:
         "images": report.images,
         "mismatched_logits": report.mismatched_logits,
         "mismatched_vs_float64": report.mismatched_vs_float64,
+        "traced_difference": report.traced_difference,
         "float32_top1_disagreement": report.float32_top1_disagreement,
         "top1": report.top1,
         "weights_bytes": proof.bytes,

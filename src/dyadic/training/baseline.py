@@ -1,7 +1,5 @@
 """The float baseline: trained or loaded once, cached by what determines it and nothing else."""
 
-import hashlib
-import json
 import logging
 import time
 from collections.abc import Callable
@@ -14,6 +12,7 @@ from torch import nn
 
 from dyadic.errors import UserError
 from dyadic.record.files import Damaged, clear_temporaries, read_sealed, write_sealed
+from dyadic.record.identity import baseline_digest
 from dyadic.schedules.schedule import Phase
 from dyadic.training.checkpoint import load_tensors, save_tensors
 from dyadic.training.evaluate import evaluate
@@ -58,11 +57,6 @@ class Baseline:
     origin: str
 
 
-def key_of(determined_by: dict[str, Any]) -> str:
-    """Hash of everything that determines a baseline; equal choices share one."""
-    return hashlib.sha256(json.dumps(determined_by, sort_keys=True).encode()).hexdigest()[:16]
-
-
 def baseline(
     network: Callable[[], nn.Module],
     data: Data,
@@ -79,7 +73,7 @@ def baseline(
     One that is finished is read without the lock, which may be another user's. A killed training
     resumes from its last epoch. The network is built after seeding by the caller.
     """
-    directory = cache / key_of(determined_by)
+    directory = cache / baseline_digest(determined_by)
     if told_by_first((found := _kept(directory, determined_by)) is None):
         with locked(directory / "lock", WAITING):
             if told_by_first(_kept(directory, determined_by, log.warning) is None):
@@ -96,7 +90,7 @@ def _kept(
     """The baseline on disk; None where there is none, or, with a line, none that is whole."""
     try:
         facts = read_sealed(directory / "baseline.json")
-        if facts.get("determined_by") != json.loads(json.dumps(determined_by)):
+        if baseline_digest(facts.get("determined_by") or {}) != baseline_digest(determined_by):
             raise Damaged(directory / "baseline.json", "it is of other choices")
         state = load_tensors(directory / "weights.pt")
         numbers = (facts[key] for key in ("top1", "top5", "epochs", "seconds"))

@@ -3,6 +3,7 @@
 import csv
 import random
 import time
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -12,14 +13,10 @@ import torch
 
 from dyadic.network.quantized import QuantizedNetwork
 from dyadic.record.files import write_atomically
+from dyadic.record.schema import HISTORY_COLUMNS
 from dyadic.schedules.schedule import Phase, Schedule
 from dyadic.training.evaluate import evaluate
 from dyadic.training.module import Training
-
-HISTORY = [
-    *("epoch", "step", "phase", "event", "train_loss", "val_loss", "top1", "top5"),
-    *("quantized_share", "blend", "lr", "seconds"),
-]
 
 
 def phase_at(phases: list[Phase], epoch: int) -> tuple[int, bool]:
@@ -101,7 +98,7 @@ class History(pl.Callback):
             "seconds": round(time.monotonic() - self.started, 2),
         }
         self.rows.append(row)
-        write_rows(self.path, HISTORY, self.rows)
+        write_rows(self.path, HISTORY_COLUMNS, self.rows)
         numbers = {k: v for k, v in row.items() if isinstance(v, float)}
         for logger in trainer.loggers:
             logger.log_metrics(numbers, step=trainer.global_step)
@@ -156,9 +153,9 @@ class RandomState(pl.Callback):
         np.random.set_state((name, np.array(keys, dtype=np.uint32), *rest))  # noqa: NPY002
 
 
-def write_rows(path: Path, columns: list[str], rows: list[dict[str, Any]]) -> None:
+def write_rows(path: Path, columns: Iterable[str], rows: list[dict[str, Any]]) -> None:
     """Write a CSV with these columns, atomically; missing values stay empty."""
     with write_atomically(path) as temporary, temporary.open("w", newline="") as file:
-        writer = csv.DictWriter(file, columns, restval="", extrasaction="ignore")
+        writer = csv.DictWriter(file, list(columns), restval="", extrasaction="ignore")
         writer.writeheader()
         writer.writerows(rows)

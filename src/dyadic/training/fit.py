@@ -14,6 +14,7 @@ from pytorch_lightning.callbacks import ModelCheckpoint, RichProgressBar
 from pytorch_lightning.loggers import Logger
 
 from dyadic.errors import UserError
+from dyadic.record.schema import HISTORY
 from dyadic.schedules.schedule import Schedule
 from dyadic.training.callbacks import History, RandomState, ScheduleCallback, phase_at
 from dyadic.training.checkpoint import Checkpoints, resumable
@@ -141,7 +142,7 @@ def fit(
     A checkpoint is written at the end of every epoch. Returns the rows of `history.csv`, which the
     first of several processes keeps.
     """
-    history = History(directory / "history.csv", schedule)
+    history = History(directory / HISTORY, schedule)
     callbacks: list[pl.Callback] = [history, RandomState()]
     if schedule is not None and images is not None:
         callbacks.append(ScheduleCallback(schedule, images))

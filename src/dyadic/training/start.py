@@ -83,7 +83,7 @@ class Shipped(Start):
         if sha256 != record.get("sha256"):
             raise UserError(f"{path} has not its record's sha256; restore it, or use start=train")
         log.info("starts from the shipped %s; start=train trains one", path.name)
-        return Weights(state, path.name, sha256)
+        return Weights(state, path.name, sha256, of_seed=True)
 
 
 class Torchvision(Start):

@@ -22,6 +22,7 @@ class Weights:
     origin   where they are from, for the record and the screen
     sha256   of their file
     mean_std normalization [2][C] that they were trained with; None: the data set's
+    of_seed  they are of one seed among others
     adapts   the first convolution is summed over the channels for grey images; where it is another
              one, and where the last layer gives other classes, these layers start anew
     """
@@ -31,6 +32,7 @@ class Weights:
     sha256: str
     mean_std: list[list[float]] | None = None
     adapts: bool = False
+    of_seed: bool = False
 
     def load(self, network: nn.Module) -> bool:
         """Load into a network from `dyadic.models.normalized`; whether no layer starts anew.

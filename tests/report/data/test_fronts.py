@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+import yaml
 
-from dyadic.record.identity import float_digest
+from dyadic.record.identity import float_network, identity
 from dyadic.record.read import read_records
 from dyadic.report.dashboard import write_dashboard
 from dyadic.report.data.front_markdown import front_table
@@ -16,6 +17,11 @@ WIDTHS = {0.0: ("4/4", "4/4"), 0.5: ("8/8", "4/4"), 1.0: ("8/8", "8/8")}
 
 
 CONFIG = "dataset:\n  name: fashion_mnist\n  holdout: 0\ntrainer:\n  baseline:\n    epochs: 3\n"
+
+
+def network_of(config: str) -> str:
+    choices = yaml.safe_load(config)
+    return identity(choices, float_network(choices, ""))["network"]
 
 
 def front_frame() -> pd.DataFrame:
@@ -33,7 +39,7 @@ def front_frame() -> pd.DataFrame:
     frame["size_mib"] = frame.gbops / 4
     facts = {"dataset": "fashion_mnist", "model": "resnet20", "method": "hawq_v3"}
     facts |= {"sensitivity": "hessiantrace", "float_seed": "s0", "measure": "gbops"}
-    facts["float_network"] = float_digest(CONFIG, "")
+    facts["float_network"] = network_of(CONFIG)
     return frame.assign(**facts, budget=frame.gbops, proven=True)
 
 

@@ -83,7 +83,7 @@ def _same(front: pd.DataFrame, record: Record) -> bool:
     named = all(
         str(record.summary.get(key)) == str(first[key]) for key in ("dataset", "model", "method")
     )
-    return named and record.float_network() == first.float_network
+    return named and record.identity["network"] == first.float_network
 
 
 def _training(record: Record) -> str:

@@ -8,7 +8,6 @@ import numpy as np
 import pandas as pd
 import yaml
 
-from dyadic.record.identity import configuration
 from dyadic.record.read import Record
 
 TEXTS = ["name", "dataset", "model", "method", "status", "hardware", "started", "ended", "note"]
@@ -65,8 +64,8 @@ def _row(record: Record) -> dict[str, Any]:
     row["engines"] = _engines(integer.get("engines"))
     row["integer_passed"] = integer_passed(integer)
     row["seconds"] = _total(_mapping(summary, "seconds"))
-    row["configuration"] = configuration(config, record.name) if config else record.name
-    row["float_network"] = record.float_network()
+    row["configuration"] = record.identity["experiment"] if record.choices else record.name
+    row["float_network"] = record.identity["network"]
     held_out = re.search(r"^  holdout: (\d+)", config, re.MULTILINE)
     row["held_out"] = _number(held_out[1]) if held_out else 0.0
     return row

@@ -6,9 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-import yaml
-
-from dyadic.record.identity import configuration
 from dyadic.record.read import Record
 from dyadic.report.data.claims import FLOAT, Arm, Claim, Comparison
 
@@ -25,6 +22,7 @@ class Setting:
     hardware: str
     precision: str
     baseline_epochs: int
+    float_network: str
 
 
 @dataclass(frozen=True)
@@ -60,20 +58,20 @@ def trials(records: Sequence[Record]) -> list[Trial]:
 
 def _trial(record: Record) -> Trial | None:
     try:
-        text = (record.path / "config.yaml").read_text(encoding="utf-8")
-        summary, config = record.summary, yaml.safe_load(text)
+        summary, config = record.summary, record.choices
         setting = Setting(
             dataset=str(summary["dataset"]),
             network=str(summary["model"]),
             hardware=str(summary["hardware"]),
             precision=str(summary["precision"]),
             baseline_epochs=int(summary["epochs"]["baseline"]),
+            float_network=record.identity["network"],
         )
         top1, history = float(summary["top1"]), record.history()["top1"].dropna()
         return Trial(
             setting=setting,
             config=config,
-            configuration=configuration(text, record.name),
+            configuration=record.identity["experiment"],
             seed=int(summary["seed"]),
             top1=top1,
             best=max([top1, *history]),
@@ -81,7 +79,7 @@ def _trial(record: Record) -> Trial | None:
             epochs=int(summary["epochs"]["quantize"]),
             ended=str(summary.get("ended", "")),
         )
-    except (OSError, KeyError, TypeError, ValueError, yaml.YAMLError):
+    except (OSError, KeyError, TypeError, ValueError):
         return None
 
 

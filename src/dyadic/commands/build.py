@@ -120,7 +120,7 @@ def determined_by(
     weights: Weights | None,
     hardware: Hardware,
 ) -> dict[str, Any]:
-    """What a float baseline depends on: images, model, weights; where it is trained: how, on what."""
+    """What a float baseline depends on: images, model, weights; where it is trained: how, where."""
     found = choices | {
         "images": data.fingerprint(),
         "source": _source(choices["model"]),

@@ -99,7 +99,7 @@ def test_training_takes_whole_epochs_and_at_least_one(data, tmp_path, epochs):
 def test_a_flipped_bit_is_not_believed_and_the_baseline_is_trained_again(data, tmp_path, caplog):
     built, choices = [], {"seed": 0}
     whole = train(data, tmp_path, choices, built)
-    directory = tmp_path / key_of(choices)
+    directory = tmp_path / baseline_digest(choices)
     for name, at in (("weights.pt", 5000), ("baseline.json", 14)):
         content = bytearray((directory / name).read_bytes())
         content[at] ^= 1
@@ -116,7 +116,7 @@ def test_a_flipped_bit_is_not_believed_and_the_baseline_is_trained_again(data, t
 def test_a_baseline_of_other_choices_is_not_believed(data, tmp_path, caplog):
     built = []
     train(data, tmp_path, {"seed": 0}, built)
-    (tmp_path / key_of({"seed": 0})).rename(tmp_path / key_of({"seed": 1}))
+    (tmp_path / baseline_digest({"seed": 0})).rename(tmp_path / baseline_digest({"seed": 1}))
     train(data, tmp_path, {"seed": 1}, built)
     assert built == [{"seed": 0}, {"seed": 1}]
     assert "of other choices" in caplog.text
@@ -126,13 +126,13 @@ def test_a_finished_baseline_is_read_without_its_lock(data, tmp_path):
     """Which another user may have made, and which may be held."""
     built, choices = [], {"seed": 0}
     train(data, tmp_path, choices, built)
-    with locked(tmp_path / key_of(choices) / "lock", "waiting"):
+    with locked(tmp_path / baseline_digest(choices) / "lock", "waiting"):
         train(data, tmp_path, choices, built)
     assert built == [choices]
 
 
 def test_what_a_killed_run_left_half_written_is_cleared(data, tmp_path):
-    left = tmp_path / key_of({"seed": 0}) / "checkpoint" / ".last.ckpt.4711"
+    left = tmp_path / baseline_digest({"seed": 0}) / "checkpoint" / ".last.ckpt.4711"
     left.parent.mkdir(parents=True)
     left.write_bytes(b"half")
     train(data, tmp_path, {"seed": 0}, [])

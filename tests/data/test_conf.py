@@ -4,6 +4,7 @@ import pytest
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
+from dyadic.commands.names import register
 from dyadic.data import ImageFolders, InMemory
 
 CONF = Path(__file__).resolve().parents[2] / "conf" / "dataset"
@@ -14,12 +15,16 @@ def names() -> list[str]:
 
 
 def test_the_promised_sets_are_there() -> None:
-    assert names() == ["cifar10", "cifar100", "fashion_mnist", "imagenet", "synthetic"]
+    assert names() == ["cifar10", "cifar100", "fashion_mnist", "folder", "imagenet", "synthetic"]
 
 
 @pytest.mark.parametrize("name", names())
 def test_a_set_is_named_after_its_file_and_its_options_exist(name: str) -> None:
-    config = OmegaConf.load(CONF / f"{name}.yaml")
+    register()
+    loaded = OmegaConf.load(CONF / f"{name}.yaml")
+    if name == "folder":
+        loaded.folder = "pictures/folder"
+    config = OmegaConf.create({"dataset": loaded, "data_dir": "data"}).dataset
     assert config.name == name
     # binds every argument; the files are read only when the partial is called
     made = instantiate(config, data_dir="data", seed=0, _partial_=True)

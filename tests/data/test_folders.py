@@ -1,3 +1,4 @@
+import re
 from pathlib import Path
 
 import pytest
@@ -5,11 +6,13 @@ import torch
 
 from dyadic.data import ImageFolders
 from dyadic.errors import UserError
+from dyadic.record.fingerprint import of_folder
 
 
 def image_set(root: Path, **options: object) -> ImageFolders:
     chosen = {"batch_size": 4, "image_size": 16, "workers": 0} | options
-    return ImageFolders("folders", "imagenet", [0.5] * 3, [0.25] * 3, data_dir=root, **chosen)
+    statistics = {"mean": [0.5] * 3, "std": [0.25] * 3}
+    return ImageFolders("folders", "imagenet", data_dir=root, **(statistics | chosen))
 
 
 def as_lists(batches: object) -> list:
@@ -30,7 +33,7 @@ def test_reading_leaves_the_global_generator_alone(folders: Path) -> None:
 
 def test_shapes_types_and_classes(folders: Path) -> None:
     data = image_set(folders)
-    assert (data.classes, data.channels, data.image_size) == (2, 3, 16)
+    assert (data.classes, data.image_shape) == (2, (3, 16, 16))
     assert len(data.train_batches(0)) == 4
     images, labels = data.test_arrays()
     assert images.shape == (6, 3, 16, 16)
@@ -49,13 +52,13 @@ def test_held_out_and_trained_images_are_disjoint(folders: Path) -> None:
 
 
 def test_a_missing_folder_is_named_with_the_layout(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"imagenet.train .*\{train,val\}/<class>/<image>"):
+    with pytest.raises(UserError, match=r"imagenet; .*\{train,val\}/<class>/<picture>"):
         image_set(tmp_path)
 
 
 def test_classes_must_agree(folders: Path) -> None:
     (folders / "imagenet" / "val" / "n02").rename(folders / "imagenet" / "val" / "n03")
-    with pytest.raises(UserError, match="different class folders"):
+    with pytest.raises(UserError, match="class n02 is in train alone"):
         image_set(folders)
 
 
@@ -68,7 +71,75 @@ def test_a_damaged_image_is_named_in_one_line(folders: Path, workers: int) -> No
     assert "\n" not in str(error.value)
 
 
-@pytest.mark.parametrize(("option", "value"), [("holdout", 16), ("workers", -1)])
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        ("holdout", 16),
+        ("workers", -1),
+        ("train_share", 0),
+        ("resize", 0.5),
+        ("crop_area", [0.5, 0.2]),
+        ("rotation", -3),
+        ("light", 1),
+    ],
+)
 def test_a_value_out_of_range_is_named(folders: Path, option: str, value: int) -> None:
-    with pytest.raises(UserError, match=f"{option}={value}"):
+    with pytest.raises(UserError, match=re.escape(f"{option}={value}")):
         image_set(folders, **{option: value})
+
+
+def test_mean_and_std_are_measured_on_the_training_pictures(folders: Path) -> None:
+    data = image_set(folders, mean=None, std=None)
+    pixels = torch.cat([x for x, _ in data.calibration_batches(99)]).double() / 255
+    mean, std = pixels.mean((0, 2, 3)), pixels.std((0, 2, 3), correction=0)
+    assert data.mean == pytest.approx(mean.tolist(), abs=1e-4)
+    assert data.std == pytest.approx(std.tolist(), abs=1e-4)
+
+
+def test_a_share_of_the_training_pictures_and_a_batch_larger_than_it(
+    folders: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    data = image_set(folders, train_share=0.25, batch_size=9)
+    assert [len(labels) for _, labels in data.train_batches(0)] == [4]
+    assert "a batch is all 4 training pictures, fewer than batch_size=9" in caplog.text
+    assert set(data.train) < set(image_set(folders).train)
+
+
+def test_every_augmentation_can_be_left_out(folders: Path) -> None:
+    plain = {"crop_area": None, "flip": False}
+    data = image_set(folders, **plain)
+    trained = torch.cat([x for x, _ in data.train_batches(0)])
+    tested = torch.cat([x for x, _ in data.calibration_batches(16)])
+    assert sorted(map(str, trained.tolist())) == sorted(map(str, tested.tolist()))
+    for option in ({"flip": True}, {"rotation": 30.0}, {"light": 0.5}, {"crop_area": [0.2, 0.5]}):
+        changed = image_set(folders, **(plain | option))
+        assert not torch.equal(torch.cat([x for x, _ in changed.train_batches(0)]), trained)
+
+
+def test_pictures_are_cut_out_or_squeezed_to_any_sides(folders: Path) -> None:
+    cut, squeezed = (image_set(folders, image_size=[8, 24], crop=c) for c in (True, False))
+    for data in (cut, squeezed):
+        assert next(iter(data.train_batches(0)))[0].shape[1:] == (3, 8, 24)
+        assert data.test_arrays()[0].shape[1:] == (3, 8, 24)
+    assert not torch.equal(cut.test_arrays()[0], squeezed.test_arrays()[0])
+
+
+def test_grey_asks_for_one_channel(folders: Path) -> None:
+    grey = image_set(folders, channels=1, mean=[0.5], std=[0.25])
+    assert grey.test_arrays()[0].shape[1:] == (1, 16, 16)
+    assert image_set(folders).channels == 3
+
+
+def test_changed_pictures_change_the_fingerprint_and_a_listing_is_kept_to(folders: Path) -> None:
+    before = image_set(folders).fingerprint()
+    listing = of_folder(folders / "imagenet", times=False)
+    image_set(folders, listing=listing)
+    (folders / "imagenet" / "train" / "n01" / "0.png").unlink()
+    assert image_set(folders).fingerprint() != before
+    with pytest.raises(UserError, match="does not hold the files that it held"):
+        image_set(folders, listing=listing)
+
+
+def test_a_folder_is_looked_for_here_first(folders: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(folders)
+    assert image_set(Path("nowhere")).root == Path("imagenet")

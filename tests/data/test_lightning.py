@@ -1,5 +1,6 @@
 """The loaders under Lightning: the epoch reaches them, and a resumed run sees the same batches."""
 
+import math
 from pathlib import Path
 
 import pytorch_lightning as pl
@@ -17,7 +18,7 @@ class Linear(pl.LightningModule):
     def __init__(self, data: InMemory) -> None:
         super().__init__()
         self.data, self.seen = data, []
-        size = data.channels * data.image_size**2
+        size = math.prod(data.image_shape)
         self.net = nn.Sequential(nn.Flatten(), nn.Linear(size, data.classes))
 
     def train_dataloader(self) -> Batches:

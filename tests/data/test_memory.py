@@ -1,3 +1,4 @@
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -74,7 +75,23 @@ def test_images_are_uint8_and_labels_int64_in_the_asked_size(tiny: Synthetic) ->
         assert images.dtype == torch.uint8
         assert labels.dtype == torch.int64
         assert images.shape[1:] == (3, 20, 20)
-    assert (data.channels, data.image_size) == (3, 20)
+    assert data.image_shape == (3, 20, 20)
+
+
+def test_images_may_be_wider_than_high(tiny: Synthetic) -> None:
+    data = image_set(tiny, image_size=[10, 14])
+    assert data.image_shape == (3, 10, 14)
+    assert next(iter(data.train_batches(0)))[0].shape[1:] == data.image_shape
+
+
+def test_a_share_of_the_training_images_is_the_same_for_every_seed(tiny: Synthetic) -> None:
+    few, other = (image_set(tiny, train_share=0.2, seed=seed) for seed in (0, 1))
+    assert torch.equal(few.train.images, other.train.images)
+    assert len(few.train) == 10
+    known = {str(image) for image in image_set(tiny).train.images.tolist()}
+    assert len({str(image) for image in few.train.images.tolist()} & known) == 10
+    assert len(image_set(tiny, holdout=40, train_share=0.01).train) == 1
+    assert few.fingerprint() != image_set(tiny).fingerprint()
 
 
 def test_the_test_set_keeps_its_order_and_is_complete(tiny: Synthetic) -> None:
@@ -129,10 +146,13 @@ def test_without_held_out_images_validation_says_what_to_set(tiny: Synthetic) ->
         ("holdout", -1),
         ("image_size", 0),
         ("crop_padding", -1),
+        ("train_share", 0),
+        ("train_share", 1.5),
+        ("image_size", [8]),
     ],
 )
 def test_a_value_out_of_range_is_named(tiny: Synthetic, option: str, value: int) -> None:
-    with pytest.raises(UserError, match=f"{option}={value}"):
+    with pytest.raises(UserError, match=re.escape(f"{option}={value}")):
         image_set(tiny, **{option: value})
 
 

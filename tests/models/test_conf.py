@@ -13,7 +13,7 @@ from dyadic.network.layers import layers
 from dyadic.network.trace import trace
 
 CONF = Path(__file__).resolve().parents[2] / "conf" / "model"
-NAMES = sorted(path.stem for path in CONF.glob("*.yaml"))
+NAMES = sorted(path.stem for path in CONF.glob("*.yaml") if path.stem != "own")
 SMALLEST = {"alexnet": 63, "inception_v3": 75, "googlenet": 16, "vgg16": 32}
 
 # Million parameters and multiply-accumulates of the weight layers, for (channels, size, classes).

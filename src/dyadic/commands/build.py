@@ -138,7 +138,7 @@ def determined_by(
 
 
 def _source(model: dict[str, Any]) -> str:
-    """Digest of the source of a network that is not ours; ours change with the version."""
+    """Digest of the source of a network that is neither ours nor `model=own`, which has its own."""
     module = str(model["_target_"]).rpartition(".")[0]
     return "" if module.startswith(OURS) else of_source(module)
 

@@ -21,7 +21,7 @@ def part(config: Any, **more: Any) -> Any:
         return instantiate(_today(config), **more)
     except Exception as error:
         cause: BaseException = error
-        while cause.__cause__ is not None:
+        while not isinstance(cause, UserError) and cause.__cause__ is not None:
             cause = cause.__cause__
         if isinstance(cause, UserError):
             raise cause from None

@@ -21,6 +21,7 @@ from hydra.experimental.callback import Callback
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
+from dyadic.commands import names
 from dyadic.commands.mistakes import one_line
 from dyadic.commands.parts import plain
 from dyadic.errors import UserError
@@ -33,7 +34,8 @@ WANTS_TRACEBACK = "HYDRA_FULL_ERROR" in os.environ
 
 
 def register_run_name() -> None:
-    """Let configurations write `${run_name:}`."""
+    """Let configurations write `${run_name:}`, and what `dyadic.commands.names` has."""
+    names.register()
     OmegaConf.register_new_resolver("run_name", run_name, replace=True)
 
 
@@ -43,8 +45,8 @@ def run_name(*, _root_: DictConfig) -> str:
     The same choices give the same name, in a sweep or alone, today and tomorrow.
     """
     choices = {str(key): plain(_root_[key]) for key in _root_ if key not in WATCHING}
-    names = (_root_.dataset.name, _root_.model.name, _root_.method.name)
-    return "-".join([*map(str, names), f"b{_root_.bits}", f"s{_root_.seed}", run_digest(choices)])
+    main = (_root_.dataset.name, _root_.model.name, _root_.method.name)
+    return "-".join([*map(str, main), f"b{_root_.bits}", f"s{_root_.seed}", run_digest(choices)])
 
 
 class Outcomes(Callback):

@@ -24,10 +24,35 @@ def mirrored(images: Tensor, which: Tensor) -> Tensor:
     return torch.where(which[:, None, None, None], images.flip(3), images)
 
 
-def resized(images: Tensor, size: int) -> Tensor:
-    """Bilinear, antialiased, to size x size pixels; uint8 in, uint8 out."""
-    if images.shape[2:] == (size, size):
+def resized(images: Tensor, size: tuple[int, int]) -> Tensor:
+    """Bilinear, antialiased, to (height, width); uint8 in, uint8 out."""
+    if images.shape[2:] == size:
         return images
     # In float: torch's uint8 kernel differs with the processor, and fails on some shapes.
-    found = F.interpolate(images.float(), (size, size), mode="bilinear", antialias=True)
+    found = F.interpolate(images.float(), size, mode="bilinear", antialias=True)
     return found.round().clamp(0, 255).to(torch.uint8)
+
+
+def centred(images: Tensor, size: tuple[int, int]) -> Tensor:
+    """The middle of the images, (height, width) pixels; they are at least as large."""
+    top, left = ((n - m) // 2 for n, m in zip(images.shape[2:], size, strict=True))
+    return images[..., top : top + size[0], left : left + size[1]]
+
+
+def covering(images: Tensor, size: tuple[int, int], times: float) -> Tensor:
+    """Resized, sides in proportion, to just cover `times` the size; then the middle of that size.
+
+    ImageNet's networks are scored with `times` = 256/224.
+    """
+    height, width = images.shape[2:]
+    scale = times * max(size[0] / height, size[1] / width)
+    wanted = (max(round(scale * height), size[0]), max(round(scale * width), size[1]))
+    return centred(resized(images, wanted), size)
+
+
+def lit(images: Tensor, brightness: Tensor, contrast: Tensor) -> Tensor:
+    """Pixels times `brightness`, their distance to the image's mean times `contrast`; each [N]."""
+    values = images.float() * brightness[:, None, None, None]
+    mean = values.mean((1, 2, 3), keepdim=True)
+    values = mean + (values - mean) * contrast[:, None, None, None]
+    return values.round().clamp(0, 255).to(torch.uint8)

@@ -1,31 +1,50 @@
-"""Large image sets on disk: ImageNet's folder layout, decoded by worker processes."""
+"""Image sets on disk: a folder of pictures by class, decoded by worker processes.
 
-from collections.abc import Iterator, Sequence
+A folder of a user and ImageNet are the same thing (`dyadic.data.listing` has the layout).
+"""
+
+import logging
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import torch
-from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
-from torchvision.datasets import ImageFolder
-from torchvision.transforms import v2
+from torchvision.transforms import RandomResizedCrop
+from torchvision.transforms.v2 import InterpolationMode
+from torchvision.transforms.v2.functional import rotate
 
-from dyadic.data.image_set import Batch, Batches, ImageSet
+from dyadic.data.augment import covering, lit, resized
+from dyadic.data.image_set import Batch, Batches, ImageSet, Size, checked_statistics, share_of
+from dyadic.data.listing import Samples, listed
 from dyadic.data.order import generator, shuffled_batches, this_rank
+from dyadic.data.pictures import channels_of, read_picture
 from dyadic.errors import UserError
 from dyadic.record.fingerprint import of_folder
 
-Samples = list[tuple[str, int]]  # path, label
+log = logging.getLogger(__name__)
+MEASURED = 2000  # training pictures that mean and std are measured on, at most
+Transform = Callable[[Tensor], Tensor]  # of one picture, uint8 [C, H, W]
 
 
 class ImageFolders(ImageSet):
-    """`data_dir/folder/{train,val}/<class>/<image>`, the layout of ImageNet.
+    """Pictures in `{train,val}/<class>/`, or in `<class>/`, of any size, as images of one size.
 
-    Training images: a random part of 8 to 100 % of the area, resized, mirrored half of the time
-    (Szegedy et al. 2015). Test images: the shorter side to 256/224 of the size, centre crop.
-
-    workers  processes that decode; they change nothing but the speed
-    holdout  so many images of a fixed random order (not of the seed's) are kept for validation
+    folder      where it is, from the current directory or else from `data_dir`
+    mean, std   None: measured on training pictures as they are tested
+    channels    1 grey, 3 colours; None: what the first training picture has
+    val_share   without `val`, this share of each class is for testing, drawn once
+    holdout     so many training pictures, drawn once, are kept for validation
+    train_share share of the others that is trained on, drawn once
+    crop        False: the whole picture is squeezed into the image size
+    resize      a tested picture covers so many times the image size, and its middle is cut out
+    crop_area   training cuts out a random part of the area, from and to (Szegedy et al. 2015); None
+                leaves it as in testing
+    flip        half of the training pictures are mirrored
+    rotation    and turned by up to so many degrees
+    light       and their brightness and contrast vary by up to this share
+    workers     processes that decode; they change nothing but the speed
+    listing     digest of the names and sizes of its files, where these must not have changed
     """
 
     held_out: Samples
@@ -33,41 +52,76 @@ class ImageFolders(ImageSet):
     def __init__(
         self,
         name: str,
-        folder: str,
-        mean: Sequence[float],
-        std: Sequence[float],
+        folder: str | Path,
+        mean: Sequence[float] | None = None,
+        std: Sequence[float] | None = None,
         *,
         data_dir: str | Path = "data",
+        channels: int | None = None,
         batch_size: int = 256,
         seed: int = 0,
+        val_share: float = 0.2,
         holdout: int = 0,
-        image_size: int = 224,
+        train_share: float = 1.0,
+        image_size: Size = 224,
+        crop: bool = True,
+        resize: float = 256 / 224,
+        crop_area: Sequence[float] | None = (0.08, 1.0),
+        flip: bool = True,
+        rotation: float = 0.0,
+        light: float = 0.0,
         workers: int = 4,
+        listing: str = "",
     ) -> None:
-        self.root = root = Path(data_dir, folder)
-        train, test = _listing(root / "train"), _listing(root / "val")
-        if train.classes != test.classes:
-            raise UserError(f"{root}: train and val hold different class folders; they must agree")
-        names = train.classes
-        super().__init__(name, len(names), 3, image_size, mean, std, batch_size, seed, names)
-        if not 0 <= holdout < len(train.samples) or workers < 0:
+        self.root = Path(folder) if Path(folder).is_dir() else Path(data_dir, folder)
+        if listing and listing != of_folder(self.root, times=False):
+            raise UserError(f"{self.root} does not hold the files that it held ({listing})")
+        found = listed(self.root, val_share)
+        channels = channels_of(found.train[0][0]) if channels is None else channels
+        classes = len(found.classes)
+        super().__init__(name, classes, channels, image_size, batch_size, seed, found.classes)
+        _check(name, resize, crop_area, rotation, light, workers)
+        self.crop, self.resize, self.crop_area = crop, resize, crop_area
+        self.flip, self.rotation, self.light, self.workers = flip, rotation, light, workers
+        self._share_out(found.train, holdout, train_share)
+        self.test = found.test
+        if batch_size > len(self.train):
+            log.warning(
+                "%s: a batch is all %d training pictures, fewer than batch_size=%d",
+                name, len(self.train), batch_size,
+            )  # fmt: skip
+        if mean is None or std is None:
+            mean, std = self._measured()
+            log.info("%s: measured mean=%s std=%s", name, mean, std)
+        self.mean, self.std = checked_statistics(name, channels, mean, std)
+
+    def _share_out(self, samples: Samples, holdout: int, train_share: float) -> None:
+        """Training and held-out pictures, in a fixed order: the listing's is by class."""
+        if not 0 <= holdout < len(samples):
             raise UserError(
-                f"{name}: holdout={holdout}, workers={workers}; holdout is below the "
-                f"{len(train.samples)} training images, workers 0 or more"
+                f"{self.name}: holdout={holdout}; it is below the {len(samples)} training pictures"
             )
-        # The listing is sorted by class, so that its end would be one class only.
-        order = torch.randperm(len(train.samples), generator=generator("listing")).tolist()
-        kept = [train.samples[i] for i in order]
-        self.train, self.held_out = kept[: len(kept) - holdout], kept[len(kept) - holdout :]
-        self.test, self.workers = test.samples, workers
+        order = torch.randperm(len(samples), generator=generator("listing"))
+        kept = len(samples) - holdout
+        self.train = [samples[i] for i in share_of(order[:kept], train_share).tolist()]
+        self.held_out = [samples[i] for i in order[kept:].tolist()]
+
+    def _measured(self) -> tuple[list[float], list[float]]:
+        """Mean and std of each channel, on the scale where white is 1, of training pictures."""
+        count, (total, squares) = 0, torch.zeros(2, self.channels, dtype=torch.float64)
+        for images, _ in self._plain(self.train, torch.arange(min(len(self.train), MEASURED))):
+            values = images.double() / 255
+            count += values[:, 0].numel()
+            total += values.sum((0, 2, 3))
+            squares += values.square().sum((0, 2, 3))
+        mean = total / count
+        std = (squares / count - mean.square()).clamp(min=0).sqrt()
+        return [round(x, 4) for x in mean.tolist()], [round(x, 4) for x in std.tolist()]
 
     def train_batches(self, epoch: int) -> Batches:
         """Augmented training batches of an epoch, a pure function of (seed, epoch)."""
         batches = shuffled_batches(len(self.train), self.batch_size, generator(self.seed, epoch))
-        augment = v2.Compose(
-            [v2.RandomResizedCrop(self.image_size), v2.RandomHorizontalFlip(), v2.PILToTensor()]
-        )
-        images = _Decoded(self.train, augment, (self.seed, epoch))
+        images = _Decoded(self.train, self.channels, self._augmented, (self.seed, epoch))
         return _Loader(images, [this_rank(batch) for batch in batches], self.workers)
 
     def test_batches(self) -> Batches:
@@ -75,13 +129,13 @@ class ImageFolders(ImageSet):
         return self._plain(self.test, torch.arange(len(self.test)))
 
     def validation_batches(self) -> Batches:
-        """The held-out training images; UserError when holdout is 0."""
+        """The held-out training pictures; UserError when holdout is 0."""
         if not self.held_out:
             raise UserError(f"{self.name}: no validation images; set dataset.holdout above 0")
         return self._plain(self.held_out, torch.arange(len(self.held_out)))
 
     def calibration_batches(self, images: int) -> Batches:
-        """The first training images of a fixed order that the seed gives, not augmented."""
+        """The first training pictures of a fixed order that the seed gives, not augmented."""
         order = torch.randperm(len(self.train), generator=generator(self.seed, "calibration"))
         return self._plain(self.train, order[:images])
 
@@ -90,38 +144,71 @@ class ImageFolders(ImageSet):
         return of_folder(self.root)
 
     def _plain(self, samples: Samples, numbers: Tensor) -> Batches:
-        side = round(self.image_size * 256 / 224)
-        centre = v2.Compose([v2.Resize(side), v2.CenterCrop(self.image_size), v2.PILToTensor()])
-        return _Loader(_Decoded(samples, centre), numbers.split(self.batch_size), self.workers)
+        images = _Decoded(samples, self.channels, self._tested)
+        return _Loader(images, numbers.split(self.batch_size), self.workers)
+
+    def _tested(self, picture: Tensor) -> Tensor:
+        if not self.crop:
+            return resized(picture[None], self.image_size)[0]
+        return covering(picture[None], self.image_size, self.resize)[0]
+
+    def _augmented(self, picture: Tensor) -> Tensor:
+        """One training picture, by random numbers of torch's global generator."""
+        if self.rotation:
+            angle = self.rotation * float(torch.empty(()).uniform_(-1, 1))
+            picture = rotate(picture, angle, InterpolationMode.BILINEAR)
+        if self.crop_area is None:
+            picture = self._tested(picture)
+        else:
+            aspect = self.image_size[1] / self.image_size[0]
+            ratio = [3 / 4 * aspect, 4 / 3 * aspect]
+            top, left, height, width = RandomResizedCrop.get_params(
+                picture, list(self.crop_area), ratio
+            )
+            part = picture[:, top : top + height, left : left + width]
+            picture = resized(part[None], self.image_size)[0]
+        if self.flip and torch.rand(()) < 0.5:
+            picture = picture.flip(2)
+        if self.light:
+            factors = 1 + self.light * torch.empty(2).uniform_(-1, 1)
+            picture = lit(picture[None], factors[:1], factors[1:])[0]
+        return picture
 
 
-def _listing(folder: Path) -> ImageFolder:
-    try:
-        return ImageFolder(folder)
-    except FileNotFoundError as error:
+def _check(
+    name: str,
+    resize: float,
+    crop_area: Sequence[float] | None,
+    rotation: float,
+    light: float,
+    workers: int,
+) -> None:
+    area = (1, 1) if crop_area is None else tuple(crop_area)
+    if len(area) != 2 or not 0 < area[0] <= area[1] <= 1:
+        raise UserError(f"{name}: crop_area={list(area)}; from and to, above 0 up to 1")
+    if resize < 1 or rotation < 0 or not 0 <= light < 1 or workers < 0:
         raise UserError(
-            f"no images in {folder} ({str(error).splitlines()[0]}); "
-            "the layout is {train,val}/<class>/<image>"
-        ) from None
+            f"{name}: resize={resize}, rotation={rotation}, light={light}, workers={workers}; the "
+            "first is at least 1, the others 0 or more, light below 1"
+        )
 
 
 class _Decoded(Dataset[tuple[Tensor, int]]):
-    """Images as uint8 [3, H, W], each transformed by random numbers of its own (key, number)."""
+    """Images as uint8 [C, H, W], each transformed by random numbers of its own (key, number)."""
 
-    def __init__(self, samples: Samples, transform: v2.Compose, key: tuple[int, ...] = ()) -> None:
-        self.samples, self.transform, self.key = samples, transform, key
+    def __init__(
+        self, samples: Samples, channels: int, transform: Transform, key: tuple[int, ...] = ()
+    ) -> None:
+        self.samples, self.channels = samples, channels
+        self.transform, self.key = transform, key
 
     def __getitem__(self, number: int) -> tuple[Tensor, int]:
         path, label = self.samples[number]
-        try:
-            with Image.open(path) as file:
-                image = file.convert("RGB")
-        except (OSError, UnidentifiedImageError, SyntaxError) as error:
-            raise UserError(f"{path} cannot be decoded ({error}); replace it") from None
+        picture = read_picture(path, self.channels)
         # torchvision draws from the global generator: seeded by image here, and left as it was.
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(generator(*self.key, number).initial_seed())
-            return self.transform(image), label
+            return self.transform(picture), label
 
 
 class _Loader:

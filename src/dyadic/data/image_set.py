@@ -9,6 +9,7 @@ from torch import Tensor
 
 from dyadic.errors import UserError
 
+Size = int | Sequence[int]
 Batch = tuple[Tensor, Tensor]  # uint8 images [N, C, H, W], int64 labels [N]
 WATCHED = 2000  # training images that stand for held-out ones where there are none
 
@@ -34,47 +35,79 @@ class MadeBatches:
         return len(self.numbers)
 
 
-class ImageSet(ABC):
-    """A training and a test set of square images.
+def size_of(value: Size) -> tuple[int, int]:
+    """(height, width) of an image size that may be one number.
 
-    name, classes, channels, image_size
-    mean, std  of each channel, on the scale where white is 1; applied by the network
+    >>> size_of(8), size_of([8, 6])
+    ((8, 8), (8, 6))
+    """
+    pair = (value, value) if isinstance(value, int) else tuple(value)
+    if len(pair) != 2 or not all(isinstance(n, int) and n > 0 for n in pair):
+        raise UserError(f"image_size={value}; give pixels, or [height, width], each at least 1")
+    return pair
+
+
+def checked_statistics(
+    name: str, channels: int, mean: Sequence[float], std: Sequence[float]
+) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Mean and std, one number for each channel; UserError where they are not that."""
+    if not len(mean) == len(std) == channels or not min(std) > 0:
+        raise UserError(
+            f"{name}: mean={list(mean)}, std={list(std)}; give one number for each of the "
+            f"{channels} channels, std above 0"
+        )
+    return tuple(mean), tuple(std)
+
+
+def share_of(numbers: Tensor, share: float) -> Tensor:
+    """The first part of these image numbers, at least one of them; `share` above 0 up to 1."""
+    if not 0 < share <= 1:
+        raise UserError(f"train_share={share}; a share of the training images, above 0 up to 1")
+    return numbers[: max(round(share * len(numbers)), 1)]
+
+
+class ImageSet(ABC):
+    """A training and a test set of images of one size.
+
+    name, classes, channels
+    image_size (height, width), or one number for both
     batch_size of training (over all processes together) and of evaluation
     seed       with the epoch it determines order and augmentation
     class_names by label; the labels as text where the set names none
+    mean, std  of each channel, on the scale where white is 1; applied by the network
     held_out   training images kept for validation; empty where `holdout` is 0
     """
 
     held_out: Sized
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
 
     def __init__(
         self,
         name: str,
         classes: int,
         channels: int,
-        image_size: int,
-        mean: Sequence[float],
-        std: Sequence[float],
+        image_size: Size,
         batch_size: int,
         seed: int,
         class_names: Sequence[str] = (),
     ) -> None:
-        if batch_size < 1 or image_size < 1 or seed < 0:
+        if batch_size < 1 or seed < 0:
             raise UserError(
-                f"{name}: batch_size={batch_size}, image_size={image_size}, seed={seed}; "
-                "the first two must be at least 1, the seed at least 0"
+                f"{name}: batch_size={batch_size}, seed={seed}; a batch has at least 1 image, the "
+                "seed is 0 or more"
             )
-        if not len(mean) == len(std) == channels or min(std) <= 0:
-            raise UserError(
-                f"{name}: mean={list(mean)}, std={list(std)}; give one number for each of the "
-                f"{channels} channels, std above 0"
-            )
-        self.name, self.classes, self.mean, self.std = name, classes, tuple(mean), tuple(std)
-        self.channels, self.image_size = channels, image_size
+        self.name, self.classes, self.channels = name, classes, channels
+        self.image_size = size_of(image_size)
         self.batch_size, self.seed = batch_size, seed
         if class_names and len(class_names) != classes:
             raise UserError(f"{name}: classes={classes}; the set has {len(class_names)}")
         self.class_names = tuple(class_names) or tuple(map(str, range(classes)))
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """(C, H, W) of one image."""
+        return self.channels, *self.image_size
 
     @abstractmethod
     def train_batches(self, epoch: int) -> Batches:

@@ -9,7 +9,15 @@ import torch
 from torch import Tensor
 
 from dyadic.data.augment import mirrored, resized, shifted
-from dyadic.data.image_set import Batch, Batches, ImageSet, MadeBatches
+from dyadic.data.image_set import (
+    Batch,
+    Batches,
+    ImageSet,
+    MadeBatches,
+    Size,
+    checked_statistics,
+    share_of,
+)
 from dyadic.data.order import generator, shuffled_batches, this_rank
 from dyadic.errors import UserError
 
@@ -33,7 +41,9 @@ class InMemory(ImageSet):
     """An image set in memory: every batch is gathered, shifted, mirrored and resized at once.
 
     source       reads or makes the two sets, given the folder `data_dir`
+    mean, std    of each channel, on the scale where white is 1
     holdout      so many images at the end of the training set are kept for validation
+    train_share  share of the others that is trained on, drawn once, whatever the seed
     image_size   images are resized to it after augmentation; None keeps their own size
     crop_padding largest shift in pixels
     flip         mirror half of the images; which half alternates from epoch to epoch, so that two
@@ -54,20 +64,26 @@ class InMemory(ImageSet):
         batch_size: int = 128,
         seed: int = 0,
         holdout: int = 0,
-        image_size: int | None = None,
+        train_share: float = 1.0,
+        image_size: Size | None = None,
         crop_padding: int = 0,
         flip: bool = False,
     ) -> None:
         train, test = source(Path(data_dir))
-        channels, own_size = train.images.shape[1:3]
+        channels, *own_size = train.images.shape[1:]
         size = own_size if image_size is None else image_size
-        super().__init__(name, classes, channels, size, mean, std, batch_size, seed, test.names)
+        super().__init__(name, classes, channels, size, batch_size, seed, test.names)
+        self.mean, self.std = checked_statistics(name, channels, mean, std)
         if not 0 <= holdout < len(train):
             raise UserError(f"{name}: holdout={holdout}; it is 0 up to {len(train) - 1} images")
         if crop_padding < 0:
             raise UserError(f"{name}: crop_padding={crop_padding}; it is 0 or more pixels")
         kept = len(train) - holdout
         self.train = Labelled(train.images[:kept], train.labels[:kept])
+        if train_share != 1:
+            order = torch.randperm(kept, generator=generator("train_share"))
+            chosen = share_of(order, train_share)
+            self.train = Labelled(train.images[chosen], train.labels[chosen])
         self.held_out = Labelled(train.images[kept:], train.labels[kept:])
         self.test = test
         self.crop_padding, self.flip = crop_padding, flip

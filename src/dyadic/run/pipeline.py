@@ -23,6 +23,7 @@ from dyadic.network.insert import ActivationFactory, Bits, WeightFactory
 from dyadic.network.layers import ties
 from dyadic.network.quantized import QuantizedNetwork
 from dyadic.network.trace import trace
+from dyadic.run.fits import check_fit
 from dyadic.schedules.schedule import Schedule
 from dyadic.training.baseline import Baseline, BaselineRecipe, baseline
 from dyadic.training.evaluate import Score, evaluate
@@ -95,6 +96,7 @@ def rehearse(run: Run) -> None:
     model = run.model()
     if run.weights is None or not run.weights.load(model):
         run.recipe.check()
+    check_fit(model, run.data, run.hardware.devices)
     network = _network(run, model)
     omega = _no_omega if run.sensitivity is None else _insensitive
     bits = run.allocation.assign(_problem(network, omega))
@@ -152,8 +154,7 @@ def float_network(run: Run, trained: Baseline) -> QuantizedNetwork:
 
 
 def _network(run: Run, model: nn.Module) -> QuantizedNetwork:
-    shape = (run.data.channels, run.data.image_size, run.data.image_size)
-    return QuantizedNetwork(trace(model), shape)
+    return QuantizedNetwork(trace(model), run.data.image_shape)
 
 
 def calibration_images(data: Any, count: int) -> Tensor:

@@ -49,13 +49,18 @@ class Train(Start):
 
 
 class Own(Start):
-    """The user's file: a state dict, `.safetensors`, or of `torch.save` (read `weights_only`)."""
+    """The user's file: a state dict, `.safetensors`, or of `torch.save` (read `weights_only`).
 
-    def __init__(self, weights: str | Path) -> None:
-        self.path = Path(weights)
+    digest  the first digits of its sha256; empty: whatever the file holds
+    """
+
+    def __init__(self, weights: str | Path, digest: str = "") -> None:
+        self.path, self.digest = Path(weights), digest
 
     def weights(self, choices: Choices) -> Weights:
         state, sha256 = read_state(self.path)
+        if not sha256.startswith(self.digest):
+            raise UserError(f"{self.path} has changed since its sha256 was {self.digest}...")
         return Weights(state, str(self.path), sha256)
 
 

@@ -1,0 +1,81 @@
+"""One picture from a file: uint8 [C, H, W], whatever depth, colours and orientation it has.
+
+Values are scaled to 0 .. 255 or refused: 16 bits by 255 / 65535, floats from 0 .. 1.
+"""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image, ImageOps, UnidentifiedImageError
+from torch import Tensor
+
+from dyadic.errors import UserError
+
+ARRAY = ".npy"  # [H, W] or [H, W, C], for pictures of other than 1, 3 or 4 channels
+SUFFIXES = (*(".jpg", ".jpeg", ".png", ".ppm", ".pgm", ".bmp", ".tif", ".tiff", ".webp"), ARRAY)
+MODES = {1: "L", 3: "RGB", 4: "RGBA"}
+GREY = ("1", "L", "LA", "I", "F")  # and I;16 in its byte orders
+DEEP = ("I", "F")
+
+
+def read_picture(path: str | Path, channels: int) -> Tensor:
+    """A file's picture as uint8 [channels, H, W], turned as its EXIF orientation says.
+
+    Colours become grey and grey becomes colours where `channels` asks for it.
+    Raises UserError that names the file where it cannot be decoded or scaled.
+    """
+    try:
+        return torch.from_numpy(_decoded(Path(path), channels))
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from None
+    except (OSError, ValueError, UnidentifiedImageError, SyntaxError, EOFError) as error:
+        reason = str(error).splitlines()[0]
+        raise UserError(f"{path} cannot be decoded ({reason}); replace it") from None
+
+
+def channels_of(path: str | Path) -> int:
+    """1 for a grey picture, 3 for one of colours; an array's last axis."""
+    try:
+        if Path(path).suffix.lower() == ARRAY:
+            shape = np.load(path, mmap_mode="r", allow_pickle=False).shape
+            return shape[2] if len(shape) == 3 else 1
+        with Image.open(path) as picture:
+            return 1 if picture.mode in GREY or picture.mode.startswith("I;16") else 3
+    except (OSError, ValueError, UnidentifiedImageError, SyntaxError, EOFError) as error:
+        reason = str(error).splitlines()[0]
+        raise UserError(f"{path} cannot be decoded ({reason}); replace it") from None
+
+
+def _decoded(path: Path, channels: int) -> np.ndarray:
+    if path.suffix.lower() == ARRAY:
+        values = np.load(path, allow_pickle=False)
+        values = values[..., None] if values.ndim == 2 else values
+        if values.ndim != 3 or values.shape[2] != channels:
+            raise UserError(f"its shape is {list(values.shape)}; it must be [H, W, {channels}]")
+        return np.array(_eight_bits(values).transpose(2, 0, 1), order="C")
+    if channels not in MODES:
+        raise UserError(f"channels={channels}; pictures have 1, 3 or 4, {ARRAY} files any number")
+    with Image.open(path) as file:
+        picture = ImageOps.exif_transpose(file)
+        if picture.mode in DEEP or picture.mode.startswith("I;16"):
+            picture = Image.fromarray(_eight_bits(np.asarray(picture)))
+        values = np.asarray(picture.convert(MODES[channels]))
+    return np.array(np.atleast_3d(values).transpose(2, 0, 1), order="C")
+
+
+def _eight_bits(values: np.ndarray) -> np.ndarray:
+    """Values of any type as uint8, scaled; UserError where their scale is not known."""
+    if values.dtype == np.uint8:
+        return values
+    if values.dtype == np.bool_:
+        return values.astype(np.uint8) * np.uint8(255)
+    low, high = float(values.min()), float(values.max())
+    if np.issubdtype(values.dtype, np.integer) and low >= 0 and high <= 65535:
+        return np.round(values / 257.0).astype(np.uint8)  # 65535 = 257 * 255
+    if np.issubdtype(values.dtype, np.floating) and low >= 0 and high <= 1:
+        return np.round(values * 255.0).astype(np.uint8)
+    raise UserError(
+        f"its values are {values.dtype} from {low:g} to {high:g}; they must be 8 or 16 bits, or "
+        "floats from 0 to 1"
+    )

@@ -83,6 +83,7 @@ CIRCUMSTANCES: dict[str, type] = {
     "epochs": dict,
     "hardware": str,
     "precision": str,
+    "normalization": dict,
     "ended": str,
     "versions": dict,
     "size_convention": str,
@@ -113,6 +114,7 @@ MAPPINGS: dict[str, tuple[str, ...]] = {
     "epochs": ("baseline", "quantize"),
     "versions": ("dyadic", "python", "torch", "git"),
     "quantizer": ("weight", "activation"),
+    "normalization": ("mean", "std"),
     "integer": tuple(INTEGER),
 }
 """Keys of the mappings within a summary."""

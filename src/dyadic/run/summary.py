@@ -78,6 +78,14 @@ def _numbers(
     }
 
 
+def _normalization(state: Mapping[str, torch.Tensor]) -> dict[str, list[float]]:
+    """Mean and std of each channel that the network normalizes with: given, measured or brought."""
+    return {
+        key: [round(x, 6) for x in state[f"normalize.{key}"].flatten().tolist()]
+        for key in ("mean", "std")
+    }
+
+
 def _allocation(allocation: Allocation) -> str:
     """The allocation's class; where it has budgets, the solver that meets them."""
     chosen = allocation.solver if isinstance(allocation, Constrained) else allocation
@@ -115,6 +123,7 @@ def _circumstances(run: Run, trained: Trained) -> dict[str, Any]:
         "epochs": {"baseline": trained.baseline.epochs, "quantize": len(trained.history)},
         "hardware": run.hardware.describe(),
         "precision": run.hardware.resolved_precision,
+        "normalization": _normalization(trained.baseline.state),
         "ended": datetime.now(UTC).isoformat(timespec="seconds"),
         "versions": {
             "dyadic": dyadic.__version__,

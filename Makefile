@@ -8,7 +8,7 @@ PACKAGED_FASHION_MNIST := /usr/share/datasets/fashion-mnist
 FAST := -n 2 --dist worksteal
 
 .DEFAULT_GOAL := help
-.PHONY: help setup data run test test-slow test-browser lint format bench dashboard watch hawq-tables networks reproduce smoke clean
+.PHONY: help setup data run test test-slow test-browser test-wheel lint format bench dashboard watch hawq-tables networks reproduce smoke clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  \1\t\2/' | expand -t 16
@@ -18,7 +18,7 @@ setup: $(STAMP) ## .venv with everything (PYTHON=python3.12 picks another interp
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[dev,sweep]'
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[dev]'
 	@touch $@
 
 # Debian packages Fashion-MNIST; anywhere else torchvision downloads it when the first run asks for it.
@@ -35,6 +35,9 @@ test: setup ## the fast tests
 
 test-slow: setup ## all tests, the slow ones and those in a browser too
 	$(BIN)/python -m pytest $(FAST) -m 'not gpu' $(ARGS)
+
+test-wheel: setup ## the wheel, installed alone and used from an empty folder
+	$(BIN)/python -m pytest -m 'slow or not slow' tests/test_wheel.py $(ARGS)
 
 test-browser: setup ## the dashboard in headless Chromium
 	$(BIN)/python -m pytest -m 'browser and not slow' $(ARGS)

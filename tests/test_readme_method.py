@@ -16,6 +16,7 @@ from tests.runs import TINY
 from dyadic.integer.program.files import load
 
 BLOCK = re.compile(r"```(?:python|yaml)\n# (\S+/threes\.\w+)\n(.*?)```", re.DOTALL)
+CACHES = shutil.ignore_patterns("__pycache__")
 COMMAND = re.compile(r"^    python run\.py (.*quantizer/weight=threes.*?) +#", re.MULTILINE)
 
 
@@ -29,7 +30,7 @@ def project(readme, request, tmp_path_factory) -> Path:
     """A copy of what a run needs, and the two new files where the README puts them."""
     root, copy = request.config.rootpath, tmp_path_factory.mktemp("project")
     for part in ("src", "conf"):
-        shutil.copytree(root / part, copy / part, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(root / part, copy / part, symlinks=True, ignore=CACHES)
     shutil.copy(root / "run.py", copy)
     blocks = BLOCK.findall(readme)
     assert [Path(name).suffix for name, _ in blocks] == [".py", ".yaml"]

@@ -54,7 +54,7 @@ def main(arguments: list[str] | None = None) -> int:
 def _list(chosen: argparse.Namespace) -> int:
     from dyadic.commands.list import catalogue
 
-    for group, rows in catalogue(Path("conf"), Path("experiments")).items():
+    for group, rows in catalogue(Path("experiments")).items():
         print(group)
         width = max(map(len, rows), default=0)
         for name, line in rows.items():

@@ -10,7 +10,7 @@ from dyadic.commands.list import GROUPS, catalogue
 
 
 def test_every_choice_has_a_line_of_its_own() -> None:
-    found = catalogue(ROOT / "conf", ROOT / "experiments")
+    found = catalogue(ROOT / "experiments")
     assert set(found) == {*GROUPS, "experiments"}
     for group, rows in found.items():
         assert rows, group
@@ -26,7 +26,7 @@ def test_the_list_is_what_the_command_prints(
     monkeypatch.chdir(ROOT)
     assert main([]) == 0
     printed = capsys.readouterr().out
-    for group, rows in catalogue(Path("conf"), Path("experiments")).items():
+    for group, rows in catalogue(Path("experiments")).items():
         assert f"{group}\n" in printed
         for name, line in rows.items():
             assert any(
@@ -34,9 +34,11 @@ def test_the_list_is_what_the_command_prints(
             )
 
 
-def test_elsewhere_it_says_where_to_run(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+def test_elsewhere_it_lists_what_the_package_brings(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    assert main(["list"]) == 2
-    assert capsys.readouterr().err.count("\n") == 1
+    assert main(["list"]) == 0
+    printed = capsys.readouterr().out
+    assert "  inq " in printed
+    assert "experiments" not in printed

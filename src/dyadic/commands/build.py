@@ -181,7 +181,13 @@ def _loggers(cfg: DictConfig, directory: Path) -> Iterator[list[Logger]]:
         yield []
         return
     directory.mkdir(parents=True, exist_ok=True)
-    logger = part(cfg.logger)(name=cfg.name, save_dir=directory)
+    try:
+        logger = part(cfg.logger)(name=cfg.name, save_dir=directory)
+    except ModuleNotFoundError:
+        tracker = cfg.logger._target_.rpartition(".")[2].removesuffix("Logger").lower()
+        log.warning("%s is not installed: no log beside the record; logger=none says so", tracker)
+        yield []
+        return
     status = "failed"
     try:
         yield [logger]

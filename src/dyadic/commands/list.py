@@ -5,7 +5,7 @@ from pathlib import Path
 
 import yaml
 
-from dyadic.errors import UserError
+from dyadic.record.places import CONF
 
 GROUPS = {
     "methods": "method",
@@ -19,15 +19,13 @@ GROUPS = {
 }
 
 
-def catalogue(conf: Path, experiments: Path) -> dict[str, dict[str, str]]:
+def catalogue(experiments: Path) -> dict[str, dict[str, str]]:
     """Group to (name to one line): the first line of the docstring, or of the file's comment.
 
-    Raises UserError where there is no configuration directory.
+    experiments  the folder of the repository; one that does not exist has none
     """
-    if not conf.is_dir():
-        raise UserError(f"no directory {conf}; run this in the root of the repository")
-    found = {title: _lines(conf / group) for title, group in GROUPS.items()}
-    return found | {"experiments": _lines(experiments)}
+    found = {title: _lines(CONF / group) for title, group in GROUPS.items()}
+    return found | ({"experiments": _lines(experiments)} if experiments.is_dir() else {})
 
 
 def _lines(folder: Path) -> dict[str, str]:

@@ -8,7 +8,8 @@ from omegaconf.errors import OmegaConfBaseException
 from dyadic.errors import UserError
 
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-CHOICES = "`python run.py --cfg job` shows all that can be set"
+EXTRAS = {"wandb": "wandb", "tensorboard": "tensorboard", "jinja2": "report", "highspy": "highs"}
+CHOICES = "`--cfg job` shows all that can be set"
 PLACES = "results_dir and data_dir must be folders to read and write"
 
 
@@ -37,6 +38,9 @@ def _line(error: BaseException) -> str | None:
         return f"{error.override} cannot be read: {_first_line(error)}; give NAME=VALUE"
     if isinstance(error, HydraException | OmegaConfBaseException):
         return f"{_first_line(error)}; {CHOICES}"
+    if isinstance(error, ModuleNotFoundError) and error.name in EXTRAS:
+        extra = EXTRAS[error.name]
+        return f"{error.name} is not installed; `pip install 'dyadic[{extra}]'` brings it"
     if isinstance(error, OSError) and error.errno in FULL:
         return f"{error.strerror}; make room where results_dir is"
     if isinstance(error, OSError) and error.filename:

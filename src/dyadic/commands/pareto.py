@@ -18,6 +18,7 @@ from dyadic.commands.run import register_run_name
 from dyadic.errors import UserError
 from dyadic.record.files import write_text
 from dyadic.record.identity import digest, identity
+from dyadic.record.places import CONF
 from dyadic.record.read import read_records
 from dyadic.report.data.front_markdown import front_table
 from dyadic.report.data.fronts import advantage, scored
@@ -29,7 +30,7 @@ OWN = {"measure": "gbops", "points": 21, "random": 10}
 """Choices of this command alone: what is limited, how many budgets, random allocations of each."""
 
 
-def pareto(choices: Sequence[str], conf: Path = Path("conf")) -> str:
+def pareto(choices: Sequence[str]) -> str:
     """Solve for every budget, write `results/pareto/NAME.csv` and `.svg`; returns what they say.
 
     `NAME.md` has the allocations that runs trained, where there are any.
@@ -39,7 +40,7 @@ def pareto(choices: Sequence[str], conf: Path = Path("conf")) -> str:
     The sensitivity is measured once, on the float network of a run with the same choices; the same
     command writes the same files again. Raises UserError for choices that make no front.
     """
-    cfg = _composed(choices, conf)
+    cfg = _composed(choices)
     measure, points, random = (cfg.get(key, value) for key, value in OWN.items())
     _check(measure, points, random)
     run = build(cfg, Path(cfg.results_dir, "pareto"))
@@ -58,15 +59,13 @@ def pareto(choices: Sequence[str], conf: Path = Path("conf")) -> str:
     return f"{path}: {_said(front)}"
 
 
-def _composed(choices: Sequence[str], conf: Path) -> DictConfig:
+def _composed(choices: Sequence[str]) -> DictConfig:
     """The configuration of a run with these choices."""
-    if not conf.is_dir():
-        raise UserError(f"no directory {conf}; run this in the root of the repository")
     given = [f"+{choice}" if choice.partition("=")[0] in OWN else choice for choice in choices]
     if not any(choice.startswith("allocation=") for choice in given):
         given.append("allocation=ilp")
     register_run_name()
-    with initialize_config_dir(str(conf.resolve()), version_base="1.3"):
+    with initialize_config_dir(str(CONF), version_base="1.3"):
         return compose("config", given)
 
 

@@ -135,10 +135,18 @@ def _circumstances(run: Run, trained: Trained) -> dict[str, Any]:
 
 
 def _git_commit() -> str:
-    """The commit of the code, with "-dirty" where it was changed; empty outside a repository."""
-    root = Path(__file__).parent
-    command = ["git", "-C", str(root), "describe", "--always", "--dirty", "--abbrev=10"]
+    """The commit of the code, with "-dirty" where it was changed; empty where it is installed.
+
+    A repository around an installed package is not this one: it does not track this file.
+    """
+    file = Path(__file__)
+    tracked = ["ls-files", "--error-unmatch", file.name]
+    described = ["describe", "--always", "--dirty", "--abbrev=10"]
+    found = ""
     try:
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+        for asked in (tracked, described):
+            command = ["git", "-C", str(file.parent), *asked]
+            found = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     except (OSError, subprocess.CalledProcessError):
         return ""
+    return found.strip()

@@ -16,6 +16,7 @@ from safetensors.torch import save
 from torchvision.models import get_model_weights
 
 from dyadic.errors import UserError
+from dyadic.record.places import SHIPPED
 from dyadic.training.weights import Weights, read_state
 
 log = logging.getLogger(__name__)
@@ -24,9 +25,6 @@ Choices = Mapping[str, Any]
 
 SEEN = ("classes", "channels", "mean", "std", "image_size", "source")
 """Options of a data set that change what a network sees; others change how it is trained."""
-
-SHIPPED = Path(__file__).resolve().parents[3] / "results" / "networks"
-"""Where the repository keeps the networks that it ships; an installed package has none."""
 
 IMAGENET_MEAN_STD = [[0.485, 0.456, 0.406], [0.229, 0.224, 0.225]]
 HALF_MEAN_STD = [[0.5, 0.5, 0.5], [0.5, 0.5, 0.5]]

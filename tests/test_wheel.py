@@ -1,0 +1,104 @@
+"""The wheel, installed into an environment of its own and used from an empty folder."""
+
+import json
+import os
+import site
+import subprocess
+import sys
+import textwrap
+import venv
+import zipfile
+from pathlib import Path
+
+import pytest
+from tests.runs import TINY
+
+SCRIPT = """
+import json, torch
+from torch import nn
+import dyadic
+
+torch.manual_seed(0)
+images = torch.randint(0, 256, (8, 3, 16, 16), dtype=torch.uint8)
+model = nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU(), nn.Flatten(), nn.Linear(8 * 14 * 14, 10))
+network = dyadic.quantize(model, images, weight=dyadic.PowerOfTwo(5),
+                          activation=dyadic.Uniform(8), mean=(0.485, 0.456, 0.406),
+                          std=(0.229, 0.224, 0.225))
+program = dyadic.lower(network)
+report = dyadic.check(network, program, images)
+logits = program.run(images)
+program.save("out"), program.export_c("out/c"), program.export_onnx("out/net.onnx")
+same = bool((dyadic.load("out").run(images) == logits).all())
+print(json.dumps([report.passed, same, dyadic.__file__]))
+"""
+
+
+@pytest.fixture(scope="module")
+def wheel(repository, tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("dist")
+    build = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder)]
+    subprocess.run(build, cwd=repository, check=True, capture_output=True)
+    (found,) = folder.glob("*.whl")
+    return found
+
+
+@pytest.fixture(scope="module")
+def environment(wheel, tmp_path_factory) -> Path:
+    """The folder of programs of an environment that sees this one's packages, but for dyadic."""
+    folder = tmp_path_factory.mktemp("environment")
+    venv.create(folder, with_pip=False)
+    pip = [sys.executable, "-m", "pip", "--python", str(folder / "bin" / "python")]
+    subprocess.run(
+        [*pip, "install", "--quiet", "--no-deps", "--no-index", str(wheel)],
+        check=True,
+        env=_clean(),
+    )
+    (packages,) = folder.glob("lib/python*/site-packages")
+    # Appended, and not treated as a folder of packages: links in it to other trees are not read.
+    (packages / "others.pth").write_text("\n".join(site.getsitepackages()))
+    return folder / "bin"
+
+
+def _clean() -> dict[str, str]:
+    return {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
+
+
+def call(folder: Path, *arguments: str | Path) -> str:
+    found = subprocess.run(
+        arguments, cwd=folder, env=_clean(), capture_output=True, text=True, check=False
+    )
+    assert found.returncode == 0, found.stderr
+    return found.stdout
+
+
+def test_the_wheel_has_choices_published_tables_types_and_the_licence(wheel):
+    names = set(zipfile.ZipFile(wheel).namelist())
+    assert {
+        "dyadic/conf/config.yaml",
+        "dyadic/published/inq.csv",
+        "dyadic/py.typed",
+        "dyadic/integer/engines/compiled/c/dyadic_kernels.c",
+    } <= names
+    assert any(name.endswith("licenses/LICENSE") for name in names)
+    assert not any("safetensors" in name or "__pycache__" in name for name in names)
+
+
+@pytest.mark.slow
+def test_the_library_runs_from_an_empty_folder(environment, tmp_path):
+    printed = call(tmp_path, environment / "python", "-c", textwrap.dedent(SCRIPT))
+    passed, same, place = json.loads(printed.splitlines()[-1])
+    assert passed
+    assert same
+    assert Path(place).is_relative_to(environment.parent)
+
+
+@pytest.mark.slow
+def test_a_run_starts_from_an_empty_folder(environment, tmp_path):
+    subprocess.run(["git", "init", "-q", str(tmp_path)], check=True)  # of somebody else
+    call(tmp_path, environment / "dyadic-run", "method=uniform_ptq", *TINY)
+    (record,) = tmp_path.glob("results/runs/*/summary.json")
+    summary = json.loads(record.read_text())
+    assert summary["integer"]["mismatched_logits"] == 0
+    assert summary["versions"]["git"] == ""
+    assert "passed" in call(tmp_path, environment / "dyadic", "check", str(record.parent))
+    assert "inq" in call(tmp_path, environment / "dyadic", "list")

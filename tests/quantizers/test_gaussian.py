@@ -91,3 +91,14 @@ def test_standard_deviation_of_a_half_wave() -> None:
     x = 3 * torch.randn(200_000)
     assert standard_deviation(x, signed=True).item() == pytest.approx(3, rel=0.01)
     assert standard_deviation(x.relu(), signed=False).item() == pytest.approx(3, rel=0.01)
+
+
+@pytest.mark.parametrize("bits", [2, 3, 4])
+@pytest.mark.parametrize("theta", [0.5, 0.625, 0.9, 0.925, 0.95])
+def test_no_step_has_a_smaller_error_however_sparse_the_codes_are(bits: int, theta: float) -> None:
+    count = 2**bits - 1
+    eps = torch.special.ndtri(torch.tensor(theta, dtype=torch.float64)).item()
+    found = uniform_error(optimal_step(1, count, first_cut=eps), count, eps, start=eps)
+    highest = eps + 4
+    for step in torch.linspace(highest / 60, highest, 60).tolist():
+        assert found <= uniform_error(step, count, eps, start=eps) + 1e-7, step

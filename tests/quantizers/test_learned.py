@@ -78,3 +78,13 @@ def test_a_step_is_learned() -> None:
         optimizer.step()
         errors.append(loss.item())
     assert errors[-1] < errors[0] / 4
+
+
+def test_lsq_counts_the_features_of_one_image_and_not_the_images() -> None:
+    def step_gradient(images: int) -> float:
+        lsq = started(Lsq(3, signed=False, batched=True), 0.3)
+        lsq(torch.linspace(0.01, 1, 12).repeat(images, 1)).sum().backward()
+        assert lsq.size.grad is not None
+        return lsq.size.grad.item()
+
+    assert step_gradient(8) == pytest.approx(8 * step_gradient(1), rel=1e-5)

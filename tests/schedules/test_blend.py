@@ -99,7 +99,25 @@ def test_the_relaxation_minimizes_its_objective(y: float, strength: float):
     assert cost(x) <= cost(grid).min() + 1e-9
 
 
-@pytest.mark.parametrize("wrong", [{"lambda0": 0}, {"rho": 0.9}, {"every": -1}])
+@pytest.mark.parametrize("every", [0.25, 0.5, 1.0, 0])
+@pytest.mark.parametrize("epochs", [1, 2, 3, 8])
+def test_lambda_ends_where_it_is_told_to_whatever_the_epochs(epochs: int, every: float):
+    growth = Geometric(rho=None, last=359.0, every=every)
+    assert growth(epochs - 1e-7, epochs) == pytest.approx(359 / 360, abs=1e-6)
+    assert growth(0, epochs) <= 359 / 360
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"lambda0": 0},
+        {"rho": 0.9},
+        {"every": -1},
+        {"last": 10.0},
+        {"rho": None},
+        {"rho": None, "last": 0.5},
+    ],
+)
 def test_growth_refuses_what_does_not_grow(wrong: dict):
     with pytest.raises(UserError):
         Geometric(**wrong)

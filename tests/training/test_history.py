@@ -15,7 +15,7 @@ STEPS = 192 / 64  # of an epoch of the generated images
 
 @pytest.mark.parametrize(
     ("schedule", "growth"),
-    [("binary_relax", Geometric(rho=2.667, every=0.5)), ("binary_relax_linear", linear)],
+    [("binary_relax", Geometric(rho=None, last=359.0, every=0.5)), ("binary_relax_linear", linear)],
 )
 def test_a_row_holds_the_blend_of_its_epochs_last_step(tmp_path, schedule, growth):
     summary = run(configuration(tmp_path, *RELAX, f"schedule={schedule}"))

@@ -17,21 +17,22 @@ from torch import Tensor
 
 ITERATIONS = 100_000  # a bound: 15 levels take 2000
 TOLERANCE = 1e-13
+GRID = 4000  # steps that are tried before the best one is made exact
 FAR = 6.0  # no optimal level is further out than the mean beyond a cut, plus this
 
 
 def _moments(cuts: Tensor) -> tuple[Tensor, Tensor]:
-    """M0 and M1 of the cells between ascending cuts [K], float64, the last cell open: [K] each."""
+    """M0 and M1 of the cells between ascending cuts [..., K], float64, the last cell open."""
     density = torch.exp(-cuts.square() / 2) / math.sqrt(2 * math.pi)
     tail = torch.special.erfc(cuts / math.sqrt(2)) / 2
-    zero = cuts.new_zeros(1)
-    return -torch.cat([tail, zero]).diff(), -torch.cat([density, zero]).diff()
+    zero = torch.zeros_like(cuts[..., :1])
+    return -torch.cat([tail, zero], -1).diff(), -torch.cat([density, zero], -1).diff()
 
 
-def _middles(levels: Tensor, first: float | Tensor) -> Tensor:
-    """Cuts at `first` and at the midpoints of the levels, none below `first`."""
-    first = torch.as_tensor(first, dtype=levels.dtype).reshape(1)
-    return torch.cat([first, ((levels[1:] + levels[:-1]) / 2).clamp_min(first)])
+def _middles(levels: Tensor, first: Tensor) -> Tensor:
+    """Cuts [..., K] at `first` [..., 1] and at the midpoints of the levels, none below `first`."""
+    middles = (levels[..., 1:] + levels[..., :-1]) / 2
+    return torch.cat([first, torch.maximum(middles, first)], -1)
 
 
 @cache
@@ -43,7 +44,7 @@ def lloyd_levels(count: int) -> tuple[float, ...]:
     """
     levels = 3 * (torch.arange(count, dtype=torch.float64) + 0.5) / count
     for _ in range(ITERATIONS):
-        mass, first = _moments(_middles(levels, 0.0))
+        mass, first = _moments(_middles(levels, levels.new_zeros(1)))
         levels, before = first / mass, levels
         if (levels - before).abs().max() < TOLERANCE:
             break
@@ -52,9 +53,10 @@ def lloyd_levels(count: int) -> tuple[float, ...]:
 
 @cache
 def optimal_step(lowest: float, count: int, first_cut: float | None = None) -> float:
-    """The step that minimises the error of the levels k * step for x > 0.
+    """The step that minimises the error of the levels k * step for x > 0, over all steps.
 
-    k = lowest, lowest + 1, ...: `count` of them, lowest = 1 or (mid-rise) 1/2.
+    k = lowest, lowest + 1, ...: `count` of them, lowest = 1 or (mid-rise) 1/2. With a first cut far
+    out the error has several minima, so a grid finds the lowest and bisection its bottom.
     first_cut  where the lowest level's cell begins (what is below is not counted): 0 is HWGQ's
                uniform quantizer, eps TSQ's; None is the midpoint to 0, so that the zero cell counts
 
@@ -63,16 +65,23 @@ def optimal_step(lowest: float, count: int, first_cut: float | None = None) -> f
     """
     k = lowest + torch.arange(count, dtype=torch.float64)
 
-    def falls(step: float) -> bool:
-        """Whether the error still falls as the step grows: sum(k M1) > step * sum(k^2 M0)."""
-        first = lowest * step / 2 if first_cut is None else first_cut
+    def sums(step: Tensor) -> tuple[Tensor, Tensor]:
+        """Sums of k^2 M0 and k M1 for steps [..., 1]: the error is step^2 the first - 2 step the
+        second, but for a constant; it falls while step times the first is below the second.
+        """
+        first = lowest * step / 2 if first_cut is None else torch.full_like(step, first_cut)
         mass, moment = _moments(_middles(k * step, first))
-        return bool((k * moment).sum() > step * (k * k * mass).sum())
+        return (k * k * mass).sum(-1), (k * moment).sum(-1)
 
-    low, high = 0.0, ((first_cut or 0.0) + FAR) / lowest
+    highest = ((first_cut or 0.0) + FAR) / lowest
+    grid = torch.linspace(0, highest, GRID + 1, dtype=torch.float64)
+    square, product = sums(grid[:, None])
+    best = (grid.square() * square - 2 * grid * product).argmin()
+    low, high = float(grid[(best - 1).clamp_min(0)]), float(grid[(best + 1).clamp_max(GRID)])
     while high - low > TOLERANCE * high:
         middle = (low + high) / 2
-        low, high = (middle, high) if falls(middle) else (low, middle)
+        square, product = sums(torch.tensor([middle], dtype=torch.float64))
+        low, high = (middle, high) if middle * square < product else (low, middle)
     return (low + high) / 2
 
 

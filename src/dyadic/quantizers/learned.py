@@ -93,16 +93,19 @@ class Lsq(LearnedQuantizer):
     """LSQ: a learned step s; v^ = round(clip(v / s, -Q_N, Q_P)) * s (Eqs. 1 to 3).
 
     d v^ / d v = 1 inside, 0 outside; d v^ / d s = round(v/s) - v/s inside, -Q_N or Q_P outside,
-    times g = 1 / sqrt(N Q_P) with N the number of values. It starts from 2 mean|v| / sqrt(Q_P).
+    times g = 1 / sqrt(N Q_P) with N the number of weights, or of features: the values of one image
+    (section 2.2). It starts from 2 mean|v| / sqrt(Q_P).
 
-    bits  2 .. 16; 1 .. 16 where not signed; the full range of the two's complement
+    bits     2 .. 16; 1 .. 16 where not signed; the full range of the two's complement
+    batched  the first axis counts images (activations)
 
     >>> Lsq(bits=2)(torch.tensor([-1.0, 0.2, 1.0]))
     tensor([-1.4667,  0.0000,  1.4667], grad_fn=<MulBackward0>)
     """
 
-    def __init__(self, bits: int, signed: bool = True) -> None:
+    def __init__(self, bits: int, signed: bool = True, batched: bool = False) -> None:
         super().__init__(bits, signed, narrow=False)
+        self.batched = batched
 
     def _start(self, x: Tensor) -> Tensor:
         return 2 * x.abs().mean() / self.hi**0.5
@@ -112,7 +115,7 @@ class Lsq(LearnedQuantizer):
 
     def _learn(self, x: Tensor, book: UniformCodebook) -> Tensor:
         size = self.size.abs()
-        gain = (x.numel() * self.hi) ** -0.5
+        gain = ((x[0] if self.batched else x).numel() * self.hi) ** -0.5
         step = identity(size * gain, book.scale, book)
         ratio = (x / step).clamp(self.lo, self.hi)
         with torch.no_grad():

@@ -8,6 +8,9 @@ that grew in retraining saturate: Eq. 4 read literally makes 0 of |w| >= 1.5 * 2
 cell has no end. Eq. 4 and the text disagree below 2^n2: `zero_cut`.
 """
 
+import logging
+from functools import cache
+
 import torch
 from torch import Tensor
 
@@ -20,6 +23,17 @@ from dyadic.quantizers.straight_through import StraightThrough, identity
 
 MOST_EXPONENTS = 31
 LOWEST_BY_MSE = 7  # how far below the paper's n1 the search goes; 2 bits need one to three
+
+MOSTLY_ZEROS = (2, 3)  # bits at which the paper's n1 leaves few weights on a level beside zero
+log = logging.getLogger(__name__)
+
+
+@cache
+def say_mostly_zeros(bits: int) -> None:
+    """One line a process, however many layers there are."""
+    log.warning(
+        "n1=paper at %d bits makes zeros of most weights: quantizer.weight.n1=mse keeps them", bits
+    )
 
 
 def exponents(bits: int) -> int:
@@ -96,6 +110,8 @@ class PowerOfTwo(Quantizer):
             raise UserError("PowerOfTwo with signed=False; for activations use Logarithmic")
         super().__init__(bits, signed, ste)
         self.n1, self.zero_cut = n1, zero_cut
+        if n1 == "paper" and bits in MOSTLY_ZEROS:
+            say_mostly_zeros(bits)
         self.granularity = granularity_of(granularity, group_size)
 
     def codebook(self, x: Tensor | None = None) -> Codebook:

@@ -29,27 +29,44 @@ class Geometric:
     The first epoch already multiplies by rho, as in the authors' code. `every` = 1 is once an
     epoch, 0.5 twice, 0 at every step (then k is the epoch with its fraction).
 
+    rho   the factor of an update, or
+    last  where lambda ends, however long phase one is; rho follows from it
+
     >>> growth = Geometric(rho=1.04)
     >>> [round(growth(epoch, 150), 4) for epoch in (0, 56, 117, 149)]
     [0.5098, 0.9034, 0.9903, 0.9972]
+    >>> growth = Geometric(rho=None, last=359.0, every=0.5)
+    >>> [round(growth(epochs - 0.1, epochs), 4) for epochs in (1, 2, 3)]  # 359 / 360
+    [0.9972, 0.9972, 0.9972]
     """
 
     lambda0: float = 1.0
-    rho: float = 1.04
+    rho: float | None = 1.04
     every: float = 1.0
+    last: float | None = None
 
     def __post_init__(self) -> None:
-        if self.lambda0 <= 0 or self.rho < 1 or self.every < 0:
+        if (self.rho is None) == (self.last is None):
+            raise UserError(f"rho={self.rho}, last={self.last}; give one, and null for the other")
+        least = self.rho or (self.last or 0.0) / self.lambda0 if self.lambda0 else 0.0
+        if self.lambda0 <= 0 or least < 1 or self.every < 0:
             raise UserError(
-                f"lambda0={self.lambda0}, rho={self.rho}, every={self.every}; "
-                "they must be positive, at least 1, and 0 or more"
+                f"lambda0={self.lambda0}, rho={self.rho}, last={self.last}, every={self.every}; "
+                "they must be positive, at least 1, at least lambda0, and 0 or more"
             )
 
     def __call__(self, epoch: float, epochs: int) -> float:
         # An epoch that is a sum of fractions may lie just below the update that it belongs to.
         updates = math.floor(epoch / self.every + 1e-9) if self.every else epoch
-        strength = self.lambda0 * self.rho ** (updates + 1)
+        strength = self.lambda0 * self._factor(epochs) ** (updates + 1)
         return strength / (1 + strength)
+
+    def _factor(self, epochs: int) -> float:
+        if self.last is None:
+            assert self.rho is not None
+            return self.rho
+        updates = math.ceil(epochs / self.every) if self.every else epochs + 1
+        return (self.last / self.lambda0) ** (1 / updates)
 
 
 def linear(epoch: float, epochs: int) -> float:

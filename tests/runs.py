@@ -18,6 +18,7 @@ TINY = [
     "model.width=8",
     "logger=none",
     "trainer.baseline.epochs=1",
+    "trainer.epoch_share=1.0",
     "trainer.hardware.threads=1",
     "trainer.hardware.precision=32-true",
 ]

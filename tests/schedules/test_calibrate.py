@@ -1,10 +1,12 @@
 import torch
+from torch import nn
 
 from dyadic.network.activations import activation_quantizations
 from dyadic.network.quantized import calibrate
+from dyadic.quantizers.logarithmic import Logarithmic
 from dyadic.quantizers.uniform import Uniform
 from dyadic.schedules.all_at_once import AllAtOnce
-from dyadic.schedules.post_training import PostTraining
+from dyadic.schedules.post_training import PostTraining, re_estimate
 
 
 def ranges(network) -> list[torch.Tensor]:
@@ -28,6 +30,23 @@ def test_only_the_named_ranges_move(build, images):
     calibrate(network, 2 * images, only={names[1]})
     moved = [not torch.equal(a, b) for a, b in zip(ranges(network), before, strict=True)]
     assert moved == [index == 1 for index in range(len(names))]
+
+
+def test_re_estimated_batch_norms_have_the_statistics_of_the_quantized_network(build, images):
+    network = build(Logarithmic, Uniform, 3)
+    kept = {n: p.clone() for n, p in network.named_parameters()}
+    calibrate(network, images)
+    re_estimate(network, images)
+    found, norms = [], [m for m in network.modules() if isinstance(m, nn.BatchNorm2d)]
+    for norm in norms:
+        norm.register_forward_hook(lambda norm, inputs, _: found.append((norm, inputs[0])))
+    network.eval()(images)
+    assert len(found) == len(norms) > 0
+    assert all(norm.momentum == 0.1 for norm in norms)
+    for norm, x in found:
+        torch.testing.assert_close(norm.running_mean, x.mean((0, 2, 3)), rtol=1e-2, atol=1e-3)
+        torch.testing.assert_close(norm.running_var, x.var((0, 2, 3)), rtol=1e-2, atol=1e-3)
+    assert all(torch.equal(p, kept[n]) for n, p in network.named_parameters())
 
 
 def test_post_training_moves_nothing_but_the_ranges(build, drive):

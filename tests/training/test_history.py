@@ -34,3 +34,10 @@ def test_a_row_holds_the_learning_rate_of_its_epochs_last_step(tmp_path):
         rates = [float(row["lr"]) for row in csv.DictReader(file)]
     # Each of the two epochs restarts the cosine: both end two thirds of the way down.
     assert rates == pytest.approx([0.5 * cosine((STEPS - 1) / STEPS)] * 2)
+
+
+def test_an_epoch_of_fine_tuning_sees_its_share_of_the_images(tmp_path):
+    choices = ("method=uniform", "schedule.epochs=2", "deploy=none", "trainer.epoch_share=0.34")
+    summary = run(configuration(tmp_path, *choices))
+    with (tmp_path / "runs" / summary["name"] / "history.csv").open() as file:
+        assert [row["step"] for row in csv.DictReader(file)] == ["1", "2"]  # of three batches

@@ -97,6 +97,7 @@ def build(cfg: DictConfig, directory: Path) -> Run:
         recipe=part(cfg.trainer.baseline),
         optimizer=part(cfg.trainer.optimizer),
         curve=part(cfg.trainer.curve),
+        epoch_share=cfg.trainer.epoch_share,
         distill=part(cfg.get("distillation")),
         baseline_determined_by=determined_by(cfg, choices, data, weights, hardware),
     )
@@ -125,7 +126,7 @@ def determined_by(
         "images": data.fingerprint(),
         "source": _source(choices["model"]),
         "device": hardware.device.type,
-        "threads": hardware.threads,
+        "threads": hardware.resolved_threads,
     }
     if weights is not None:
         found["weights_of_seed" if weights.of_seed else "weights"] = weights.sha256

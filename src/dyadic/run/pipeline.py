@@ -46,6 +46,7 @@ class Run:
     model      builds the float network for the data set, after seeding
     weights    of the float network; None where it is trained
     weight, activation   quantizer factories; None leaves that side float
+    epoch_share share of the training images that an epoch of the fine-tuning sees
     distill    makes a loss from a float teacher, None for plain cross-entropy
     baseline_determined_by   what the float baseline depends on, plain values
     """
@@ -67,6 +68,7 @@ class Run:
     recipe: BaselineRecipe
     optimizer: OptimizerFactory
     curve: Curve
+    epoch_share: float
     distill: Callable[..., nn.Module] | None
     baseline_determined_by: dict[str, Any]
     loggers: list[Logger] = field(default_factory=list)
@@ -93,6 +95,8 @@ def rehearse(run: Run) -> None:
 
     Widths are assigned as if no layer were sensitive, and an untrained network is quantized.
     """
+    if not 0 < run.epoch_share <= 1:
+        raise UserError(f"trainer.epoch_share={run.epoch_share}; a share, above 0 up to 1")
     model = run.model()
     if run.weights is None or not run.weights.load(model):
         run.recipe.check()
@@ -126,7 +130,7 @@ def train(run: Run) -> Trained:
 
 def float_baseline(run: Run) -> Baseline:
     """Threads, memory and seed as the run wants them; then its float network, trained or loaded."""
-    torch.set_num_threads(run.hardware.threads)
+    torch.set_num_threads(run.hardware.resolved_threads)
     keep_memory()
     pl.seed_everything(run.seed, workers=True, verbose=False)
     return baseline(
@@ -218,7 +222,9 @@ def _fine_tune(
     phases, history = run.schedule.phases(network), []
     if any(phase.epochs for phase in phases):
         loss = run.distill(teacher=teacher) if run.distill is not None else cross_entropy
-        module = Training(network, run.data, phases, run.optimizer, run.curve, loss)
+        module = Training(
+            network, run.data, phases, run.optimizer, run.curve, loss, run.epoch_share
+        )
         history = fit(
             module, run.directory, run.hardware, run.name, run.schedule, images, run.loggers
         )

@@ -2,10 +2,13 @@
 
 import ctypes
 import logging
+import os
 import sys
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytorch_lightning as pl
 import torch
@@ -23,6 +26,7 @@ from dyadic.training.processes import is_first, told_by_first
 
 log = logging.getLogger(__name__)
 TRIM_THRESHOLD, MMAP_MAX = -1, -4  # of glibc's malloc.h
+QUIET_SECONDS = 30.0  # the longest that a training's log says nothing
 
 
 @dataclass(frozen=True)
@@ -31,18 +35,19 @@ class Hardware:
 
     accelerator, devices, strategy as Lightning's Trainer takes them
     precision   "32-true", "bf16-mixed", or "auto": bf16-mixed where the processor has it
-    threads     CPU threads; part of a number, since one and two threads round differently
+    threads     CPU threads; part of a number, since one and two threads round differently; "auto":
+                the physical cores that this process may use
     """
 
     accelerator: str = "auto"
     devices: int = 1
     strategy: str = "auto"
     precision: str = "auto"
-    threads: int = 2
+    threads: int | str = "auto"
 
     def __post_init__(self) -> None:
-        if self.threads < 1:
-            raise UserError(f"trainer.threads={self.threads}; it must be at least 1")
+        if self.threads != "auto" and not (isinstance(self.threads, int) and self.threads >= 1):
+            raise UserError(f"trainer.hardware.threads={self.threads}; use auto, or at least 1")
         if self.precision not in ("auto", "32-true", "bf16-mixed"):
             raise UserError(f"trainer.precision={self.precision}; use auto, 32-true or bf16-mixed")
 
@@ -55,7 +60,9 @@ class Hardware:
             Fabric(
                 accelerator=self.accelerator, devices=self.devices, strategy=self.strategy
             ).launch()
-        torch.set_num_threads(self.threads)  # Lightning has shared the cores out by its own rule
+        torch.set_num_threads(
+            self.resolved_threads
+        )  # Lightning has shared the cores out by its own rule
 
     @property
     def resolved_precision(self) -> str:
@@ -65,6 +72,11 @@ class Hardware:
         return "bf16-mixed" if _has_bf16() else "32-true"
 
     @property
+    def resolved_threads(self) -> int:
+        """The number of threads that `auto` stands for on this machine."""
+        return physical_cores() if isinstance(self.threads, str) else self.threads
+
+    @property
     def device(self) -> torch.device:
         """The device that evaluation and calibration use."""
         wanted = self.accelerator in ("auto", "gpu", "cuda")
@@ -72,10 +84,19 @@ class Hardware:
 
     def describe(self) -> str:
         """The hardware in a few words, for tables."""
-        name = f"CPU {torch.backends.cpu.get_cpu_capability()}, {self.threads} threads"
+        name = f"CPU {torch.backends.cpu.get_cpu_capability()}, {self.resolved_threads} threads"
         if self.device.type == "cuda":
             name = torch.cuda.get_device_name()
         return name if self.devices == 1 else f"{self.devices} x {name}"
+
+
+def physical_cores() -> int:
+    """The cores that this process may use; two threads of one core count once."""
+    if not hasattr(os, "sched_getaffinity"):
+        return os.cpu_count() or 1
+    cpus = Path("/sys/devices/system/cpu")
+    siblings = [cpus / f"cpu{n}/topology/thread_siblings_list" for n in os.sched_getaffinity(0)]
+    return len({path.read_text() if path.exists() else path for path in siblings})
 
 
 def keep_memory() -> None:
@@ -97,12 +118,50 @@ def _has_bf16() -> bool:
     return info.exists() and "avx512_bf16" in info.read_text()
 
 
+class TimeLeft:
+    """What is left of a training, from the steps done and those to do."""
+
+    def __init__(self) -> None:
+        self.started, self.first = 0.0, 0
+
+    def start(self, trainer: pl.Trainer) -> None:
+        """The first of this process's steps, which in a resumed run is not that of the run."""
+        self.started, self.first = time.monotonic(), trainer.global_step
+
+    def __call__(self, trainer: pl.Trainer, module: Training) -> str:
+        done = trainer.global_step - self.first
+        if not done or trainer.max_epochs is None:
+            return ""
+        left = trainer.max_epochs * module.steps_per_epoch - trainer.global_step
+        return minutes((time.monotonic() - self.started) * left / done) + " left"
+
+
+def minutes(seconds: float) -> str:
+    """A duration for people.
+
+    >>> minutes(7.2), minutes(131)
+    ('0:07', '2:11')
+    """
+    return f"{int(seconds) // 60}:{int(seconds) % 60:02d}"
+
+
 class PhaseProgress(RichProgressBar):
-    """A progress bar that says what is trained and in which phase."""
+    """A progress bar that says what is trained, in which phase, and how long it will all take."""
 
     def __init__(self, title: str) -> None:
         super().__init__(leave=True)
-        self.title = title
+        self.title, self.left = title, TimeLeft()
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        super().on_train_start(trainer, pl_module)
+        self.left.start(trainer)
+
+    def get_metrics(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule
+    ) -> dict[str, int | str | float | dict[str, float]]:
+        assert isinstance(pl_module, Training)
+        found = super().get_metrics(trainer, pl_module)
+        return found | {"all": self.left(trainer, pl_module)}
 
     def _get_train_description(self, current_epoch: int) -> str:
         module = self.trainer.lightning_module
@@ -112,19 +171,37 @@ class PhaseProgress(RichProgressBar):
 
 
 class EpochLines(pl.Callback):
-    """One log line an epoch, where there is no terminal for a progress bar."""
+    """A log line every epoch, and every half minute, where there is no terminal for a bar."""
 
     def __init__(self, title: str, history: History) -> None:
-        self.title, self.history = title, history
+        self.title, self.history, self.left, self.said = title, history, TimeLeft(), 0.0
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self.left.start(trainer)
+        self.said = time.monotonic()
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any,
+        batch_idx: int,
+    ) -> None:  # fmt: skip
+        assert isinstance(pl_module, Training)
+        if time.monotonic() - self.said < QUIET_SECONDS or not trainer.is_global_zero:
+            return
+        self.said = time.monotonic()
+        share = 100 * (batch_idx + 1) / pl_module.steps_per_epoch
+        epoch, left = trainer.current_epoch + 1, self.left(trainer, pl_module)
+        log.info("%s: epoch %d/%s, %.0f %%, %s",
+                 self.title, epoch, trainer.max_epochs, share, left)  # fmt: skip
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         if not trainer.is_global_zero:
             return
-        row = self.history.rows[-1]
+        assert isinstance(pl_module, Training)
+        row, self.said = self.history.rows[-1], time.monotonic()
         log.info(
-            "%s: %s, epoch %d/%s, loss %.4f, top-1 %.2f %%, %.0f s",
+            "%s: %s, epoch %d/%s, loss %.4f, top-1 %.2f %%, %.0f s, %s",
             self.title, row["phase"], row["epoch"] + 1, trainer.max_epochs,
-            row["train_loss"], row["top1"], row["seconds"],
+            row["train_loss"], row["top1"], row["seconds"], self.left(trainer, pl_module),
         )  # fmt: skip
 
 
@@ -159,6 +236,7 @@ def fit(
         accelerator=hardware.accelerator, devices=hardware.devices, strategy=strategy,
         precision=hardware.resolved_precision,  # type: ignore[arg-type]
         max_epochs=sum(phase.epochs for phase in module.phases),
+        limit_train_batches=module.steps_per_epoch,
         callbacks=callbacks, logger=list(loggers) or False, enable_progress_bar=bar,
         enable_model_summary=False, num_sanity_val_steps=0, reload_dataloaders_every_n_epochs=1,
         use_distributed_sampler=False, default_root_dir=directory, plugins=[Checkpoints()],

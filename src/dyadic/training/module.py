@@ -32,6 +32,7 @@ class Training(pl.LightningModule):
     optimizer    factory that takes the parameter groups
     curve        learning-rate factor as a function of progress (0 to 1) since the last restart
     loss         of (logits, labels, images)
+    share        of the training images that an epoch sees, others in every epoch
     """
 
     def __init__(
@@ -42,11 +43,13 @@ class Training(pl.LightningModule):
         optimizer: OptimizerFactory,
         curve: Curve,
         loss: Loss,
+        share: float = 1.0,
     ) -> None:
         super().__init__()
         self.network, self.data, self.phases = network, data, phases
         self.optimizer_factory, self.curve, self.loss = optimizer, curve, loss
-        self.steps_per_epoch = len(data.train_batches(0))  # type: ignore[arg-type]
+        batches = len(data.train_batches(0))  # type: ignore[arg-type]
+        self.steps_per_epoch = max(round(share * batches), 1)
 
     def train_dataloader(self) -> Iterable[tuple[Tensor, Tensor]]:
         """The batches of the current epoch: a function of (seed, epoch) alone."""

@@ -46,6 +46,7 @@ class Uniform(Quantizer):
 
     bits         2 .. 16; 1 where not signed
     signed       False: levels 0 .. 2^b - 1 from a range [0, high], so it is a ReLU as well
+    unsigned     make use of signed=False; False: a range about 0 for values that are never below
     symmetric    of a signed range; False keeps a zero point (per tensor)
     narrow       the restricted range; False takes the full range of the two's complement
     rounding     `dyadic.quantizers.rounding`
@@ -64,6 +65,7 @@ class Uniform(Quantizer):
         bits: int,
         signed: bool = True,
         *,
+        unsigned: bool = True,
         symmetric: bool = True,
         narrow: bool = True,
         rounding: Rounding = nearest_even,
@@ -74,6 +76,7 @@ class Uniform(Quantizer):
         momentum: float | None = MOMENTUM,
         ste: StraightThrough = clipped,
     ) -> None:
+        signed = signed or not unsigned
         check_bits("a signed uniform quantizer" if signed else "Uniform", bits, 2 if signed else 1)
         super().__init__(bits, signed, ste)
         self.symmetric, self.narrow, self.dynamic = symmetric, narrow, dynamic

@@ -1,0 +1,96 @@
+"""Every experiment composes; every arm is run by one; compared arms train equally long."""
+
+from functools import cache
+from itertools import islice, product
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from hydra import compose, initialize_config_dir
+from hydra.utils import instantiate
+from omegaconf import OmegaConf
+
+from dyadic.commands.run import register_run_name
+from dyadic.models import resnet8
+from dyadic.network.quantized import QuantizedNetwork
+from dyadic.network.trace import trace
+from dyadic.report.data.claims import FLOAT, Claim, published_row, read_claims
+from dyadic.report.data.published import read_published
+from dyadic.report.data.verdicts import matches
+
+ROOT = Path(__file__).parents[2]
+FOLDER = ROOT / "experiments"
+NOT_ARMS = ("smoke", "integers", "log_domain")
+NAMES = [path.stem for path in sorted(FOLDER.glob("*.yaml"))]
+CLAIMS = {claim.experiment: claim for claim in read_claims(FOLDER)}
+Config = dict[str, Any]
+
+
+@cache
+def jobs(name: str, count: int | None = None) -> list[Config]:
+    """The configurations of an experiment's runs, one seed of each; the first `count`."""
+    node = yaml.safe_load((FOLDER / f"{name}.yaml").read_text())
+    swept = node["hydra"]["sweeper"]["params"]
+    values = {k: str(v).replace("\n", "").split(",") for k, v in swept.items() if k != "seed"}
+    values = {k: v if "range" not in v[0] else ["0"] for k, v in values.items()}
+    register_run_name()
+    found = []
+    search = f"hydra.searchpath=[file://{ROOT}]"
+    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
+        for choice in islice(product(*values.values()), count):
+            chosen = [f"{key}={value}" for key, value in zip(values, choice, strict=True)]
+            cfg = compose("config", [search, f"+experiments={name}", *chosen])
+            plain = OmegaConf.to_container(cfg, resolve=True)
+            assert isinstance(plain, dict)
+            found.append({str(k): v for k, v in plain.items()})
+    return found
+
+
+def everything() -> list[Config]:
+    return [job for name in NAMES if name not in NOT_ARMS for job in jobs(name)]
+
+
+@cache
+def network() -> QuantizedNetwork:
+    return QuantizedNetwork(trace(resnet8(10, 1)), (1, 28, 28))
+
+
+def epochs(job: Config) -> int:
+    """Of fine-tuning, on ResNet-8, which has as many blocks as any schedule here asks for."""
+    schedule = instantiate(job["schedule"])
+    return sum(phase.epochs for phase in schedule.phases(network()))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_experiment_composes_and_says_how_to_run_it(name: str) -> None:
+    text = (FOLDER / f"{name}.yaml").read_text()
+    assert f"python run.py -m +experiments={name}" in text
+    assert jobs(name, 1)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("claim", CLAIMS.values(), ids=CLAIMS)
+def test_every_arm_is_run_and_stands_beside_one_published_row_at_most(claim: Claim) -> None:
+    published = read_published(FOLDER / "published")
+    for name, arm in claim.arms.items():
+        assert any(matches(job, arm.runs) for job in everything()), name
+        published_row(arm, published)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("claim", CLAIMS.values(), ids=CLAIMS)
+def test_compared_arms_train_equally_long_or_say_that_one_does_not_train(claim: Claim) -> None:
+    for comparison in claim.comparisons:
+        if FLOAT in (comparison.better, comparison.worse):
+            continue
+        lengths = {
+            name: {epochs(job) for job in everything() if matches(job, claim.arms[name].runs)}
+            for name in (comparison.better, comparison.worse)
+        }
+        trained = {length for found in lengths.values() for length in found if length}
+        assert len(trained) <= 1 or claim.experiment == "tsq_fine_tuning", lengths
+
+
+def test_verdicts_ask_for_five_seeds() -> None:
+    assert {name: claim.seeds for name, claim in CLAIMS.items() if claim.seeds < 5} == {}

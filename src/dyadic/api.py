@@ -24,6 +24,7 @@ from dyadic.integer.lowering import lower as lowering
 from dyadic.integer.lowering.deploy import Deployment
 from dyadic.integer.lowering.float64 import BATCH, float_logits
 from dyadic.integer.program import files, operations
+from dyadic.integer.program.bounds import Proof, prove
 from dyadic.models.normalize import Normalize
 from dyadic.network.insert import FLOAT, Bits
 from dyadic.network.quantized import QuantizedNetwork
@@ -118,15 +119,20 @@ class Program(operations.Program):
 
     def save(self, directory: str | Path) -> None:
         """Write `program.json` and `weights.npz`."""
-        files.save(self, Path(directory))
+        files.save(self._proof, Path(directory))
 
     def export_c(self, directory: str | Path) -> None:
         """Write C99 sources that need nothing else."""
-        export_c(self, Path(directory))
+        export_c(self._proof, Path(directory))
 
     def export_onnx(self, path: str | Path) -> None:
         """Write an ONNX model of integer operators."""
-        export_onnx(self, Path(path))
+        export_onnx(self._proof, Path(path))
+
+    @cached_property
+    def _proof(self) -> Proof:
+        """Proved once, for every engine and export."""
+        return prove(self)
 
     @cached_property
     def _engines(self) -> dict[str, Engine]:
@@ -141,7 +147,7 @@ class Program(operations.Program):
         if name not in ENGINES:
             raise UserError(f"engine={name!r}; it is one of {', '.join(ENGINES)}")
         if name not in self._engines:
-            self._engines[name] = ENGINES[name](self)
+            self._engines[name] = ENGINES[name](self._proof)
         return self._engines[name]
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from dyadic.commands.recorded import recorded_images
 from dyadic.integer.engines.available import engines
 from dyadic.integer.engines.check import CheckReport, check
-from dyadic.integer.program.files import load
+from dyadic.integer.program.files import load_proof
 
 
 def recheck(
@@ -18,6 +18,5 @@ def recheck(
     run, a record that names what it must not, and damaged program files.
     """
     images, labels = recorded_images(directory, data_dir, allow)
-    program = load(directory)
-    found = engines(program, directory / "program.onnx")
+    found = engines(load_proof(directory), directory / "program.onnx")
     return check(found, images, labels)

@@ -18,7 +18,7 @@ from dyadic.integer.engines.onnx.engine import export_onnx
 from dyadic.integer.engines.reference import ReferenceEngine
 from dyadic.integer.lowering.float64 import BATCH, float_logits
 from dyadic.integer.lowering.lower import Lowered, lower
-from dyadic.integer.program.bounds import accumulator_bits
+from dyadic.integer.program import bounds
 from dyadic.integer.program.files import save
 from dyadic.network.activations import ActivationQuantization
 from dyadic.network.layers import module_of
@@ -29,7 +29,7 @@ COMPARED = 256  # images on which every layer's codes are compared with the floa
 
 
 @dataclass(frozen=True)
-class Proof:
+class Certificate:
     """What the integer check found, and what it adds to `layers.csv` and `histograms.npz`."""
 
     report: CheckReport
@@ -40,9 +40,9 @@ class Proof:
     bytes: int = field(default=0)
 
 
-def prove(
+def certify(
     network: QuantizedNetwork, deployment: Any, images: Tensor, data: Any, directory: Path
-) -> Proof:
+) -> Certificate:
     """Lower a trained network, write its program, and check that all engines agree on every image.
 
     images are for calibration, uint8. Raises UserError when a value differs anywhere, naming the
@@ -51,21 +51,22 @@ def prove(
     started = time.monotonic()
     deployed, note = deployment.prepare(network.cpu(), images.cpu().split(BATCH))
     lowered = lower(deployed, directory.name, note)
-    stored = save(lowered.program, directory)
-    export_onnx(lowered.program, directory / "program.onnx")
-    export_c(lowered.program, directory / "c")
+    proof = bounds.prove(lowered.program)
+    stored = save(proof, directory)
+    export_onnx(proof, directory / "program.onnx")
+    export_c(proof, directory / "c")
     test_images, labels = data.test_arrays()
     float32, float64 = float_logits(deployed, lowered, torch.as_tensor(test_images))
-    found = engines(lowered.program)
+    found = engines(proof)
     for reason in found.missing:
         log.warning("%s", reason)
     report = check(found, np.asarray(test_images), np.asarray(labels), float64, float32)
     if not report.passed:
         raise UserError(f"the integer check failed: {report.first_difference}")
     arrays = _disagreements(report, float32, np.asarray(test_images), np.asarray(labels))
-    columns = _layer_columns(deployed, lowered, torch.as_tensor(test_images[:COMPARED]))
+    columns = _layer_columns(deployed, lowered, proof, torch.as_tensor(test_images[:COMPARED]))
     seconds = round(time.monotonic() - started, 1)
-    return Proof(report, columns, arrays, note, seconds, stored)
+    return Certificate(report, columns, arrays, note, seconds, stored)
 
 
 def _disagreements(
@@ -85,11 +86,11 @@ def _disagreements(
 
 @torch.no_grad()
 def _layer_columns(
-    deployed: QuantizedNetwork, lowered: Lowered, images: Tensor
+    deployed: QuantizedNetwork, lowered: Lowered, proof: bounds.Proof, images: Tensor
 ) -> dict[str, dict[str, Any]]:
     """Accumulator bits, and the largest difference to the float32 codes in steps, by layer."""
-    bits = accumulator_bits(lowered.program)
-    trace = ReferenceEngine(lowered.program).trace(images.numpy())
+    bits = bounds.accumulator_bits(proof)
+    trace = ReferenceEngine(proof).trace(images.numpy())
     steps = _float32_steps(deployed, lowered, images, trace)
     return {
         name: {"accumulator_bits": bits[name], "float_difference_steps": steps.get(name, 0)}

@@ -18,7 +18,7 @@ from dyadic.record import schema
 from dyadic.record.compression import compression
 from dyadic.record.files import write_json
 from dyadic.record.identity import identity
-from dyadic.run.certify import Proof, prove
+from dyadic.run.certify import Certificate, certify
 from dyadic.run.layers import histograms, layer_rows, write_histograms, write_layers
 from dyadic.run.pipeline import Run, Trained, calibration_images
 from dyadic.run.tracker import log_record
@@ -31,7 +31,7 @@ def finish(run: Run, trained: Trained, facts: dict[str, Any]) -> dict[str, Any]:
     proof = None
     if run.deployment is not None:
         images = calibration_images(run.data, run.deployment.images)
-        proof = prove(trained.network, run.deployment, images, run.data, run.directory)
+        proof = certify(trained.network, run.deployment, images, run.data, run.directory)
         arrays |= proof.arrays
         rows = [row | proof.columns.get(row["layer"], {}) for row in rows]
     write_layers(run.directory, rows)
@@ -50,7 +50,7 @@ def finish(run: Run, trained: Trained, facts: dict[str, Any]) -> dict[str, Any]:
 
 
 def _numbers(
-    run: Run, trained: Trained, rows: list[dict[str, Any]], proof: Proof | None
+    run: Run, trained: Trained, rows: list[dict[str, Any]], proof: Certificate | None
 ) -> dict[str, Any]:
     baseline, score = trained.baseline, trained.score
     costs = [LayerCost(x.name, x.parameters, x.macs) for x in trained.network.layers]
@@ -103,7 +103,7 @@ def mean_bits(costs: list[LayerCost], bits: Mapping[str, Bits]) -> float:
     return stored / sum(layer.parameters for layer in costs)
 
 
-def _integer(proof: Proof) -> dict[str, Any]:
+def _integer(proof: Certificate) -> dict[str, Any]:
     report = proof.report
     return {
         "engines": report.engines,

@@ -6,12 +6,18 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.integer.random_programs import one_layer
+from tests.integer.random_programs import one_layer, random_images
 from tests.integer.resnet20 import resnet20
 
 from dyadic.errors import UserError
+from dyadic.integer.engines.available import engines
+from dyadic.integer.engines.check import check
+from dyadic.integer.engines.compiled import export_c
+from dyadic.integer.engines.onnx.engine import export_onnx
+from dyadic.integer.program import bounds
 from dyadic.integer.program.bounds import ProgramError, accumulator_bits, prove, ranges, shapes
 from dyadic.integer.program.dyadic import dyadic, pair
+from dyadic.integer.program.files import save
 from dyadic.integer.program.operations import (
     INT32,
     Add,
@@ -222,3 +228,23 @@ def test_refused_in_one_line_that_names_the_operation(message: str) -> None:
 
 def test_what_the_refused_programs_vary_is_accepted() -> None:
     assert accumulator_bits(layer()) == {"conv": 11}
+
+
+def test_engines_and_exports_take_what_is_proved(monkeypatch: pytest.MonkeyPatch, tmp_path) -> None:
+    """One proof serves a whole run, and weights are unfolded once."""
+    calls = []
+    monkeypatch.setattr(bounds, "shapes", lambda program: calls.append(1) or shapes(program))
+    program = resnet20(size=12)
+    proof = prove(program)
+    images = random_images(program, 2)
+    save(proof, tmp_path)
+    export_c(proof, tmp_path / "c")
+    export_onnx(proof, tmp_path / "net.onnx")
+    found = engines(proof, tmp_path / "net.onnx")
+    report = check(found, images, np.zeros(2, np.int64))
+    assert report.passed
+    assert accumulator_bits(proof)
+    assert len(calls) == 1
+    conv = program.operations[1]
+    assert isinstance(conv, Linear)
+    assert conv.weights.planes is conv.weights.planes

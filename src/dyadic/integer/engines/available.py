@@ -9,6 +9,7 @@ import numpy as np
 from dyadic.integer.engines.compiled import CompiledEngine, CompilerNotFound
 from dyadic.integer.engines.onnx.engine import OnnxEngine
 from dyadic.integer.engines.reference import ReferenceEngine
+from dyadic.integer.program.bounds import Proof, prove
 from dyadic.integer.program.operations import Program
 
 
@@ -30,16 +31,17 @@ class Engines:
     missing: list[str]
 
 
-def engines(program: Program, exported: Path | None = None) -> Engines:
+def engines(program: Program | Proof, exported: Path | None = None) -> Engines:
     """Build every engine that runs here.
 
     exported  the ONNX file to run, for a program from disk; exported anew where it is None
     """
-    available: dict[str, Engine] = {"reference": ReferenceEngine(program)}
+    proof = prove(program)
+    available: dict[str, Engine] = {"reference": ReferenceEngine(proof)}
     missing = []
     try:
-        available["compiled"] = CompiledEngine(program)
+        available["compiled"] = CompiledEngine(proof)
     except CompilerNotFound as error:
         missing.append(f"no compiled engine: {error}")
-    available["onnx"] = OnnxEngine(program, exported)
+    available["onnx"] = OnnxEngine(proof, exported)
     return Engines(available, missing)

@@ -21,12 +21,12 @@ def check_images(images: np.ndarray, program: Program) -> None:
         )
 
 
-def batches(images: np.ndarray, program: Program, proof: Proof) -> Iterator[np.ndarray]:
+def batches(images: np.ndarray, proof: Proof) -> Iterator[np.ndarray]:
     """The images in order, contiguous, in batches; there is always one, even of no images.
 
     Raises: UserError unless the images are what the program takes.
     """
-    check_images(images, program)
+    check_images(images, proof.program)
     size = max(1, BATCH_ELEMENTS // sum(map(prod, proof.shapes.values())))
     for start in range(0, max(len(images), 1), size):
         yield np.ascontiguousarray(images[start : start + size])

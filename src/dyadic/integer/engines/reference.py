@@ -50,8 +50,9 @@ class ReferenceEngine:
 
     name = "reference"
 
-    def __init__(self, program: Program) -> None:
-        self.program, self.proof = program, prove(program)
+    def __init__(self, program: Program | Proof) -> None:
+        self.proof = prove(program)
+        self.program = self.proof.program
 
     def run(self, images: np.ndarray) -> np.ndarray:
         """Integer logits, int32 [N, classes], of uint8 images [N, C, H, W]."""
@@ -67,7 +68,7 @@ class ReferenceEngine:
     @torch.no_grad()
     def _batches(self, images: np.ndarray) -> Iterator[dict[str, Tensor]]:
         """All tensors of one batch after another."""
-        for batch in batches(images, self.program, self.proof):
+        for batch in batches(images, self.proof):
             tensors = {"input": torch.from_numpy(batch).long()}
             for operation in self.program.operations:
                 inputs = (tensors[name] for name in operation.inputs)

@@ -85,25 +85,30 @@ class Accumulator:
 
 @dataclass(frozen=True)
 class Proof:
-    """What is known of a program before it runs, by tensor name.
+    """A program and what is known of it before it runs, by tensor name; made once, by `prove`.
 
     shapes        of one image, "input" included
     ranges        interval of each tensor, "input" included; each fits int32
     accumulators  of each Conv and Linear
     """
 
+    program: Program
     shapes: dict[str, Shape]
     ranges: dict[str, Range]
     accumulators: dict[str, Accumulator]
 
 
-def prove(program: Program) -> Proof:
-    """Check the whole program and bound it, in one pass.
+def prove(program: Program | Proof) -> Proof:
+    """Check the whole program and bound it, in one pass; what is proved already stays as it is.
+
+    So whatever takes a program (engines, exports, `save`) takes its proof in its place.
 
     Raises: ProgramError (one line, naming the operation) for everything that `shapes` refuses, for
     a tensor that does not fit int32, and for an accumulator whose rescaling cannot be made exact.
     """
-    proof = Proof(shapes(program), {"input": PIXELS}, {})
+    if isinstance(program, Proof):
+        return program
+    proof = Proof(program, shapes(program), {"input": PIXELS}, {})
     for operation in program.operations:
         if isinstance(operation, Linear):
             proof.accumulators[operation.name] = _accumulator(
@@ -116,12 +121,12 @@ def prove(program: Program) -> Proof:
     return proof
 
 
-def ranges(program: Program) -> dict[str, Range]:
+def ranges(program: Program | Proof) -> dict[str, Range]:
     """Interval of every tensor, "input" included; it holds for every image."""
     return prove(program).ranges
 
 
-def accumulator_bits(program: Program) -> dict[str, int]:
+def accumulator_bits(program: Program | Proof) -> dict[str, int]:
     """Bits that each layer's accumulator needs, sign included: at most 32, or an int64 is used."""
     return {name: bound.bits for name, bound in prove(program).accumulators.items()}
 

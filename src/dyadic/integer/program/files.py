@@ -22,7 +22,7 @@ from typing import Any, get_type_hints
 
 import numpy as np
 
-from dyadic.integer.program.bounds import prove
+from dyadic.integer.program.bounds import Proof, prove
 from dyadic.integer.program.decoding import decode_fields
 from dyadic.integer.program.limits import ELEMENTS, JSON_BYTES, TEXT, WEIGHT_BYTES
 from dyadic.integer.program.operations import (
@@ -93,12 +93,12 @@ def stored_bytes(program: Program) -> int:
     return sum(packed_bytes(weights.codes.size, weights.bits) for weights in layers)
 
 
-def save(program: Program, directory: Path) -> int:
+def save(program: Program | Proof, directory: Path) -> int:
     """Write `program.json` and `weights.npz`, each atomically; returns `stored_bytes`.
 
     Raises: ProgramError for a program that no engine would run; then nothing is written.
     """
-    prove(program)
+    program = prove(program).program
     parts: list[np.ndarray] = [np.zeros(0, np.uint8)]
     lines = [_encode_operation(operation, parts) for operation in program.operations]
     packed = np.concatenate(parts)
@@ -124,6 +124,11 @@ def save(program: Program, directory: Path) -> int:
 
 
 def load(directory: Path) -> Program:
+    """The program of a directory; ProgramError as in `load_proof`."""
+    return load_proof(directory).program
+
+
+def load_proof(directory: Path) -> Proof:
     """The program of a directory, proven to be one that every engine runs alike.
 
     Raises: ProgramError, one line, for files that are missing, damaged or changed in any way that
@@ -146,9 +151,7 @@ def load(directory: Path) -> Program:
     if checksum(tree, packed) != header["sha256"]:
         raise ProgramError(f"{PROGRAM}: damaged or changed ({PROGRAM} and {WEIGHTS}: SHA-256)")
     kept = {key: header[key] for key in ("name", "input_shape", "logit_scale", "note")}
-    program = Program(operations=operations, **kept)
-    prove(program)
-    return program
+    return prove(Program(operations=operations, **kept))
 
 
 def checksum(tree: dict[str, Any], packed: np.ndarray) -> str:

@@ -9,6 +9,7 @@ stand in execution order.
 """
 
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 
@@ -42,11 +43,12 @@ class Weights:
     levels: np.ndarray
     bits: int
 
-    @property
+    @cached_property
     def planes(self) -> tuple[np.ndarray, ...]:
         """The integers themselves, shaped like codes: (w,) or (a, b) of a + b * sqrt(2).
 
-        int16 where it holds twice their size, for room to add and negate; otherwise int64.
+        Unfolded once and kept. int16 where it holds twice their size, for room to add and negate;
+        otherwise int64.
         """
         small = self.levels.min(initial=0) > -SMALL and self.levels.max(initial=0) < SMALL
         rows = np.atleast_2d(self.levels).astype(np.int16 if small else np.int64)

@@ -45,15 +45,16 @@ class CompiledEngine:
     name = "compiled"
 
     def __init__(
-        self, program: Program, threads: int | None = None, path: str | None = None
+        self, program: Program | Proof, threads: int | None = None, path: str | None = None
     ) -> None:
-        self.program, self.proof = program, prove(program)
+        self.proof = prove(program)
+        self.program = self.proof.program
         self.threads = threads or _processors()
         self.path = path or available_paths()[0]
         if self.path not in available_paths():
             have = ", ".join(available_paths())
             raise UserError(f"path={self.path} is not available here; this processor has {have}")
-        self._planned = _Planned(program, self.proof, PATHS[self.path], traced=False)
+        self._planned = _Planned(self.program, self.proof, PATHS[self.path], traced=False)
 
     def run(self, images: np.ndarray) -> np.ndarray:
         """Integer logits, int32 [N, classes], of uint8 images [N, C, H, W]."""

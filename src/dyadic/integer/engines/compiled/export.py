@@ -15,7 +15,7 @@ from dyadic.integer.engines.compiled.build import SOURCES
 from dyadic.integer.engines.compiled.fusion import single
 from dyadic.integer.engines.compiled.layout import plan
 from dyadic.integer.engines.compiled.steps import Steps
-from dyadic.integer.program.bounds import prove
+from dyadic.integer.program.bounds import Proof, prove
 from dyadic.integer.program.operations import Program
 from dyadic.integer.program.shapes import Shape
 
@@ -76,7 +76,7 @@ CALLS = {
 }
 
 
-def export_c(program: Program, directory: Path) -> None:
+def export_c(program: Program | Proof, directory: Path) -> None:
     """Write dyadic_model.h and .c, dyadic_kernels.h and .c, main.c and a Makefile.
 
     `int dyadic_classify(const uint8_t *image, int32_t *logits)` returns the class. The sources
@@ -86,6 +86,7 @@ def export_c(program: Program, directory: Path) -> None:
     """
     directory.mkdir(parents=True, exist_ok=True)
     proof = prove(program)
+    program = proof.program
     groups = single(program)
     layout = plan(groups, proof, {}, share=True)
     steps = Steps(layout, proof, {}, shifts=True)

@@ -9,7 +9,7 @@ import torch
 
 from dyadic.integer.engines.images import batches
 from dyadic.integer.engines.onnx.operations import build
-from dyadic.integer.program.bounds import prove
+from dyadic.integer.program.bounds import Proof, prove
 from dyadic.integer.program.operations import Program
 from dyadic.integer.program.requirements import ProgramError
 from dyadic.record.files import write_atomically
@@ -25,13 +25,14 @@ class OnnxEngine:
 
     name = "onnx"
 
-    def __init__(self, program: Program, path: Path | None = None) -> None:
-        self.program, self.proof = program, prove(program)
+    def __init__(self, program: Program | Proof, path: Path | None = None) -> None:
+        self.proof = prove(program)
+        self.program = self.proof.program
         if path is None:
-            self.session = _session(build(program).SerializeToString())
+            self.session = _session(build(self.proof).SerializeToString())
             return
         self.session = _read(path)
-        if _interface(self.session) != _interface(OnnxEngine(program).session):
+        if _interface(self.session) != _interface(OnnxEngine(self.proof).session):
             raise ProgramError(f"{path.name}: its input or output is not the program's")
 
     def run(self, images: np.ndarray) -> np.ndarray:
@@ -41,15 +42,13 @@ class OnnxEngine:
             return np.asarray(self.session.run(None, {"input": batch})[0])
 
         with ThreadPoolExecutor(torch.get_num_threads()) as threads:
-            return np.concatenate(
-                list(threads.map(logits, batches(images, self.program, self.proof)))
-            )
+            return np.concatenate(list(threads.map(logits, batches(images, self.proof))))
 
     def trace(self, images: np.ndarray) -> dict[str, np.ndarray]:
         """Every tensor by name, "input" included, int64 [N, C, H, W] or [N, F]."""
         names = [operation.name for operation in self.program.operations]
-        session = _session(build(self.program, names).SerializeToString())
-        parts = [session.run(None, {"input": x}) for x in batches(images, self.program, self.proof)]
+        session = _session(build(self.proof, names).SerializeToString())
+        parts = [session.run(None, {"input": x}) for x in batches(images, self.proof)]
         tensors = (np.concatenate(part).astype(np.int64) for part in zip(*parts, strict=True))
         return {"input": images.astype(np.int64), **dict(zip(names, tensors, strict=True))}
 
@@ -76,7 +75,7 @@ def _interface(session: onnxruntime.InferenceSession) -> list[tuple[str, str, li
     return [(x.name, x.type, x.shape) for x in (*session.get_inputs(), *session.get_outputs())]
 
 
-def export_onnx(program: Program, path: Path) -> None:
+def export_onnx(program: Program | Proof, path: Path) -> None:
     """Write the graph: input "input", uint8 [N, C, H, W]; output int32 [N, classes]."""
     with write_atomically(Path(path)) as temporary:
         temporary.write_bytes(build(program).SerializeToString())

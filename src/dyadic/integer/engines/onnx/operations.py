@@ -48,12 +48,13 @@ MOST_PRODUCTS = 2**31 // (255 * 64)  # that one int32 sum of digit products hold
 UNREACHED = 2**40  # a threshold above every int32
 
 
-def build(program: Program, outputs: Sequence[str] = ()) -> onnx.ModelProto:
+def build(program: Program | Proof, outputs: Sequence[str] = ()) -> onnx.ModelProto:
     """The ONNX model of a program; it returns the tensors of these operations, or the logits.
 
     Tensors are called like their operations where ONNX's names allow it (`identifiers`).
     """
     proof, graph = prove(program), Graph()
+    program = proof.program
     names = [operation.name for operation in program.operations]
     called = dict(
         zip(names, identifiers(names, others=".", taken=["input", "pixels"]), strict=True)

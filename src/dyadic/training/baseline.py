@@ -16,6 +16,7 @@ from dyadic.record.identity import baseline_digest
 from dyadic.schedules.schedule import Phase
 from dyadic.training.checkpoint import load_tensors, save_tensors
 from dyadic.training.evaluate import evaluate
+from dyadic.training.finite import refuse_infinite
 from dyadic.training.fit import Hardware, fit
 from dyadic.training.loss import cross_entropy
 from dyadic.training.module import Curve, Data, Loss, OptimizerFactory, Training
@@ -121,6 +122,7 @@ def _make(
     make = _score if complete else _train
     facts = make(network, data, recipe, hardware, directory)
     facts["origin"] = TRAINED if weights is None else weights.origin
+    refuse_infinite(told_by_first(facts.get("loss", 0.0)), f"float network, {facts['origin']}")
     facts["seconds"] = round(time.monotonic() - started, 1)
     if is_first():
         _write(network, facts | {"determined_by": determined_by}, directory)
@@ -133,7 +135,7 @@ def _score(
     if not is_first():
         return {}
     score = evaluate(network.to(hardware.device), data.test_batches())
-    return {"top1": score.top1, "top5": score.top5, "epochs": 0}
+    return {"loss": score.loss, "top1": score.top1, "top5": score.top5, "epochs": 0}
 
 
 def _train(

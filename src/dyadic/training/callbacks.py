@@ -16,7 +16,9 @@ from dyadic.record.files import write_atomically
 from dyadic.record.schema import HISTORY_COLUMNS
 from dyadic.schedules.schedule import Phase, Schedule
 from dyadic.training.evaluate import evaluate
+from dyadic.training.finite import refuse_infinite
 from dyadic.training.module import Training
+from dyadic.training.processes import told_by_first
 
 
 def phase_at(phases: list[Phase], epoch: int) -> tuple[int, bool]:
@@ -87,9 +89,14 @@ class History(pl.Callback):
         position = self._position(trainer, pl_module)
         if self.schedule is not None and isinstance(pl_module.network, QuantizedNetwork):
             self.schedule.measure(pl_module.network)
-        if not trainer.is_global_zero:
-            return
-        score = evaluate(pl_module.network, pl_module.data.watched_batches())
+        row = self._score(trainer, pl_module, position) if trainer.is_global_zero else {}
+        loss = told_by_first(row.get("val_loss"))
+        refuse_infinite(loss, f"epoch {trainer.current_epoch + 1}, on images that are not trained")
+
+    def _score(
+        self, trainer: pl.Trainer, module: Training, position: dict[str, Any]
+    ) -> dict[str, Any]:
+        score = evaluate(module.network, module.data.watched_batches())
         row = position | {
             "train_loss": float(trainer.callback_metrics["train_loss"]),
             "val_loss": score.loss,
@@ -102,6 +109,7 @@ class History(pl.Callback):
         numbers = {k: v for k, v in row.items() if isinstance(v, float)}
         for logger in trainer.loggers:
             logger.log_metrics(numbers, step=trainer.global_step)
+        return row
 
     def _position(self, trainer: pl.Trainer, module: Training) -> dict[str, Any]:
         index, first = phase_at(module.phases, trainer.current_epoch)

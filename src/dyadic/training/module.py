@@ -13,6 +13,7 @@ from torch.optim import Optimizer
 
 from dyadic.schedules.schedule import Phase
 from dyadic.training.curves import Curve, progress_in_segment
+from dyadic.training.finite import check_step
 
 OptimizerFactory = Callable[[list[dict]], Optimizer]
 Loss = Callable[[Tensor, Tensor, Tensor], Tensor]  # of (logits, labels, images)
@@ -58,6 +59,7 @@ class Training(pl.LightningModule):
     def training_step(self, batch: tuple[Tensor, Tensor], batch_index: int) -> Tensor:
         images, labels = batch
         loss = self.loss(self.network(images), labels, images)
+        check_step(loss, self.network, images, self.current_epoch)
         self.log("train_loss", loss, on_epoch=True, on_step=False, prog_bar=True, sync_dist=True)
         return loss
 

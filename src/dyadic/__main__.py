@@ -5,6 +5,8 @@ import logging
 import sys
 from pathlib import Path
 
+from dyadic.commands.endings import INTERRUPTED, quiet_pipe
+
 
 def main(arguments: list[str] | None = None) -> int:
     """Run a subcommand; a mistake in the arguments is one line and exit code 2."""
@@ -41,7 +43,11 @@ def main(arguments: list[str] | None = None) -> int:
         )
     chosen = parser.parse_args(arguments)
     try:
-        return _COMMANDS[chosen.command or "list"](chosen)
+        with quiet_pipe():
+            return _COMMANDS[chosen.command or "list"](chosen)
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return INTERRUPTED
     except Exception as error:
         from dyadic.commands.mistakes import one_line
 

@@ -11,12 +11,14 @@ from typing import Any
 import numpy as np
 import pytest
 from hydra import compose, initialize_config_dir
+from pytorch_lightning.loggers import Logger
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tests.runs import ROOT, TINY
 
 from dyadic.commands.build import run
 from dyadic.commands.run import register_run_name
 from dyadic.errors import UserError
+from dyadic.run.tracker import Guarded, log_record
 
 # Three batches an epoch are fewer than Lightning likes to log.
 pytestmark = pytest.mark.filterwarnings("ignore:The number of training batches")
@@ -162,3 +164,43 @@ def test_tensorboard_has_the_curves_and_the_record_as_scalars(tmp_path: Path) ->
     assert scalars["val_loss"] == pytest.approx(history, rel=1e-6)
     assert scalars["size_mib"] == pytest.approx([summary["size_mib"]], rel=1e-6)
     assert scalars["integer/mismatched_logits"] == [0]
+
+
+class Failing(Logger):
+    """Disconnects at its second call."""
+
+    name, version = "failing", 0
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.calls = 0
+
+    def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:
+        self.calls += 1
+        if self.calls == 2:
+            raise ConnectionError("the server is gone\nfor good")
+
+    def log_hyperparams(self, params: Any, *args: Any, **kwargs: Any) -> None:
+        raise ConnectionError
+
+
+def test_a_disconnected_logger_says_so_once_and_never_costs_a_run(caplog):
+    logger = Guarded(inner := Failing())
+    for step in range(5):
+        logger.log_metrics({"top1": 1.0}, step)
+    log_record(logger, {}, {}, [], [], {})
+    logger.finalize("success")
+    logger.close()
+    assert inner.calls == 2
+    assert [record.getMessage() for record in caplog.records] == [
+        "the logger has failed and is left alone: the server is gone"
+    ]
+
+
+def test_a_logger_without_a_login_is_one_line(tmp_path, monkeypatch):
+    monkeypatch.delenv("WANDB_API_KEY", raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setattr("tests.run.test_tracker.CHOICES", [*CHOICES, "+logger.mode=online"])
+    with pytest.raises(UserError, match=r"API key .*logger=none"):
+        finished(tmp_path, "wandb")
+    assert not list(tmp_path.rglob("weights.pt"))

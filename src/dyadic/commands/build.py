@@ -2,27 +2,32 @@
 
 import contextlib
 import logging
+import os
 import warnings
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
-from pytorch_lightning.loggers import Logger
 from torch import nn
 
+from dyadic.commands.folder import run_folder
 from dyadic.commands.parts import part, plain
 from dyadic.errors import UserError
+from dyadic.integer.engines.available import unavailable
 from dyadic.models.normalize import normalized
-from dyadic.record.files import write_atomically
+from dyadic.record.files import clear_temporaries, write_atomically
 from dyadic.record.fingerprint import of_source
 from dyadic.record.schema import CONFIG, SUMMARY
 from dyadic.record.show import finished, print_finished, print_summary
 from dyadic.run.pipeline import Run, rehearse, train
 from dyadic.run.summary import finish
+from dyadic.run.tracker import Guarded
 from dyadic.training.fit import Hardware
-from dyadic.training.processes import is_first, locked
+from dyadic.training.processes import alone, is_first, locked
 from dyadic.training.weights import Weights
 
 log = logging.getLogger(__name__)
@@ -35,10 +40,12 @@ def run(cfg: DictConfig) -> dict[str, Any]:
     On several devices the first process alone writes, and the others return an empty summary.
     """
     _quiet_lightning()
-    directory = Path(cfg.results_dir, "runs", cfg.name)
+    if cfg.trainer.hardware.devices == 1:
+        alone()
+    directory = run_folder(cfg)
     with locked(directory / "lock", "waiting for another process that computes this very run"):
-        found = finished(directory)
-        if found is not None and not cfg.force:
+        found = None if cfg.force else finished(directory)
+        if found is not None:
             if is_first():
                 print_finished(found, directory)
             return found
@@ -50,8 +57,12 @@ def _first(cfg: DictConfig, directory: Path) -> dict[str, Any]:
     """The whole run, with its record."""
     if cfg.force:
         _forget(directory)
+    clear_temporaries(directory)
     parts = build(cfg, directory)
     rehearse(parts)
+    if parts.deployment is not None:
+        for reason in unavailable():
+            log.warning("%s", reason)
     with _loggers(cfg, directory) as loggers:
         parts = replace(parts, loggers=loggers)
         parts.hardware.launch()
@@ -176,17 +187,13 @@ def _forget(directory: Path) -> None:
 
 
 @contextlib.contextmanager
-def _loggers(cfg: DictConfig, directory: Path) -> Iterator[list[Logger]]:
-    """The experiment logger, closed whatever happens; an open W&B run would swallow the next."""
+def _loggers(cfg: DictConfig, directory: Path) -> Iterator[list[Guarded]]:
+    """The experiment logger, closed whatever happens; it cannot stop a run that has begun."""
     if cfg.logger is None:
         yield []
         return
     directory.mkdir(parents=True, exist_ok=True)
-    try:
-        logger = part(cfg.logger)(name=cfg.name, save_dir=directory)
-    except ModuleNotFoundError:
-        tracker = cfg.logger._target_.rpartition(".")[2].removesuffix("Logger").lower()
-        log.warning("%s is not installed: no log beside the record; logger=none says so", tracker)
+    if (logger := _logger(cfg, directory)) is None:
         yield []
         return
     status = "failed"
@@ -195,8 +202,29 @@ def _loggers(cfg: DictConfig, directory: Path) -> Iterator[list[Logger]]:
         status = "success"
     finally:
         logger.finalize(status)
-        close = getattr(logger.experiment, "finish", None) or logger.experiment.close
-        close()
+        logger.close()
+
+
+def _logger(cfg: DictConfig, directory: Path) -> Guarded | None:
+    """The logger, connected; None, with a line, where it is not installed.
+
+    Raises UserError where it cannot be used, as without a login.
+    """
+    if HydraConfig.initialized() and HydraConfig.get().mode == RunMode.MULTIRUN:
+        os.environ.pop("WANDB_RUN_ID", None)  # of one run: the jobs of a sweep are many
+    try:
+        logger = part(cfg.logger)(name=cfg.name, save_dir=directory)
+        logger.experiment  # noqa: B018 - connects
+    except ModuleNotFoundError:
+        tracker = cfg.logger._target_.rpartition(".")[2].removesuffix("Logger").lower()
+        log.warning("%s is not installed: no log beside the record; logger=none says so", tracker)
+        return None
+    except OSError:
+        raise
+    except Exception as error:
+        reason = (str(error) or type(error).__name__).splitlines()[0].rstrip(".")
+        raise UserError(f"{cfg.logger['_target_']}: {reason}; logger=none needs nothing") from error
+    return Guarded(logger)
 
 
 def _quiet_lightning() -> None:

@@ -5,7 +5,6 @@ of its exact program. It says how wrong each layer's sums are, and how many imag
 rightly, with the paper's floor and without it, beside the exact program on the same images.
 """
 
-import json
 from collections.abc import Collection
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,7 @@ from dyadic.integer.engines.log_engine import LogDomainEngine
 from dyadic.integer.engines.reference import ReferenceEngine
 from dyadic.integer.program.files import load
 from dyadic.integer.program.operations import Linear, Program
-from dyadic.record.files import write_json
+from dyadic.record.files import read_json, write_json
 from dyadic.training.callbacks import write_rows
 
 ERRORS = ["relative_error", "gain"]  # each with the floor, and without it
@@ -43,7 +42,7 @@ def evaluate_run(
     pixels, labels = recorded_images(directory, data_dir, allow)
     found, rows = log_domain(load(directory), pixels[:images], labels[:images])
     write_rows(directory / "log_domain.csv", COLUMNS, rows)
-    write_json(path, json.loads(path.read_text()) | {KEY: found})
+    write_json(path, read_json(path) | {KEY: found})
     return "\n".join(f"{name:<32}{value}" for name, value in found.items())
 
 

@@ -10,6 +10,7 @@ from dyadic.errors import UserError
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 EXTRAS = {"wandb": "wandb", "tensorboard": "tensorboard", "jinja2": "report", "highspy": "highs"}
 CHOICES = "`--cfg job` shows all that can be set"
+RESOLVED = "UserError raised while resolving interpolation: "  # by a resolver of ours
 PLACES = "results_dir and data_dir must be folders to read and write"
 
 
@@ -36,6 +37,8 @@ def _line(error: BaseException) -> str | None:
         return f"{group}={name}: there is none; there are {', '.join(sorted(error.options))}"
     if isinstance(error, OverrideParseException):
         return f"{error.override} cannot be read: {_first_line(error)}; give NAME=VALUE"
+    if isinstance(error, OmegaConfBaseException) and str(error).startswith(RESOLVED):
+        return _first_line(error).removeprefix(RESOLVED)
     if isinstance(error, HydraException | OmegaConfBaseException):
         return f"{_first_line(error)}; {CHOICES}"
     if isinstance(error, ModuleNotFoundError) and error.name in EXTRAS:

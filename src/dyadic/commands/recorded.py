@@ -34,7 +34,7 @@ def recorded_data(directory: Path, data_dir: Path | None, allow: Collection[str]
     choices = read_config(config)
     dataset, seed = choices.get("dataset"), choices.get("seed")
     if not isinstance(dataset, dict) or not isinstance(seed, int):
-        raise UserError(f"{config} is damaged (no dataset, or no seed); repeat the run")
+        raise UserError(f"{config} is damaged (no dataset, or no seed); force=true runs it again")
     _check(dataset, config, allow)
     return part(dataset, data_dir=str(_place(choices.get("data_dir"), data_dir)), seed=seed)
 

@@ -7,32 +7,39 @@ imports stay inside the job, so that `--help` and `--cfg job` answer at once.
 import contextlib
 import logging
 import os
+import shlex
 import shutil
 import signal
 import sys
 import tempfile
-from collections.abc import Callable
+import traceback
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
 import hydra
+from filelock import FileLock, Timeout
 from hydra.core.hydra_config import HydraConfig
 from hydra.experimental.callback import Callback
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from dyadic.commands import names
+from dyadic.commands.endings import INTERRUPTED, quiet_pipe
+from dyadic.commands.folder import run_folder
 from dyadic.commands.mistakes import one_line
 from dyadic.commands.parts import plain
 from dyadic.errors import UserError
+from dyadic.record.files import write_text
 from dyadic.record.identity import WATCHING, run_digest
 from dyadic.record.places import CONF
 from dyadic.record.show import finished, print_finished
 
 log = logging.getLogger(__name__)
 OUTCOMES = "DYADIC_SWEEP_OUTCOMES"  # the folder where the jobs of a sweep say how they ended
-WANTS_TRACEBACK = "HYDRA_FULL_ERROR" in os.environ
+LOCK = "alive"
+WANTS_TRACEBACK = os.environ.get("HYDRA_FULL_ERROR", "").lower() not in ("", "0", "false", "no")
 
 
 def main() -> None:
@@ -68,42 +75,64 @@ class Outcomes(Callback):
     """
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
-        if not _is_first():
+        if not _is_first(config):
             return
         results = Path(config.results_dir).absolute()
         results.mkdir(parents=True, exist_ok=True)
+        for left in results.glob(".sweep-*"):
+            _clear_if_dead(left)
         os.environ[OUTCOMES] = tempfile.mkdtemp(prefix=".sweep-", dir=results)
+        self.alive = FileLock(Path(os.environ[OUTCOMES], LOCK))  # until this process ends
+        self.alive.acquire()
+
+
+def _clear_if_dead(outcomes: Path) -> None:
+    """Remove the folder of a sweep that was killed; one that goes on holds its lock."""
+    with contextlib.suppress(OSError, Timeout), FileLock(outcomes / LOCK, blocking=False):
+        shutil.rmtree(outcomes, ignore_errors=True)
 
 
 def command(main: Callable[[], Any]) -> None:
     """Call a Hydra main; a sweep ends with one line, and with exit code 1 if a job failed.
 
     A terminated sweep takes its worker processes with it. A mistake in the choices is one line and
-    exit code 2; HYDRA_FULL_ERROR=1 shows its traceback.
+    exit code 2; HYDRA_FULL_ERROR=1 shows its traceback. Ctrl-C is one line and exit code 130.
     """
-    signal.signal(signal.SIGTERM, _terminate)
+    signal.signal(signal.SIGTERM, _stop)
+    signal.signal(signal.SIGINT, _stop)
     os.environ.pop(OUTCOMES, None)
     os.environ["HYDRA_FULL_ERROR"] = "1"  # otherwise Hydra prints errors itself, on many lines
-    try:
-        main()
-        if OUTCOMES in os.environ:
-            sys.exit(_count(Path(os.environ[OUTCOMES])))
-    except Exception as error:
-        _complain(error)
-        raise
-    finally:
-        shutil.rmtree(os.environ.pop(OUTCOMES, ""), ignore_errors=True)
+    with quiet_pipe():
+        try:
+            main()
+            if OUTCOMES in os.environ:
+                sys.exit(_count(Path(os.environ[OUTCOMES])))
+        except Exception as error:
+            _complain(error)
+            raise
+        except SystemExit as end:
+            if end.code == INTERRUPTED:
+                again = shlex.join(["python", *sys.argv])
+                print(f"interrupted; this goes on from the last epoch: {again}", file=sys.stderr)
+            raise
+        finally:
+            shutil.rmtree(os.environ.pop(OUTCOMES, ""), ignore_errors=True)
 
 
 def _count(outcomes: Path) -> int:
     """Print how many jobs are done and which failed; returns the exit code."""
-    lines = [path.read_text() for path in sorted(outcomes.iterdir(), key=lambda p: int(p.name))]
+    jobs = sorted((path for path in outcomes.iterdir() if path.name != LOCK), key=_number)
+    lines = [path.read_text() for path in jobs]
     failed = [line.split(" ", 1)[1] for line in lines if line.startswith("failed ")]
     print(
         f"{len(lines) - len(failed)} done, {len(failed)} failed"
         + "".join(f"\n  failed: {name}" for name in failed)
     )
     return 1 if failed else 0
+
+
+def _number(job: Path) -> int:
+    return int(job.name)
 
 
 def job(cfg: DictConfig) -> None:
@@ -113,26 +142,55 @@ def job(cfg: DictConfig) -> None:
     that job's own log, counted, and does not stop the others.
     """
     if signal.getsignal(signal.SIGTERM) == signal.SIG_DFL:  # submitit has a handler of its own
-        signal.signal(signal.SIGTERM, _terminate)
+        signal.signal(signal.SIGTERM, _stop)
     try:
         _check_devices(cfg)
-        directory = Path(cfg.results_dir, "runs", cfg.name)
-        found = None if cfg.force else finished(directory)
-        if found is None:
-            from dyadic.commands.build import run
-
-            run(cfg)
-        elif _is_first():
-            print_finished(found, directory)
+        directory = run_folder(cfg)
+        with _reason_kept(directory, _is_first(cfg)):
+            _run(cfg, directory)
+    except BrokenPipeError:
+        raise
     except Exception as error:
         if HydraConfig.get().mode != RunMode.MULTIRUN:
             _complain(error)
             raise
         log.error("%s failed: %s", cfg.name, error, exc_info=not isinstance(error, UserError))
-        reason = one_line(error) or next(iter(str(error).splitlines()), repr(error))
-        _note(f"failed {cfg.name}: {reason}")
+        _note(f"failed {cfg.name}: {_reason(error)}", cfg)
     else:
-        _note(f"done {cfg.name}")
+        _note(f"done {cfg.name}", cfg)
+
+
+def _run(cfg: DictConfig, directory: Path) -> None:
+    found = None if cfg.force else finished(directory)
+    if found is None:
+        from dyadic.commands.build import run
+
+        run(cfg)
+    elif _is_first(cfg):
+        print_finished(found, directory)
+
+
+@contextlib.contextmanager
+def _reason_kept(directory: Path, first: bool) -> Iterator[None]:
+    """Leave why a run failed in its `error.txt`, and nothing where it went well."""
+    path = directory / "error.txt"
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except Exception as error:
+        if first:
+            text = one_line(error) or "".join(traceback.format_exception(error))
+            with contextlib.suppress(OSError):  # a full disk: then the terminal alone says it
+                write_text(path, f"{text}\n")
+        raise
+    if first:
+        with contextlib.suppress(OSError):
+            path.unlink(missing_ok=True)
+
+
+def _reason(error: Exception) -> str:
+    return one_line(error) or next(iter(str(error).splitlines()), repr(error))
 
 
 def _complain(error: Exception) -> None:
@@ -153,19 +211,23 @@ def _check_devices(cfg: DictConfig) -> None:
         )
 
 
-def _note(outcome: str) -> None:
+def _note(outcome: str, cfg: DictConfig) -> None:
     """Leave the outcome in a file of this job's own, where the sweep will look for it."""
-    if OUTCOMES in os.environ and _is_first():
+    if OUTCOMES in os.environ and _is_first(cfg):
         with contextlib.suppress(FileNotFoundError):  # the sweep was killed, this job went on
             Path(os.environ[OUTCOMES], str(HydraConfig.get().job.num)).write_text(outcome)
 
 
-def _is_first() -> bool:
-    """Not a further process of a run on several devices, by Lightning's rule."""
+def _is_first(cfg: DictConfig) -> bool:
+    """Not a further process of a run on several devices, by Lightning's rule.
+
+    On one device there is none, whatever a queue or a shell has left in the environment.
+    """
     ranks = (os.environ.get(name) for name in ("RANK", "LOCAL_RANK", "SLURM_PROCID"))
-    return next((rank for rank in ranks if rank is not None), "0") == "0"
+    first = next((rank for rank in ranks if rank is not None), "0") == "0"
+    return first or cfg.trainer.hardware.devices == 1
 
 
-def _terminate(number: int, frame: FrameType | None) -> None:
-    """Lightning would end a terminated training with exit code 0; the caller must see 143."""
+def _stop(number: int, frame: FrameType | None) -> None:
+    """Lightning would end a stopped training with 0 or 1; the caller must see 143 or 130."""
     raise SystemExit(128 + number)

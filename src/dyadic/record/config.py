@@ -1,5 +1,6 @@
 """The `config.yaml` of a record, which may be a stranger's: plain values, or one line."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -19,24 +20,35 @@ class _Plain(yaml.SafeLoader):
         return super().compose_node(parent, index)
 
 
+_Plain.add_implicit_resolver(  # as OmegaConf writes and reads numbers: 1e-05 is one
+    "tag:yaml.org,2002:float",
+    re.compile(r"^[-+]?[0-9]+(\.[0-9]*)?[eE][-+]?[0-9]+$"),
+    list("-+0123456789"),
+)
+
+
 def read_config(path: Path) -> dict[str, Any]:
     """The choices of a run as it wrote them, every value plain.
 
     Raises UserError where the file is no YAML mapping, above 1 MiB, or holds aliases or
     interpolations (a run writes neither).
     """
+    with path.open("rb") as file:
+        return parse_config(file.read(LARGEST + 1), path)
+
+
+def parse_config(content: str | bytes, path: Path) -> dict[str, Any]:
+    """As `read_config`, of what `path` holds."""
     try:
-        with path.open("rb") as file:
-            content = file.read(LARGEST + 1)
         if len(content) > LARGEST:
             raise yaml.YAMLError("it is too long")
         choices = yaml.load(content, _Plain)
         _refuse_interpolations(choices)
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise UserError(f"{path} is damaged ({reason}); repeat the run") from None
+        raise UserError(f"{path} is damaged ({reason}); force=true runs it again") from None
     if not isinstance(choices, dict):
-        raise UserError(f"{path} is damaged (it holds no choices); repeat the run")
+        raise UserError(f"{path} is damaged (it holds no choices); force=true runs it again")
     return choices
 
 

@@ -1,6 +1,5 @@
 """How a run ended: found again on disk, and shown. Nothing heavy is imported for it."""
 
-import json
 import logging
 from pathlib import Path
 from typing import Any
@@ -8,21 +7,34 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from dyadic.errors import UserError
+from dyadic.record.files import Damaged, read_json
 from dyadic.record.schema import SUMMARY
 
 log = logging.getLogger(__name__)
+REMEDY = "force=true runs it again"
 
 
 def finished(directory: Path) -> dict[str, Any] | None:
-    """The summary of a finished run, None where there is none: it is written last."""
-    summary = directory / SUMMARY
-    return json.loads(summary.read_text()) if summary.exists() else None
+    """The summary of a finished run, None where there is none: it is written last.
+
+    Raises UserError for a damaged one.
+    """
+    try:
+        return read_json(directory / SUMMARY)
+    except FileNotFoundError:
+        return None
+    except Damaged as error:
+        raise UserError(f"{error}; {REMEDY}") from None
 
 
 def print_finished(summary: dict[str, Any], directory: Path) -> None:
-    """The result of a run that was not repeated."""
+    """The result of a run that was not repeated. Raises UserError where it is not whole."""
     log.info("already finished: %s (force=true runs it again)", directory)
-    print_summary(summary, directory)
+    try:
+        print_summary(summary, directory)
+    except (KeyError, TypeError, ValueError) as error:
+        raise UserError(f"{directory / SUMMARY} is damaged ({error}); {REMEDY}") from None
 
 
 def print_summary(summary: dict[str, Any], directory: Path) -> None:

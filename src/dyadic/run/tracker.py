@@ -1,17 +1,67 @@
 """A finished record in an experiment tracker's own types: W&B's, or scalars for any other."""
 
-from collections.abc import Mapping
+import logging
+from collections.abc import Callable, Mapping
 from functools import singledispatch
 from typing import Any
 
 import numpy as np
 from pytorch_lightning.loggers import Logger, WandbLogger
 
+log = logging.getLogger(__name__)
 CURVES = ("top1", "train_loss", "val_loss", "quantized_share", "blend", "lr")
 BARS = ("weight_bits", "sqnr_db", "sensitivity")
 IMAGES = 16
 
 Rows = list[dict[str, Any]]
+
+
+class Guarded(Logger):
+    """A logger that never costs a run: at its first error it says so in one line and is silent."""
+
+    def __init__(self, inner: Logger) -> None:
+        super().__init__()
+        self.inner, self.alive = inner, True
+
+    @property
+    def name(self) -> str | None:
+        return self.inner.name
+
+    @property
+    def version(self) -> int | str | None:
+        return self.inner.version
+
+    def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:
+        self.attempt(lambda: self.inner.log_metrics(metrics, step))
+
+    def log_hyperparams(self, params: Any, *args: Any, **kwargs: Any) -> None:
+        self.attempt(lambda: self.inner.log_hyperparams(params, *args, **kwargs))
+
+    def save(self) -> None:
+        self.attempt(self.inner.save)
+
+    def finalize(self, status: str) -> None:
+        self.attempt(lambda: self.inner.finalize(status))
+
+    def close(self) -> None:
+        """End the tracker's own run: one that stays open would swallow the next."""
+
+        def end() -> None:
+            experiment = getattr(self.inner, "experiment", None)
+            (getattr(experiment, "finish", None) or experiment.close)()  # type: ignore[union-attr]
+
+        self.attempt(end)
+
+    def attempt(self, call: Callable[[], Any]) -> None:
+        """Make a call, unless one has failed before."""
+        if not self.alive:
+            return
+        try:
+            call()
+        except Exception as error:  # whatever a tracker raises, the record is on disk
+            self.alive = False
+            reason = (str(error) or type(error).__name__).splitlines()[0]
+            log.warning("the logger has failed and is left alone: %s", reason)
 
 
 @singledispatch
@@ -31,6 +81,11 @@ def log_record(
     """
     logger.log_hyperparams(config)
     logger.log_metrics(numbers(summary), step=len(history))
+
+
+@log_record.register
+def _(logger: Guarded, *record: Any) -> None:
+    logger.attempt(lambda: log_record(logger.inner, *record))
 
 
 @log_record.register

@@ -90,7 +90,7 @@ class History(pl.Callback):
         if self.schedule is not None and isinstance(pl_module.network, QuantizedNetwork):
             self.schedule.measure(pl_module.network)
         row = self._score(trainer, pl_module, position) if trainer.is_global_zero else {}
-        loss = told_by_first(row.get("val_loss"))
+        loss = told_by_first(row.get("val_loss", 0.0))
         refuse_infinite(loss, f"epoch {trainer.current_epoch + 1}, on images that are not trained")
 
     def _score(

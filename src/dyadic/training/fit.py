@@ -3,6 +3,7 @@
 import ctypes
 import logging
 import os
+import platform
 import sys
 import time
 from collections.abc import Sequence
@@ -13,6 +14,7 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 from lightning_fabric import Fabric
+from lightning_fabric.plugins.environments.lightning import LightningEnvironment
 from pytorch_lightning.callbacks import ModelCheckpoint, RichProgressBar
 from pytorch_lightning.loggers import Logger
 
@@ -105,8 +107,11 @@ def keep_memory() -> None:
     On a processor the page faults of eager PyTorch cost up to half of a forward pass. Where the C
     library is another one, nothing happens.
     """
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
-    if mallopt is not None:
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except (OSError, TypeError, AttributeError):  # Windows has no such handle, macOS no mallopt
+        return
+    if platform.libc_ver()[0] == "glibc":
         mallopt(MMAP_MAX, 0)
         mallopt(TRIM_THRESHOLD, 2**31 - 1)
 
@@ -232,6 +237,9 @@ def fit(
     strategy = hardware.strategy
     if schedule is not None and hardware.devices > 1 and strategy in ("auto", "ddp"):
         strategy = "ddp_find_unused_parameters_true"  # a schedule may leave layers untrained
+    plugins: list[Any] = [Checkpoints()]
+    if hardware.devices == 1:  # or what a queue left in the environment would be believed
+        plugins.append(LightningEnvironment())
     trainer = pl.Trainer(
         accelerator=hardware.accelerator, devices=hardware.devices, strategy=strategy,
         precision=hardware.resolved_precision,  # type: ignore[arg-type]
@@ -239,7 +247,7 @@ def fit(
         limit_train_batches=module.steps_per_epoch,
         callbacks=callbacks, logger=list(loggers) or False, enable_progress_bar=bar,
         enable_model_summary=False, num_sanity_val_steps=0, reload_dataloaders_every_n_epochs=1,
-        use_distributed_sampler=False, default_root_dir=directory, plugins=[Checkpoints()],
+        use_distributed_sampler=False, default_root_dir=directory, plugins=plugins,
     )  # fmt: skip
     last = directory / "checkpoint" / "last.ckpt"
     last = told_by_first(resumable(last) if is_first() else None)

@@ -21,6 +21,11 @@ def is_first() -> bool:
     return rank_zero_only.rank == 0
 
 
+def alone() -> None:
+    """A run on one device is its own first process, whatever the environment says of ranks."""
+    rank_zero_only.rank = 0
+
+
 def told_by_first(value: T) -> T:
     """The first process's value, in every process of the run; each waits for it here."""
     if not (dist.is_available() and dist.is_initialized()):

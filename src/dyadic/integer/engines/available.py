@@ -7,6 +7,7 @@ from typing import Protocol
 import numpy as np
 
 from dyadic.integer.engines.compiled import CompiledEngine, CompilerNotFound
+from dyadic.integer.engines.compiled.build import library
 from dyadic.integer.engines.onnx.engine import OnnxEngine
 from dyadic.integer.engines.reference import ReferenceEngine
 from dyadic.integer.program.bounds import Proof, prove
@@ -29,6 +30,15 @@ class Engines:
 
     available: dict[str, Engine]
     missing: list[str]
+
+
+def unavailable() -> list[str]:
+    """In one line each, which engines this machine has not, and why."""
+    try:
+        library()
+    except CompilerNotFound as error:
+        return [f"no compiled engine: {error}"]
+    return []
 
 
 def engines(program: Program | Proof, exported: Path | None = None) -> Engines:

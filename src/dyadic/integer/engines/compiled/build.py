@@ -1,5 +1,6 @@
 """The C engine as a shared library: compiled once per machine, kept by what determines it."""
 
+import atexit
 import hashlib
 import os
 import platform
@@ -21,7 +22,7 @@ FLAGS = ("-std=gnu99", "-O3", *NATIVE, "-fPIC", "-shared", "-pthread")
 
 
 class CompilerNotFound(UserError):
-    """No C compiler is installed: the other engines run the program without one."""
+    """No C compiler is installed, or none that works: the other engines run without one."""
 
 
 def find_compiler() -> str:
@@ -46,6 +47,19 @@ def cache_directory() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "dyadic"
 
 
+def _folder() -> Path:
+    """The cache; a folder of this process where it cannot be written, as without a home."""
+    try:
+        folder = cache_directory()
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            return folder
+    except (OSError, RuntimeError):  # the latter where there is no home at all
+        folder = Path(tempfile.mkdtemp(prefix="dyadic-"))
+        atexit.register(shutil.rmtree, folder, ignore_errors=True)
+        return folder
+
+
 @cache
 def library() -> Path:
     """The shared library, built if this machine has none of these sources yet.
@@ -55,9 +69,8 @@ def library() -> Path:
     compiler = find_compiler()
     sources = sorted(SOURCES.glob("*.c"))
     key = _key(compiler, sorted(SOURCES.glob("*.[ch]")))
-    path = cache_directory() / f"engine-{key}.so"
+    path = _folder() / f"engine-{key}.so"
     if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=path.parent) as directory:
             built = Path(directory) / path.name
             _compile([compiler, *FLAGS, "-o", str(built), *map(str, sources)])
@@ -87,4 +100,4 @@ def _compile(command: list[str]) -> None:
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         first = next((line for line in done.stderr.splitlines() if "error" in line), "no message")
-        raise UserError(f"{command[0]} could not compile the engine: {first}")
+        raise CompilerNotFound(f"{command[0]} could not compile the engine: {first}")

@@ -2,14 +2,17 @@
 
 A run writes `config.yaml` and `history.csv` as it goes, `layers.csv` and `histograms.npz` near its
 end and `summary.json` last of all, atomically. So a folder with a readable summary is a finished
-run, and everything else is a run in progress or one that was interrupted; reading never fails on
-the half of a line that is being written.
+run, and everything else is a run in progress, one that failed or was interrupted. Reading never
+fails: half of a line that is being written is left out, and a finished run with a file that cannot
+be read is `broken`, with its reason.
 """
 
 import io
 import json
+import math
 import time
 import zipfile
+import zlib
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -23,21 +26,22 @@ from numpy.typing import NDArray
 from dyadic.record import schema
 from dyadic.record.identity import float_network, identity
 
-LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 RUNNING_SECONDS = 900
 """A folder without summary whose files changed this recently belongs to a run in progress."""
-
 
 @dataclass(frozen=True)
 class Record:
     """One run's folder: its summary (empty until the run has finished) and its files on demand.
 
-    status: `done`, `running` (files changed within `RUNNING_SECONDS`) or `unfinished`.
+    status  `done`, `running` (files changed within `RUNNING_SECONDS`), `unfinished`, `failed` (it
+            left `error.txt`) or `broken` (a file of a finished run cannot be read)
+    reason  of a failed or broken run, one line
     """
 
     path: Path
     summary: dict[str, Any]
     status: str
+    reason: str = ""
 
     @property
     def name(self) -> str:
@@ -86,21 +90,32 @@ class Record:
     def histograms(self) -> dict[str, NDArray[Any]]:
         """`histograms.npz` by key; empty where there is none or it cannot be read."""
         try:
-            with (
-                (self.path / schema.HISTOGRAMS).open("rb") as file,
-                np.load(file, allow_pickle=False) as archive,
-            ):
-                return {key: archive[key] for key in archive.files}
-        except (OSError, ValueError, EOFError, zipfile.BadZipFile):
+            return _arrays(self.path / schema.HISTOGRAMS)
+        except UNREADABLE:
             return {}
 
 
+UNREADABLE = (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error)
+"""What reading a damaged file raises; pandas' ParserError is a ValueError."""
+
+LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+def _arrays(path: Path) -> dict[str, NDArray[Any]]:
+    with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
+        return {key: archive[key] for key in archive.files}
+
+
 def read_csv(path: Path) -> pd.DataFrame:
-    """A CSV file up to its last complete line; an empty frame where there is none."""
+    """A CSV file up to its last complete line; an empty frame where there is none to read."""
     try:
-        text = path.read_text(encoding="utf-8", errors="replace")
-    except OSError:
+        return _table(path)
+    except UNREADABLE:
         return pd.DataFrame()
+
+
+def _table(path: Path) -> pd.DataFrame:
+    text = path.read_text(encoding="utf-8", errors="replace")
     complete = text[: text.rfind("\n") + 1]
     if not complete.strip():
         return pd.DataFrame()
@@ -115,17 +130,70 @@ def read_records(runs: Path) -> list[Record]:
 
 def read_record(path: Path) -> Record | None:
     """The run in this folder, or None where the folder holds no run."""
-    try:
-        summary = json.loads((path / schema.SUMMARY).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        summary = None
-    if isinstance(summary, dict):
-        return Record(path, summary, str(summary.get("status", "done")))
+    if (path / schema.SUMMARY).is_file():
+        try:
+            summary = _summary(path / schema.SUMMARY)
+        except (OSError, ValueError) as error:
+            return Record(path, {}, BROKEN, f"{schema.SUMMARY}: {_line(error)}")
+        record = Record(path, summary, str(summary.get("status", "done")))
+        reason = _damage(record)
+        return Record(path, summary, BROKEN, reason) if reason else record
+    if (path / "error.txt").is_file():
+        text = (path / "error.txt").read_text(encoding="utf-8", errors="replace").strip()
+        return Record(path, {}, FAILED, text.splitlines()[-1] if text else "no reason was written")
     touched = [p.stat().st_mtime for p in path.glob("*") if p.suffix in (".yaml", ".csv")]
     if not touched:
         return None
     running = time.time() - max(touched) < RUNNING_SECONDS
     return Record(path, {}, "running" if running else "unfinished")
+
+
+BROKEN, FAILED = "broken", "failed"
+
+
+def _summary(path: Path) -> dict[str, Any]:
+    """The summary; ValueError where it is no mapping or holds a number that is none."""
+    summary = json.loads(path.read_text(encoding="utf-8"))
+    if not isinstance(summary, dict):
+        raise ValueError("it is no mapping")
+    _check_finite(summary, "")
+    return summary
+
+
+def _check_finite(value: Any, key: str) -> None:
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ValueError(f"{key} is {value}, which is no number")
+    if isinstance(value, list):
+        value = dict(enumerate(value))
+    for name, part in value.items() if isinstance(value, dict) else ():
+        _check_finite(part, f"{key}.{name}".strip("."))
+
+
+def _damage(record: Record) -> str:
+    """The first file of a finished run that cannot be read, and why; "" where all can."""
+    tables = {schema.LAYERS: _table, schema.HISTORY: _table}
+    readers = tables | {schema.HISTOGRAMS: _checked_archive}
+    for name, reader in readers.items():
+        path = record.path / name
+        try:
+            if path.is_file():
+                reader(path)
+        except UNREADABLE as error:
+            return f"{name}: {_line(error)}"
+    if record.config() and not record.choices:
+        return f"{schema.CONFIG}: it is no mapping"
+    return ""
+
+
+def _checked_archive(path: Path) -> None:
+    """Compare every checksum of an archive."""
+    with zipfile.ZipFile(path) as archive:
+        if damaged := archive.testzip():
+            raise ValueError(f"the checksum of {damaged} differs")
+
+
+def _line(error: BaseException) -> str:
+    return " ".join(str(error).split()) or type(error).__name__
 
 
 def numbers(values: Any) -> pd.Series:

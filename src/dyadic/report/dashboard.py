@@ -2,15 +2,15 @@
 
     python -m dyadic.report.dashboard [RUNS] [OUT] [--watch]
 
-Nothing on the page is typed in and nothing is fetched: charts are inline SVG, images are `data:`
-addresses, style and script are in the file. A page for a thousand runs stays below 5 MB, because
-only `DETAILED` runs are shown whole; the page says which.
+Nothing on the page is typed in and nothing is fetched: charts are declarations that the Vega
+runtime in the file draws, images are `data:` addresses. A page for a thousand runs stays below
+5 MB, because only `DETAILED` runs are shown whole; the page says which.
 """
 
 import argparse
+import json
 import sys
 import time
-from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -22,28 +22,60 @@ from markupsafe import Markup
 
 from dyadic.errors import UserError
 from dyadic.record.files import write_text
-from dyadic.record.read import Record, read_records
+from dyadic.record.read import BROKEN, FAILED, Record, read_records
+from dyadic.report.charts.drawing import COLOURS, CONFIG, Drawing, dark_rules, packed, runtime
+from dyadic.report.charts.runs import OVERLAY
 from dyadic.report.data.frames import first_of_each, ordered, rows, where
 from dyadic.report.data.fronts import read_fronts
 from dyadic.report.data.published import read_published, read_tables
 from dyadic.report.data.runs import overview
 from dyadic.report.data.seeds import SETTING, configurations, finished
+from dyadic.report.data.verdicts import KINDS, read_verdicts, scoreboard
+from dyadic.report.page.claims import scores
+from dyadic.report.page.compare import comparisons
 from dyadic.report.page.front import fronts as front_sections
-from dyadic.report.page.overview import (
-    GENERATED,
-    plural,
-    settings,
-    slots,
-)
+from dyadic.report.page.overview import GENERATED, settings, slots
 from dyadic.report.page.paper import papers
-from dyadic.report.page.run import detail
-from dyadic.report.page.table import facts, run_rows
+from dyadic.report.page.run import Detail, detail
+from dyadic.report.page.table import COLUMNS, run_rows
+from dyadic.report.text import plural
 
 DETAILED = 48
-DETAIL_CHARACTERS = 3_000_000
+DETAIL_CHARACTERS = 1_500_000
 """Beyond this the remaining runs stay without details, so that the page opens at once."""
 
 WATCH_SECONDS = 5
+
+
+class Charts:
+    """The charts of a page: every declaration once, and each chart's tables."""
+
+    def __init__(self) -> None:
+        self.declared: list[str] = []
+        self.drawn: list[tuple[int, str]] = []
+        self.number: dict[str, int] = {}
+
+    def add(self, drawing: Drawing, name: str = "") -> int:
+        """The chart's number, under which the page draws it; it can be found by a name."""
+        if drawing.declared not in self.declared:
+            self.declared.append(drawing.declared)
+        self.drawn.append((self.declared.index(drawing.declared), packs(drawing)))
+        self.number[name] = len(self.drawn) - 1
+        return self.number[name]
+
+    def script(self, compare: dict[str, Any]) -> Markup:
+        """All of it as JSON that no HTML parser can end early."""
+        drawn = ",".join(f"[{index},{tables}]" for index, tables in self.drawn)
+        parts = {"config": CONFIG, "hues": OVERLAY, "compare": compare}
+        text = json.dumps(parts, separators=(",", ":"), ensure_ascii=False)[1:-1]
+        text = f'{{{text},"declared":[{",".join(self.declared)}],"drawn":[{drawn}]}}'
+        return Markup(text.replace("<", "\\u003c"))
+
+
+def packs(drawing: Drawing) -> str:
+    """A chart's tables as JSON."""
+    tables = {name: packed(columns) for name, columns in drawing.columns().items()}
+    return json.dumps(tables, separators=(",", ":"), ensure_ascii=False)
 
 
 def write_dashboard(
@@ -55,13 +87,14 @@ def write_dashboard(
 ) -> None:
     """Write the page `out` from the records in `runs`, and the fronts in `pareto` beside them.
 
-    published  folder of the papers' numbers; tables: folder of the experiments' tables; either may
-               be missing
+    published  folder of the papers' numbers; tables: folder of the experiments' tables and of
+               `claims.csv`; either may be missing
     refresh    seconds after which an open page loads itself again; None: never
     """
-    records = read_records(runs)
+    records, charts = read_records(runs), Charts()
     fronts = read_fronts(runs.parent / "pareto")
-    context = page(records, read_published(published), read_tables(tables), fronts)
+    verdicts = read_verdicts(tables / "claims.csv")
+    context = page(records, read_published(published), read_tables(tables), fronts, verdicts)
     environment = Environment(
         loader=PackageLoader("dyadic.report"),
         autoescape=True,
@@ -69,9 +102,26 @@ def write_dashboard(
         lstrip_blocks=True,
         undefined=StrictUndefined,
     )
-    environment.filters["svg"] = Markup
+    environment.filters["chart"] = charts.add
     template = environment.get_template("dashboard.html.j2")
-    write_text(out, template.render(context, refresh=refresh))
+    body = template.render(
+        context,
+        refresh=refresh,
+        columns=COLUMNS,
+        kinds=KINDS,
+        light=_variables(0),
+        dark=_variables(1),
+        dark_rules=Markup(dark_rules()),
+    )
+    compare = comparisons([r for r in records if r.status != BROKEN], charts.number)
+    script = f"<script>{runtime()}</script>\n"
+    data = f'<script type="application/json" id="data">{charts.script(compare)}</script>\n'
+    write_text(out, body.replace("<!-- scripts -->", script + data, 1))
+
+
+def _variables(side: int) -> str:
+    """The theme's colours as CSS variables."""
+    return "; ".join(f"--{name}: {pair[side]}" for name, pair in COLOURS.items())
 
 
 def page(
@@ -79,20 +129,24 @@ def page(
     published: pd.DataFrame,
     tables: dict[str, pd.DataFrame],
     fronts: dict[str, pd.DataFrame],
+    verdicts: pd.DataFrame,
 ) -> dict[str, Any]:
     """All that the template shows."""
     frame = overview(records)
     table, colours = configurations(frame), slots(frame)
     details = _details(records, frame, fronts)
+    stopped = where(frame, frame.status.isin([FAILED, BROKEN]))
     return {
         "made": datetime.now().strftime("%Y-%m-%d %H:%M"),
         "counts": _counts(frame),
+        "stopped": rows(stopped),
         "integers": integers(frame),
-        "settings": settings(frame, table, colours),
-        "rows": run_rows(records, frame, table, {item["name"] for item in details}),
+        "scores": scores(scoreboard(verdicts)),
+        "settings": settings(frame, table, records),
+        "rows": run_rows(frame, table, {item["name"] for item in details}),
         "choices": {key: sorted(set(frame[key]) - {""}) for key in ("dataset", "model", "method")},
         "bits": [f"{b:g}" for b in sorted(frame.bits.dropna().unique())],
-        "papers": papers(published, table, tables, colours),
+        "papers": papers(published, table, tables, verdicts, colours),
         "fronts": front_sections(fronts, records),
         "details": details,
         "conventions": _conventions(records),
@@ -128,18 +182,21 @@ def integers(frame: pd.DataFrame) -> tuple[str, str, str]:
 def _details(
     records: list[Record], frame: pd.DataFrame, fronts: dict[str, pd.DataFrame]
 ) -> list[dict[str, Any]]:
-    """The runs of `chosen`, up to `DETAIL_CHARACTERS`, by name."""
-    by_name = {record.name: record for record in records}
-    shown: list[dict[str, Any]] = []
+    """The runs of `chosen`, up to `DETAIL_CHARACTERS` of charts and images, by name."""
+    by_name = {
+        record.name: (record, row) for record, row in zip(records, frame.itertuples(), strict=True)
+    }
+    shown: list[Detail] = []
     size = 0
     for name in chosen(frame):
-        item = asdict(detail(by_name[name], fronts))
-        size += sum(len(f["svg"]) for f in item["figures"]) + sum(map(len, item["histograms"]))
-        size += sum(len(address) for address, _ in item["images"])
+        item = detail(*by_name[name], fronts)
+        drawn = [*item.figures, *([item.histograms] if item.histograms else [])]
+        size += sum(len(packs(figure)) for figure in drawn)
+        size += sum(len(address) for address, _ in item.images)
         if size > DETAIL_CHARACTERS:
             break
-        shown.append(item | {"facts": facts(by_name[name], frame)})
-    return sorted(shown, key=lambda item: item["name"])
+        shown.append(item)
+    return [vars(item) for item in sorted(shown, key=lambda item: item.name)]
 
 
 def chosen(frame: pd.DataFrame) -> list[str]:

@@ -4,7 +4,7 @@
       paper: inq                      of experiments/published/*.csv, and the name of the method
       table: Table 3
       statement: one sentence
-      seeds: 2                        that a verdict needs; 1 where it is not given
+      tried: what else was tried      where something was
       runs: {method.name: inq}        values of a run's config.yaml that all arms have
       published: {table: Table 3}     columns of the published tables that all arms have
       arms:
@@ -14,9 +14,9 @@
 
 An arm is the runs that differ in their seed alone. `float` is always there: each run's own float
 baseline. A comparison holds where top-1 of the better arm minus that of the worse is at least the
-margin, in points: the mean over the seeds that both have.
+margin, in points, over the seeds that both have (`dyadic.report.data.seeds.Paired`).
 
-`dyadic.report.data.verdicts` compares, `dyadic.report.claims` writes the tables.
+`dyadic.report.data.verdicts` compares, `dyadic.report.claims` writes tables and pages.
 """
 
 from dataclasses import dataclass
@@ -28,6 +28,7 @@ import yaml
 
 from dyadic.errors import UserError
 from dyadic.report.data.frames import rows
+from dyadic.report.text import signed
 
 FLOAT = "float"
 GOOD = {"top1": 1.0, "top5": 1.0, "top1_error": -1.0, "top5_error": -1.0, "top1_drop": -1.0}
@@ -69,7 +70,7 @@ class Claim:
     statement: str
     arms: dict[str, Arm]
     comparisons: list[Comparison]
-    seeds: int = 1
+    tried: str = ""
 
 
 def read_claims(folder: Path) -> list[Claim]:
@@ -93,8 +94,8 @@ def parse(experiment: str, node: dict[str, Any]) -> Claim:
         raise UserError(f"experiments/{experiment}.yaml: claim is not complete: {error}") from error
     for name in {n for c in comparisons for n in (c.better, c.worse)} - {FLOAT, *arms}:
         raise UserError(f"experiments/{experiment}.yaml: no arm {name}; use {', '.join(arms)}")
-    seeds = int(node.get("seeds", 1))
-    return Claim(experiment, paper, table, statement, arms, comparisons, seeds)
+    tried = " ".join(str(node.get("tried", "")).split())
+    return Claim(experiment, paper, table, statement, arms, comparisons, tried)
 
 
 def _arm(node: dict[str, Any], runs: dict[str, Any], published: dict[str, Any]) -> Arm:
@@ -133,12 +134,3 @@ def published_difference(
     if pd.isna(better) or pd.isna(worse):
         return None
     return GOOD[printed[0]["metric"]] * (better - worse)
-
-
-def signed(value: float, decimals: int = 2) -> str:
-    """A number with its sign, the typographic minus.
-
-    >>> signed(-0.3, 1), signed(0.0, 1), signed(1.25)
-    ('−0.3', '0.0', '+1.25')
-    """
-    return f"{value:+.{decimals}f}".replace("-", "−") if round(value, decimals) else "0.0"

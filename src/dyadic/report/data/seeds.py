@@ -1,43 +1,152 @@
-"""From runs to configurations: seeds joined into mean and standard deviation, and who wins."""
+"""The one place where seeds are joined: means, paired differences with intervals, verdicts.
+
+A difference is taken seed by seed, between runs that start from the same float network, so what
+the seeds share cancels. Its 95 % interval is Student's t with n - 1 degrees of freedom.
+"""
 
 import math
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
+from scipy import stats
 
-from dyadic.report.data.frames import first_of_each, groups, known, ordered, rows, where
+from dyadic.report.data.frames import groups, known, ordered, rows, where
 
 SETTING = ["dataset", "model", "hardware", "float_network"]
 """What runs must share before their top-1 is compared: other float networks are other races."""
 
+LEAST = 5
+"""Seeds below which nothing is decided, however far apart the runs are."""
+
+CONFIDENCE = 0.95
+MOST = 1000
+"""Beyond this many seeds a verdict is called out of reach."""
+
+HELD, NOT_HELD, UNDECIDED, TOO_FEW = "held", "did not hold", "undecided", "too few seeds"
+NOT_RUN = "not run"
+
+
+def over_seeds(frame: pd.DataFrame, keys: Sequence[str], values: Sequence[str]) -> pd.DataFrame:
+    """Per combination of `keys`: the mean of each value over the seeds, `VALUE_sd`, and `seeds`.
+
+    Several runs with one seed (random allocations, whose draws have seeds of their own) count as
+    their mean. Standard deviations are of the sample (n - 1), nan for one seed.
+    """
+    each = frame.groupby([*keys, "seed"], dropna=False)[list(values)].mean()
+    joined = each.groupby(level=list(range(len(keys))), dropna=False)
+    parts = [joined.mean(), joined.std().add_suffix("_sd"), joined.size().rename("seeds")]
+    return cast(pd.DataFrame, pd.concat(parts, axis=1)).reset_index()
+
+
+def by_seed(runs: pd.DataFrame, value: str = "top1") -> pd.Series:
+    """A value by seed; several runs of one seed count as their mean."""
+    return runs.groupby("seed")[value].mean()
+
+
+@dataclass(frozen=True)
+class Paired:
+    """Differences by seed, in points, held against a margin; `names` are the seeds."""
+
+    differences: tuple[float, ...]
+    margin: float = 0.0
+    names: tuple[int, ...] = ()
+
+    @property
+    def seeds(self) -> int:
+        """How many pairs there are."""
+        return len(self.differences)
+
+    @property
+    def mean(self) -> float:
+        """Mean difference; nan without any."""
+        return float(np.mean(self.differences)) if self.differences else math.nan
+
+    @property
+    def half(self) -> float:
+        """Half the interval: t(n - 1) · sd / √n; nan for fewer than two seeds."""
+        if self.seeds < 2:
+            return math.nan
+        sd = float(np.std(self.differences, ddof=1))
+        return float(stats.t.ppf((1 + CONFIDENCE) / 2, self.seeds - 1)) * sd / math.sqrt(self.seeds)
+
+    @property
+    def p(self) -> float:
+        """Of the two-sided t-test against the margin; nan below `LEAST` seeds."""
+        if self.seeds < LEAST:
+            return math.nan
+        error = float(np.std(self.differences, ddof=1)) / math.sqrt(self.seeds)
+        if not error:
+            return float(math.isclose(self.mean, self.margin, abs_tol=1e-9))
+        t = abs(self.mean - self.margin) / error
+        return 2 * float(stats.t.sf(t, self.seeds - 1))
+
+    @property
+    def verdict(self) -> str:
+        """Held or not where the whole interval lies on one side of the margin.
+
+        >>> Paired((0.1, 0.2, 0.1, 0.2, 0.1)).verdict, Paired((0.1, 0.2)).verdict
+        ('held', 'too few seeds')
+        """
+        if self.seeds < LEAST:
+            return TOO_FEW if self.seeds else NOT_RUN
+        if self.mean - self.half >= self.margin - 1e-9:
+            return HELD
+        return NOT_HELD if self.mean + self.half < self.margin else UNDECIDED
+
+    @property
+    def needed(self) -> int | None:
+        """Seeds that would decide it if mean and deviation stay; None where `MOST` would not.
+
+        >>> Paired((0.3, -0.2, 0.4, -0.1, 0.3)).needed
+        20
+        """
+        if self.seeds < 2:
+            return LEAST
+        sd, distance = float(np.std(self.differences, ddof=1)), abs(self.mean - self.margin)
+        counts = np.arange(LEAST, MOST + 1)
+        halves = stats.t.ppf((1 + CONFIDENCE) / 2, counts - 1) * sd / np.sqrt(counts)
+        enough = counts[halves <= distance]
+        return int(enough[0]) if len(enough) else None
+
+    def words(self) -> str:
+        """The verdict with what is missing to one.
+
+        >>> Paired((0.1, 0.2)).words()
+        'too few seeds (2 of 5)'
+        """
+        if self.verdict == TOO_FEW:
+            return f"{TOO_FEW} ({self.seeds} of {LEAST})"
+        if self.verdict != UNDECIDED:
+            return self.verdict
+        needed = f"about {self.needed}" if self.needed else f"more than {MOST}"
+        return f"{UNDECIDED} ({needed} seeds would decide)"
+
+
+def paired(better: pd.Series, worse: pd.Series, margin: float = 0.0) -> Paired:
+    """The differences of the seeds that both have; both of `by_seed`."""
+    found = (better - worse).dropna().sort_index()
+    return Paired(tuple(map(float, found)), margin, tuple(map(int, found.index)))
+
+
+def holm(p: pd.Series) -> pd.Series:
+    """Holm's correction: the p-values that hold for all of them together; nan stays nan.
+
+    >>> holm(pd.Series([0.01, 0.04, 0.03])).tolist()
+    [0.03, 0.06, 0.06]
+    """
+    ascending = p.dropna().sort_values()
+    factors = np.arange(len(ascending), 0, -1)
+    return (ascending * factors).cummax().clip(upper=1.0).reindex(p.index)
+
+
+MEANS = ["top1", "float_top1", "top1_drop"]
 CHOICES = ["weight", "activation", "schedule", "allocation", "epochs_quantize"]
 CARRIED = ["levels", "mean_bits", "size_mib", "gbops", *CHOICES]
 FLOAT = "float"
 """What a record calls the quantizer of a side that has none."""
-
-SCATTER = 2.0
-"""A lead counts when it is more than this many standard errors of the difference."""
-
-
-def configurations(overview: pd.DataFrame) -> pd.DataFrame:
-    """One row for the finished runs that differ only in their seed, best first within its bits.
-
-    Several runs with one seed (random allocations, whose draws have seeds of their own) count as
-    their mean.
-
-    Columns: `SETTING`, method, bits, variant, seeds, top1, top1_sd, float_top1, top1_drop,
-    drop_sd, integer_passed, what `CARRIED` names, configuration. Standard deviations are of the
-    sample (n - 1), nan for one seed. `variant` says how a row differs from its method's others.
-    """
-    done = finished(overview)
-    keys = [*SETTING, "method", "bits", "configuration"]
-    found = [_row(dict(zip(keys, key, strict=True)), group) for key, group in groups(done, keys)]
-    columns = [*keys, "seeds", *MEANS, *DEVIATIONS, "integer_passed", *CARRIED]
-    frame = pd.DataFrame(found, columns=columns)
-    frame["variant"] = _variants(frame)
-    ranked = ordered(ordered(frame, "top1", descending=True), [*SETTING, "bits"])
-    return ranked.reset_index(drop=True)
 
 
 def finished(overview: pd.DataFrame) -> pd.DataFrame:
@@ -45,26 +154,32 @@ def finished(overview: pd.DataFrame) -> pd.DataFrame:
     return where(overview, (overview.status == "done") & overview.top1.notna())
 
 
-MEANS = ["top1", "float_top1", "top1_drop"]
-DEVIATIONS = ["top1_sd", "drop_sd"]
+def configurations(overview: pd.DataFrame) -> pd.DataFrame:
+    """One row for the finished runs that differ only in their seed, best first within its bits.
+
+    Columns: `SETTING`, method, bits, configuration, those of `over_seeds` for `MEANS`,
+    `by_seed` (top-1), integer_passed, what `CARRIED` names, and `variant`, which says how a row
+    differs from its method's others.
+    """
+    done, keys = finished(overview), [*SETTING, "method", "bits", "configuration"]
+    if done.empty:
+        columns = [*keys, *MEANS, *(f"{m}_sd" for m in MEANS), "seeds", *EXTRA, "variant"]
+        return pd.DataFrame(columns=columns)
+    joined = over_seeds(done, keys, MEANS)
+    extra = pd.DataFrame([_carried(group) for _, group in groups(done, keys)], columns=EXTRA)
+    frame = pd.concat([joined, extra], axis=1)
+    frame["variant"] = _variants(frame)
+    ranked = ordered(ordered(frame, "top1", descending=True), [*SETTING, "bits"])
+    return ranked.reset_index(drop=True)
 
 
-def _row(key: dict[str, Any], group: pd.DataFrame) -> dict[str, Any]:
+EXTRA = ["by_seed", "integer_passed", *CARRIED]
+
+
+def _carried(group: pd.DataFrame) -> dict[str, Any]:
     passed = known(group.integer_passed)
-    row = key | {"integer_passed": all(passed) if passed else None}
-    seeds = [part[[*MEANS]].mean() for _, part in groups(group, ["seed"])]
-    row |= {"seeds": len(seeds)} | {name: _mean(seeds, name) for name in MEANS}
-    row |= {"top1_sd": _deviation(seeds, "top1"), "drop_sd": _deviation(seeds, "top1_drop")}
+    row = {"by_seed": by_seed(group), "integer_passed": all(passed) if passed else None}
     return row | {name: _middle(group[name]) for name in CARRIED}
-
-
-def _mean(seeds: list[pd.Series], name: str) -> float:
-    return float(np.mean([seed[name] for seed in seeds]))
-
-
-def _deviation(seeds: list[pd.Series], name: str) -> float:
-    """Of the sample; nan for one seed."""
-    return float(np.std([seed[name] for seed in seeds], ddof=1)) if len(seeds) > 1 else math.nan
 
 
 def _middle(values: Any) -> Any:
@@ -77,8 +192,6 @@ def _variants(frame: pd.DataFrame) -> list[str]:
     names = [""] * len(frame)
     numbered = frame.assign(position=range(len(frame)))
     for _, group in groups(numbered, [*SETTING, "method", "bits"]):
-        if len(group) == 1:
-            continue
         varying = [c for c in CHOICES if len(set(map(str, group[c]))) > 1]
         texts = [" ".join(_short(row[c]) for c in varying) for row in rows(group)]
         for row, text in zip(rows(group), texts, strict=True):
@@ -107,81 +220,9 @@ def _short(value: Any) -> str:
 ALLOCATIONS = {
     "Cbc": "ILP",
     "Highs": "ILP",
+    "ilp": "ILP",
     "RandomFill": "random",
     "ClosedForm": "closed form",
     "Constrained": "mixed",
 }
 """How a reader calls the ways to choose widths, where the record's name is another."""
-
-
-def alike(frame: pd.DataFrame, setting: tuple[Any, ...]) -> pd.DataFrame:
-    """The rows of one setting; an unknown value is like another unknown one."""
-    equal = [
-        frame[key].isna() if pd.isna(value) else frame[key] == value
-        for key, value in zip(SETTING, setting, strict=True)
-    ]
-    return where(frame, np.logical_and.reduce(equal))
-
-
-def comparable(table: pd.DataFrame) -> pd.DataFrame:
-    """The rows that compete at a width: those with one, whose weights are quantized.
-
-    Mixed widths have none; runs with float weights show what the rest of a method does alone.
-    """
-    return where(table, table.bits.notna() & (table.weight != FLOAT))
-
-
-def winners(table: pd.DataFrame) -> pd.DataFrame:
-    """Per setting and bits: the best method and its lead over the best other method.
-
-    Of the rows that are `comparable`. Columns: `SETTING`, bits, `WINNER` and
-    `LEAD`: the second's name and seeds, the lead in points, its standard error (nan with one seed)
-    and the verdict.
-    """
-    found = []
-    for _, group in groups(comparable(table), [*SETTING, "bits"]):
-        best = rows(first_of_each(ordered(group, "top1", descending=True), "method"))
-        found.append(best[0] | _lead(best[0], best[1] if len(best) > 1 else None))
-    return pd.DataFrame(found, columns=[*SETTING, "bits", *WINNER, *LEAD])
-
-
-WINNER = ["method", "variant", "activation", "levels", "top1", "top1_sd", "seeds", "top1_drop"]
-LEAD = ["second", "second_seeds", "lead", "error", "verdict"]
-
-
-def _lead(first: dict[str, Any], second: dict[str, Any] | None) -> dict[str, Any]:
-    if second is None:
-        return {"second": "", "second_seeds": 0, "verdict": "no other method yet"}
-    lead = first["top1"] - second["top1"]
-    error = math.hypot(*(row["top1_sd"] / row["seeds"] ** 0.5 for row in (first, second)))
-    found = {"second": second["method"], "second_seeds": second["seeds"]}
-    return found | {"lead": lead, "error": error, "verdict": verdict(lead, error)}
-
-
-def verdict(lead: float, error: float) -> str:
-    """Whether a lead means anything, in words.
-
-    >>> verdict(0.5, 0.1), verdict(0.1, 0.1), verdict(0.5, float("nan"))
-    ('clear', 'within noise', 'one seed')
-    """
-    if not math.isfinite(error):
-        return "one seed"
-    return "clear" if lead > SCATTER * error else "within noise"
-
-
-def front(points: pd.DataFrame, cost: str, gain: str = "top1") -> pd.DataFrame:
-    """The rows that no other row beats in cost (less) and gain (more), by ascending cost."""
-    ascending = ordered(ordered(points.dropna(subset=[cost, gain]), gain, descending=True), cost)
-    best_before = ascending[gain].astype(float).cummax().shift(fill_value=-math.inf)
-    return where(ascending, ascending[gain] > best_before)
-
-
-def floor(values: pd.Series) -> float | None:
-    """Where an axis of accuracies may begin so that collapsed runs do not flatten the others.
-
-    None when no value lies further below the best than four times the median does (at least two
-    points).
-    """
-    best, low = values.max(), values.min()
-    limit = best - max(4 * (best - values.median()), 2.0)
-    return float(limit) if low < limit else None

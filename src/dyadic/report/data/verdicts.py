@@ -1,86 +1,57 @@
-"""Claims held against the runs: which runs an arm is, and whether a comparison holds."""
+"""Claims held against the runs: which runs an arm is, and whether a comparison holds.
 
-import math
-import statistics
+A table of verdicts has a row a comparison and setting. `STORED` is what is measured; the rest
+follows from it (`decided`), so a committed table can be read again without the runs.
+"""
+
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
-from dyadic.record.read import Record
-from dyadic.report.data.claims import FLOAT, Arm, Claim, Comparison
+import pandas as pd
 
-SCATTER = 2.0
-"""A verdict is certain when it is more than this many standard errors away from the other one."""
+from dyadic.record.read import Record, numbers, read_csv
+from dyadic.report.data.claims import (
+    FLOAT,
+    Arm,
+    Claim,
+    Comparison,
+    published_difference,
+)
+from dyadic.report.data.frames import groups, rows, where
+from dyadic.report.data.runs import overview
+from dyadic.report.data.seeds import (
+    HELD,
+    LEAST,
+    NOT_HELD,
+    NOT_RUN,
+    SETTING,
+    TOO_FEW,
+    UNDECIDED,
+    Paired,
+    by_seed,
+    finished,
+    holm,
+    paired,
+)
 
+WHERE = ["dataset", "network", "hardware", "float network"]
+"""How the tables call what `SETTING` names."""
 
-@dataclass(frozen=True, order=True)
-class Setting:
-    """What the arms of a comparison have in common: so they start from the same float networks."""
-
-    dataset: str
-    network: str
-    hardware: str
-    precision: str
-    baseline_epochs: int
-    float_network: str
-
-
-@dataclass(frozen=True)
-class Trial:
-    """One finished run: its resolved configuration and its scores in percent."""
-
-    setting: Setting
-    config: dict[str, Any]
-    configuration: str
-    seed: int
-    top1: float
-    best: float
-    float_top1: float
-    epochs: int
-    ended: str
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """A comparison in a setting: the mean difference, its standard error, and what follows."""
-
-    difference: float = math.nan
-    error: float = math.nan
-    seeds: int = 0
-    text: str = "not run"
+STORED = [
+    *["experiment", "paper", "table", "claim", "margin", "published", "differences"],
+    *["difference", "seeds", *WHERE],
+]
+DERIVED = ["low", "high", "p", "holm", "verdict", "says"]
+VERDICTS = [*STORED, *DERIVED]
+KINDS = [HELD, NOT_HELD, UNDECIDED, TOO_FEW, NOT_RUN]
 
 
-def trials(records: Sequence[Record]) -> list[Trial]:
-    """The finished runs that have a configuration and scores."""
-    found = [_trial(record) for record in records if record.status == "done"]
-    return [trial for trial in found if trial is not None]
-
-
-def _trial(record: Record) -> Trial | None:
-    try:
-        summary, config = record.summary, record.choices
-        setting = Setting(
-            dataset=str(summary["dataset"]),
-            network=str(summary["model"]),
-            hardware=str(summary["hardware"]),
-            precision=str(summary["precision"]),
-            baseline_epochs=int(summary["epochs"]["baseline"]),
-            float_network=record.identity["network"],
-        )
-        top1, history = float(summary["top1"]), record.history()["top1"].dropna()
-        return Trial(
-            setting=setting,
-            config=config,
-            configuration=record.identity["experiment"],
-            seed=int(summary["seed"]),
-            top1=top1,
-            best=max([top1, *history]),
-            float_top1=float(summary["float_top1"]),
-            epochs=int(summary["epochs"]["quantize"]),
-            ended=str(summary.get("ended", "")),
-        )
-    except (OSError, KeyError, TypeError, ValueError):
-        return None
+def trials(records: Sequence[Record]) -> pd.DataFrame:
+    """The finished runs as `overview` has them, with `config`, their resolved choices."""
+    done = finished(overview(list(records)))
+    configs = {record.name: record.choices for record in records}
+    return done.assign(config=[configs[name] for name in done.name])
 
 
 def matches(config: Any, wanted: dict[str, Any]) -> bool:
@@ -89,94 +60,142 @@ def matches(config: Any, wanted: dict[str, Any]) -> bool:
     >>> matches({"bits": 5, "schedule": {"epochs": 3}}, {"schedule.epochs": 3, "deploy": None})
     True
     """
-    return all(_lookup(config, key) == value for key, value in wanted.items())
+    return all(lookup(config, key) == value for key, value in wanted.items())
 
 
-def _lookup(config: Any, dotted: str) -> Any:
+def lookup(config: Any, dotted: str) -> Any:
+    """The value of a dotted key, None where there is none."""
     for key in dotted.split("."):
         config = config.get(key) if isinstance(config, dict) else None
     return config
 
 
-def select(arm: Arm, setting: Setting, runs: Sequence[Trial]) -> dict[int, Trial]:
-    """The arm's runs in a setting, by seed.
+def fitting(arm: Arm, runs: pd.DataFrame) -> pd.DataFrame:
+    """All runs that have the arm's values, of whatever setting and configuration."""
+    return where(runs, [matches(config, arm.runs) for config in runs.config])
+
+
+def select(arm: Arm, runs: pd.DataFrame) -> pd.DataFrame:
+    """The arm's runs among those of one setting.
 
     Where several configurations fit (someone trained longer, say), the one with the most seeds,
-    and of these the latest. Several draws with one seed (random allocations) count as their mean.
+    and of these the latest.
     """
-    fitting: dict[str, dict[int, list[Trial]]] = {}
-    for trial in runs:
-        if trial.setting == setting and matches(trial.config, arm.runs):
-            seeds = fitting.setdefault(trial.configuration, {})
-            seeds.setdefault(trial.seed, []).append(trial)
-    means = [{seed: _mean(draws) for seed, draws in seeds.items()} for seeds in fitting.values()]
-    return max(means, key=lambda g: (len(g), max(t.ended for t in g.values())), default={})
+    found = fitting(arm, runs)
+    ranked = [(g.seed.nunique(), g.ended.max(), key) for key, g in groups(found, ["configuration"])]
+    return where(found, found.configuration == max(ranked)[2]) if ranked else found
 
 
-def _mean(draws: list[Trial]) -> Trial:
-    """Draws of one seed as one trial: mean scores, the rest from the latest."""
-    return replace(
-        max(draws, key=lambda trial: trial.ended),
-        top1=statistics.fmean(trial.top1 for trial in draws),
-        best=statistics.fmean(trial.best for trial in draws),
+def arms_of(claim: Claim, runs: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """The runs of every arm, among those of one setting."""
+    return {name: select(arm, runs) for name, arm in claim.arms.items()}
+
+
+def judge(comparison: Comparison, arms: dict[str, pd.DataFrame]) -> Paired:
+    """Compare the seeds that both arms have; that of `float` comes from the other arm's runs."""
+    names = (comparison.better, comparison.worse)
+    other = next(name for name in names if name != FLOAT)
+    better, worse = (
+        by_seed(arms[other], "float_top1") if name == FLOAT else by_seed(arms[name])
+        for name in names
     )
+    return paired(better, worse, comparison.margin)
 
 
-def chosen_arms(
-    claim: Claim, setting: Setting, runs: Sequence[Trial]
-) -> dict[str, dict[int, Trial]]:
-    """The runs of every arm in a setting, by arm and seed."""
-    return {name: select(arm, setting, runs) for name, arm in claim.arms.items()}
-
-
-def told(claim: Claim, runs: Sequence[Trial]) -> list[Setting]:
-    """The settings in which at least one comparison of the claim has the seeds it needs."""
+def settings_of(claim: Claim, runs: pd.DataFrame) -> list[tuple[tuple[Any, ...], pd.DataFrame]]:
+    """(setting, runs) wherever at least one comparison of the claim has a pair of runs."""
     found = []
-    for setting in sorted({trial.setting for trial in runs}):
-        chosen = chosen_arms(claim, setting, runs)
-        seeds = [judge(comparison, claim, chosen).seeds for comparison in claim.comparisons]
-        if max(seeds) >= claim.seeds:
-            found.append(setting)
+    for key, group in groups(runs, SETTING):
+        arms = arms_of(claim, group)
+        if any(judge(comparison, arms).seeds for comparison in claim.comparisons):
+            found.append((key, group))
     return found
 
 
-def judge(comparison: Comparison, claim: Claim, chosen: dict[str, dict[int, Trial]]) -> Verdict:
-    """Compare the seeds that both arms have; `chosen` is that of `chosen_arms`."""
-    better, worse = (_scores(name, comparison, chosen) for name in _names(comparison))
-    differences = [better[seed] - worse[seed] for seed in sorted(better.keys() & worse.keys())]
-    seeds = len(differences)
-    if seeds < claim.seeds:
-        found = f" ({seeds} of {claim.seeds} seeds)" if seeds else ""
-        return Verdict(seeds=seeds, text=f"not run{found}")
-    mean = statistics.fmean(differences)
-    error = statistics.stdev(differences) / math.sqrt(seeds) if seeds > 1 else math.nan
-    return Verdict(mean, error, seeds, verdict(mean, error, comparison.margin))
+def verdict_rows(claim: Claim, runs: pd.DataFrame, published: pd.DataFrame) -> pd.DataFrame:
+    """A row for every comparison in every setting of `settings_of`; else one that was not run.
 
-
-def _names(comparison: Comparison) -> tuple[str, str]:
-    return comparison.better, comparison.worse
-
-
-def _scores(
-    name: str, comparison: Comparison, chosen: dict[str, dict[int, Trial]]
-) -> dict[int, float]:
-    """Top-1 by seed; that of the float baseline comes from the other arm's runs."""
-    if name != FLOAT:
-        return {seed: trial.top1 for seed, trial in chosen[name].items()}
-    other = next(n for n in _names(comparison) if n != FLOAT)
-    return {seed: trial.float_top1 for seed, trial in chosen[other].items()}
-
-
-def verdict(difference: float, error: float, margin: float) -> str:
-    """Whether a difference reaches its margin, in words.
-
-    "within the noise": another draw of seeds could turn the verdict round.
-
-    >>> verdict(0.5, 0.1, 0.0), verdict(0.1, 0.1, 0.0), verdict(-1.0, float("nan"), -0.3)
-    ('held', 'held, within the noise', 'did not hold, one seed')
+    `DERIVED` is not filled: Holm's correction needs the whole table.
     """
-    held = "held" if difference >= margin - 1e-9 else "did not hold"
-    if math.isnan(error):
-        return f"{held}, one seed"
-    certain = abs(difference - margin) > SCATTER * error
-    return held if certain else f"{held}, within the noise"
+    found = []
+    for setting, group in settings_of(claim, runs) or [(("",) * len(WHERE), None)]:
+        arms = arms_of(claim, group) if group is not None else {}
+        for comparison in claim.comparisons:
+            pair = judge(comparison, arms) if arms else Paired(())
+            row = {
+                "experiment": claim.experiment,
+                "paper": claim.paper,
+                "table": claim.table,
+                "claim": str(comparison),
+                "margin": comparison.margin,
+                "published": published_difference(comparison, claim, published),
+                "differences": _written(pair),
+                "difference": pair.mean,
+                "seeds": pair.seeds,
+            }
+            found.append(row | dict(zip(WHERE, setting, strict=True)))
+    return pd.DataFrame(found, columns=STORED)
+
+
+def decided(stored: pd.DataFrame) -> pd.DataFrame:
+    """The table with `DERIVED`: the interval, p, Holm's p over a paper's claims, the verdict.
+
+    `verdict` is one of `KINDS`; `says` adds what is missing to a verdict.
+    """
+    table = stored.reindex(columns=STORED).reset_index(drop=True)
+    table["differences"] = table.differences.fillna("").astype(str)
+    both = [(row, pair_of(row)) for row in rows(table)]
+    pairs = [pair for _, pair in both]
+    table["low"] = [pair.mean - pair.half for pair in pairs]
+    table["high"] = [pair.mean + pair.half for pair in pairs]
+    table["p"] = pd.Series([pair.p for pair in pairs], dtype=float)
+    parts = [holm(group.p) for _, group in groups(table, ["paper"])]
+    table["holm"] = pd.concat(parts) if parts else table.p
+    table["verdict"] = [_older(row) or pair.verdict for row, pair in both]
+    table["says"] = [_older(row, True) or pair.words() for row, pair in both]
+    return _typed(table)
+
+
+def _written(pair: Paired) -> str:
+    """The differences by seed, as `pair_of` reads them."""
+    both = zip(pair.names, pair.differences, strict=True)
+    return " ".join(f"{seed}:{difference:.4f}" for seed, difference in both)
+
+
+def pair_of(row: dict[str, Any]) -> Paired:
+    """The differences that a row holds; none where an older table has their mean alone.
+
+    >>> pair_of({"differences": "0:0.5 1:-0.25", "margin": 0.0}).differences
+    (0.5, -0.25)
+    """
+    parts = [part.split(":") for part in str(row["differences"]).split()]
+    values = tuple(float(difference) for _, difference in parts)
+    return Paired(values, row["margin"], tuple(int(seed) for seed, _ in parts))
+
+
+def _older(row: dict[str, Any], words: bool = False) -> str:
+    """The verdict of a table that holds a mean over few seeds, and not the seeds' differences."""
+    seeds = 0 if pd.isna(row["seeds"]) or row["differences"] else int(row["seeds"])
+    return (f"{TOO_FEW} ({seeds} of {LEAST})" if words else TOO_FEW) if seeds else ""
+
+
+def _typed(table: pd.DataFrame) -> pd.DataFrame:
+    """The same types whether computed or read, numbers rounded for print."""
+    for column in ("margin", "published", "difference", "low", "high"):
+        table[column] = numbers(table[column]).round(2)
+    table["p"], table["holm"] = numbers(table.p).round(4), numbers(table.holm).round(4)
+    table["seeds"] = table.seeds.astype("Int64")
+    texts = [*WHERE, "differences"]
+    return table.assign(**{name: table[name].astype(object).fillna("") for name in texts})
+
+
+def read_verdicts(path: Path) -> pd.DataFrame:
+    """A committed table, decided again from what it stores; empty where there is none."""
+    return decided(read_csv(path))
+
+
+def scoreboard(verdicts: pd.DataFrame) -> pd.DataFrame:
+    """A row a paper: how many of its comparisons are of each of `KINDS`, and the most seeds."""
+    counts = pd.crosstab(verdicts.paper, verdicts.verdict).reindex(columns=KINDS, fill_value=0)
+    counts["seeds"] = verdicts.groupby("paper").seeds.max()
+    return counts.reset_index()

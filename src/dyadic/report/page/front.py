@@ -1,16 +1,17 @@
 """Fronts as charts: harm against cost, and top-1 where runs trained the allocations."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pandas as pd
 
 from dyadic.record.read import Record
-from dyadic.report.charts import charts
-from dyadic.report.charts.charts import Point, Series
+from dyadic.report.charts.drawing import Drawing
+from dyadic.report.charts.scores import scatter
 from dyadic.report.data.frames import groups, rows, where
 from dyadic.report.data.fronts import COSTS, advantage, layers_of, matching, trainings
-from dyadic.report.page.overview import Figure, percent, plural
+from dyadic.report.text import percent, plural
 
 LABELS = {
     "size_mib": ("size", "MiB"),
@@ -19,8 +20,10 @@ LABELS = {
 }
 """Name and unit of every cost."""
 
-SOURCES = {"random": (4, "dot faint"), "ilp": (0, "dot"), "uniform": (2, "dot")}
-"""Colour and shape of every source, and its style; the last is drawn on top."""
+THIS_RUN = "this run"
+SOURCES = {"random": 4, "ilp": 0, "uniform": 2, THIS_RUN: 1}
+"""Colour and shape of every source; the last is drawn on top."""
+SLOTS = tuple(SOURCES.items())
 
 
 def fronts(frames: Mapping[str, pd.DataFrame], records: Sequence[Record]) -> list[dict[str, Any]]:
@@ -42,46 +45,33 @@ def _section(stem: str, front: pd.DataFrame, records: Sequence[Record]) -> dict[
     }
 
 
-def omega_figure(front: pd.DataFrame, marked: Point | None = None) -> Figure:
+def omega_figure(front: pd.DataFrame, marked: tuple[float, float] | None = None) -> Drawing:
     """Omega against the cost that the budgets limit; `marked` is a point to point at."""
     cost = _cost(front)
-    series = [
-        Series(source, slot, _points(part, cost, "omega"), style, joined=source == "ilp")
-        for source, slot, style, part in _parts(front)
-    ]
+    points = _points(front, cost, "omega")
     if marked is not None:
-        series.append(Series("this run", 1, [marked], "ring"))
+        own = {"series": THIS_RUN, "x": marked[0], "y": marked[1], "says": "", "solid": False}
+        points = pd.concat([points, pd.DataFrame([points.iloc[0] | own | {"joined": False}])])
+        points = points.fillna({"weight": 1.0})
     found = advantage(front)
     title = f"{len(front)} allocations of {len(layers_of(front))} layers"
     if found is not None:
         title = f"{_at(found[0])} random widths do {found[1]:.1f} times the ILP's harm"
     note = "Sum over the layers, a log scale. Half way is between all layers low and all high."
-    log = min(front.omega) > 0
-    drawing = charts.scatter(
-        series,
-        [],
-        _label(cost),
-        "omega, predicted harm",
-        title,
-        log_y=log and front.omega.nunique() > 1,
-    )
-    return Figure(title, drawing, note)
+    log = bool(min(front.omega) > 0 and front.omega.nunique() > 1)
+    labels = (", ".join(LABELS[cost]), "omega, predicted harm")
+    return scatter(title, points, labels, SLOTS, note, log=log)
 
 
-def accuracy_figure(front: pd.DataFrame) -> Figure | None:
+def accuracy_figure(front: pd.DataFrame) -> Drawing | None:
     """Top-1 of the allocations that were trained against their cost; None for fewer than two."""
     trained = where(front, front.runs > 0)
     cost = _cost(front)
     if len(set(trained[cost])) < 2:
         return None
-    series = [
-        Series(source, slot, _points(part, cost, "top1"), style, joined=source == "ilp")
-        for source, slot, style, part in _parts(trained)
-    ]
-    title, label = _against_random(trained), _label(cost)
     note = f"Runs with exactly these widths, {trained.training.iloc[0]}."
-    drawing = charts.scatter(series, [], label, "top-1, %", title)
-    return Figure(title, drawing, note)
+    labels = (", ".join(LABELS[cost]), "top-1, %")
+    return scatter(_against_random(trained), _points(trained, cost, "top1"), labels, SLOTS, note)
 
 
 def _against_random(trained: pd.DataFrame) -> str:
@@ -99,14 +89,14 @@ def _against_random(trained: pd.DataFrame) -> str:
     return f"Best of {len(trained)} trained allocations: {percent(best.top1)} %, {best.source}"
 
 
-def run_figure(record: Record, frames: Mapping[str, pd.DataFrame]) -> Figure | None:
+def run_figure(record: Record, frames: Mapping[str, pd.DataFrame]) -> Drawing | None:
     """The front that a run's widths are on, with the run marked; None where there is none."""
     for frame in frames.values():
         match = matching(frame, record)
         if match.any():
             row = where(frame, match).iloc[0]
-            figure = omega_figure(frame, Point(float(row[_cost(frame)]), float(row.omega)))
-            return Figure("Where this run is on the front", figure.svg, figure.title + ".")
+            drawn = omega_figure(frame, (float(row[_cost(frame)]), float(row.omega)))
+            return replace(drawn, title="Where this run is on the front", note=f"{drawn.title}.")
     return None
 
 
@@ -123,33 +113,23 @@ def _cost(front: pd.DataFrame) -> str:
     return COSTS[str(front.measure.iloc[0])]
 
 
-def _label(cost: str) -> str:
-    return ", ".join(LABELS[cost])
-
-
-def _parts(front: pd.DataFrame) -> list[tuple[str, int, str, pd.DataFrame]]:
-    """The sources that the front has, in the order of drawing."""
-    found = [(name, *look, where(front, front.source == name)) for name, look in SOURCES.items()]
-    return [part for part in found if len(part[-1])]
-
-
-def _points(part: pd.DataFrame, cost: str, value: str) -> list[Point]:
-    """Points by ascending cost; random ones are too many for words of their own."""
-    ascending = rows(part.sort_values(cost, kind="stable"))
-    return [
-        Point(row[cost], row[value], _spread(row, value), _hint(row, cost)) for row in ascending
-    ]
-
-
-def _spread(row: dict[str, Any], value: str) -> float:
-    deviation = row.get("top1_sd", float("nan")) if value == "top1" else float("nan")
-    return float(deviation) if deviation == deviation else 0.0
+def _points(front: pd.DataFrame, cost: str, value: str) -> pd.DataFrame:
+    """What `scatter` draws: random allocations first and faint, the ILP's joined."""
+    ranked = [*SOURCES].index
+    table = front.sort_values(
+        ["source", cost], key=lambda c: c.map(ranked) if c.name == "source" else c
+    )
+    ilp = table.source == "ilp"
+    sd = table.top1_sd if value == "top1" else 0.0
+    weight = [0.4 if source == "random" else 1.0 for source in table.source]
+    return pd.DataFrame(
+        {"series": table.source, "x": table[cost], "y": table[value], "sd": sd, "joined": ilp}
+        | {"weight": weight, "solid": True, "says": [_hint(row, cost) for row in rows(table)]}
+    )
 
 
 def _hint(row: dict[str, Any], cost: str) -> str:
-    if row["source"] == "random" and not row.get("runs"):
-        return ""
-    words = f"{row['source']}: omega {row['omega']:.3g}, {row[cost]:.4g} {LABELS[cost][1]}"
+    words = f"omega {row['omega']:.3g}, {row[cost]:.4g} {LABELS[cost][1]}"
     if row.get("runs"):
         words += f", top-1 {percent(row['top1'], row['top1_sd'])} %, {plural(row['runs'], 'run')}"
     return words

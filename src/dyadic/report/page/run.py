@@ -1,5 +1,7 @@
 """One run in detail: training, layers, histograms, confusion, images that the integers change."""
 
+import base64
+import io
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -7,19 +9,22 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from PIL import Image
 
+from dyadic.record.chosen import spent
 from dyadic.record.read import Record, numbers
-from dyadic.report.charts import png, run_charts
-from dyadic.report.charts.heat_map import heat_map
-from dyadic.report.charts.run_charts import Panel
+from dyadic.report.charts import runs as charts
+from dyadic.report.charts.drawing import Drawing
 from dyadic.report.page.front import run_figure
-from dyadic.report.page.overview import Figure, plural
+from dyadic.report.text import percent, plural
 
 HISTOGRAMS = 24
 LAYERS = 60
 CLASSES = 12
 IMAGES = 12
 FLOAT_BITS = 32
+FILES = ["config.yaml", "layers.csv", "program.json", "program.onnx", "c", "run.log"]
+"""What a reader may open, as far as the run has it."""
 
 
 @dataclass(frozen=True)
@@ -27,29 +32,69 @@ class Detail:
     """What the page shows of a run when it is opened."""
 
     name: str
-    figures: list[Figure]
-    histograms: list[str]
-    histogram_note: str
+    command: str
+    files: list[str]
+    facts: list[tuple[str, str]]
+    figures: list[Drawing]
+    histograms: Drawing | None
     images: list[tuple[str, str]]
     image_note: str
 
 
-def detail(record: Record, fronts: Mapping[str, pd.DataFrame]) -> Detail:
+def detail(record: Record, row: Any, fronts: Mapping[str, pd.DataFrame]) -> Detail:
     """Everything of a run that can be drawn from its files; what is missing is left out.
 
-    fronts: those of `dyadic.report.data.fronts.read_fronts`; one that the run's widths are on is
-    drawn.
+    row     of `dyadic.report.data.runs.overview`
+    fronts  of `read_fronts`; the one that the run's widths are on is drawn
     """
     arrays, layers = record.histograms(), record.layers()
-    figures = [_training(record), *_layers(layers), run_figure(record, fronts)]
+    figures = [_training(record), *_layers(layers, record), run_figure(record, fronts)]
     figures.append(_confusion(arrays, record.summary))
-    histograms, histogram_note = _histograms(arrays, layers)
     images, image_note = _images(arrays, record.summary)
+    files = [name for name in FILES if (record.path / name).exists()]
     drawn = [figure for figure in figures if figure is not None]
-    return Detail(record.name, drawn, histograms, histogram_note, images, image_note)
+    return Detail(
+        name=record.name,
+        command=repeat(record),
+        files=files,
+        facts=_facts(record, row),
+        figures=drawn,
+        histograms=_histograms(record, arrays, layers),
+        images=images,
+        image_note=image_note,
+    )
 
 
-def _training(record: Record) -> Figure | None:
+def repeat(record: Record) -> str:
+    """The command that repeats a run from its own choices, into another folder."""
+    place = f"results/runs/{record.name}"
+    return f"python run.py --config-path {place} --config-name config results_dir=results/repeated"
+
+
+def _facts(record: Record, row: Any) -> list[tuple[str, str]]:
+    """Name and value of what identifies the run; values that the record lacks are left out."""
+    shown = {
+        "data": row.dataset,
+        "network": row.model,
+        "weights": row.weight,
+        "activations": row.activation,
+        "schedule": row.schedule,
+        "allocation": row.allocation,
+        "seed": f"{row.seed:g}" if np.isfinite(row.seed) else "",
+        "top-1": f"{percent(row.top1)} %" if np.isfinite(row.top1) else "",
+        "float top-1": f"{percent(row.float_top1)} %" if np.isfinite(row.float_top1) else "",
+        **dict(spent(record.summary)),
+        "hardware": row.hardware,
+        "ended": row.ended[:16].replace("T", " "),
+        "status": "" if record.status == "done" else record.status,
+        "phase": row.phase,
+        "reason": row.reason,
+        "note": row.note,
+    }
+    return [(key, value) for key, value in shown.items() if value]
+
+
+def _training(record: Record) -> Drawing | None:
     history = record.history()
     if history.empty:
         return None
@@ -58,47 +103,61 @@ def _training(record: Record) -> Figure | None:
     title = f"{plural(len(history), 'epoch')} of fine-tuning, {plural(events, 'event')}"
     if len(scored):
         title = f"{scored.top1.iloc[-1]:.2f} % top-1 after {plural(len(history), 'epoch')}"
-    drawing = run_charts.training(
-        list(history.epoch),
-        list(history.top1),
-        list(history.quantized_share),
-        list(history.blend),
-        list(history.event),
-        float(record.summary.get("float_top1") or "nan"),
-        title,
-    )
+    baseline = float(record.summary.get("float_top1") or "nan")
     phases = ", ".join(dict.fromkeys(filter(None, history.phase)))
     note = f"Phases: {phases}. Hairlines: the schedule's events." if phases else ""
     if history.blend.between(0, 1, inclusive="neither").any():
-        note += " Second curve: the blend λ/(1 + λ), from float (0 %) to quantized (100 %)."
-    return Figure(title, drawing, note)
+        note += " Dashed below: the blend λ/(1 + λ), from float (0 %) to quantized (100 %)."
+    return charts.training(title, charts.epoch_table(record.name, history), baseline, note)
 
 
-def _layers(layers: pd.DataFrame) -> list[Figure | None]:
+def _layers(layers: pd.DataFrame, record: Record) -> list[Drawing | None]:
     if "layer" not in layers:
         return []
     shown = layers.head(LAYERS)
     cut = f" First {LAYERS} of {len(layers)} layers." if len(layers) > LAYERS else ""
-    return [_bits(shown, cut), _sqnr(shown, cut), _difference(shown, cut)]
+    make = [_strip, _bits, _sqnr, _difference]
+    return [figure(shown, cut, record) for figure in make]
 
 
-def _bits(layers: pd.DataFrame, cut: str) -> Figure | None:
+def _table(layers: pd.DataFrame, record: Record, panels: dict[str, list[float]]) -> pd.DataFrame:
+    return pd.DataFrame({"run": record.name, "layer": _names(layers), **panels})
+
+
+def _strip(layers: pd.DataFrame, cut: str, record: Record) -> Drawing | None:
+    """The widths where they differ between layers."""
+    parts = {"weights": "weight_bits", "activations": "activation_bits"}
+    found = {part: _column(layers, name) for part, name in parts.items()}
+    weights = found["weights"]
+    if weights is None or len(set(weights[1:-1])) < 2:
+        return None
+    tables = [
+        pd.DataFrame({"layer": _names(layers), "part": part, "bits": bits})
+        for part, bits in found.items()
+        if bits is not None
+    ]
+    said = "; ".join(f"{name} {value}" for name, value in spent(record.summary))
+    title = f"Chosen widths, {_weighted(layers, weights):.2f} bits a weight on average"
+    return charts.widths(title, pd.concat(tables, ignore_index=True), (said and f"{said}.") + cut)
+
+
+def _bits(layers: pd.DataFrame, cut: str, record: Record) -> Drawing | None:
     bits = _column(layers, "weight_bits")
     if bits is None:
         return None
-    panels = [Panel("weight bits", bits, 0)]
+    panels = {"weight bits": bits}
     note = "Bits of each layer's weights; 32 are float."
     read = _column(layers, "activation_bits")
     if read is not None and min(read) < FLOAT_BITS:
-        panels.append(Panel("activation bits", read, 0))
+        panels["activation bits"] = read
         note = "Bits of each layer's weights and of what it reads; 32 are float."
     sensitivity = _column(layers, "sensitivity")
     title = f"{_weighted(layers, bits):.2f} bits a weight on average"
     if sensitivity is not None:
-        panels.append(Panel("sensitivity, log", sensitivity, kind="dot"))
+        panels["sensitivity, log"] = sensitivity
         title += f"; {_names(layers)[int(np.nanargmax(sensitivity))]} is the most sensitive"
         note += " Sensitivity: the predicted harm of the narrowest widths in use, for every layer."
-    return Figure(title, run_charts.layers(list(layers.layer), panels, title), note + cut)
+    return charts.layers(title, _table(layers, record, panels), note + cut)
 
 
 def _weighted(layers: pd.DataFrame, bits: list[float]) -> float:
@@ -106,40 +165,34 @@ def _weighted(layers: pd.DataFrame, bits: list[float]) -> float:
     return float(np.average(bits, weights=parameters))
 
 
-def _sqnr(layers: pd.DataFrame, cut: str) -> Figure | None:
+def _sqnr(layers: pd.DataFrame, cut: str, record: Record) -> Drawing | None:
     values = _column(layers, "sqnr_db")
     if values is None:
         return None
     worst = int(np.nanargmin(values))
     title = f"{_names(layers)[worst]} keeps the least signal: {values[worst]:.1f} dB"
-    panels = [Panel("SQNR of the weights, dB", values)]
-    drawing = run_charts.layers(list(layers.layer), panels, title)
-    return Figure(title, drawing, "Signal to quantization noise; 6 dB are one bit." + cut)
+    panels = {"SQNR of the weights, dB": values}
+    note = "Signal to quantization noise; 6 dB are one bit."
+    return charts.layers(title, _table(layers, record, panels), note + cut)
 
 
-def _difference(layers: pd.DataFrame, cut: str) -> Figure | None:
+def _difference(layers: pd.DataFrame, cut: str, record: Record) -> Drawing | None:
     values = _column(layers, "float_difference_steps")
     if values is None:
         return None
     worst = int(np.nanargmax(values))
     title = f"Float and integers differ by at most {values[worst]:.3g} steps"
-    whole = all(float(value).is_integer() for value in values)
-    panels = [Panel("largest difference, steps", values, 0 if whole else 2)]
+    panels = {"largest difference, steps": values}
     bits = _column(layers, "accumulator_bits")
-    panels += [Panel("accumulator, bits", bits, 0)] if bits is not None else []
+    panels |= {"accumulator, bits": bits} if bits is not None else {}
     note = f"The trained float32 network against the program; worst in {_names(layers)[worst]}."
     note += " A step is one code of the layer's output: fine codes, as of 16 bits before an"
     note += " addition, make many steps of a small difference."
-    return Figure(title, run_charts.layers(list(layers.layer), panels, title), note + cut)
+    return charts.layers(title, _table(layers, record, panels), note + cut)
 
 
 def _names(layers: pd.DataFrame) -> list[str]:
-    return run_charts.short_names(list(map(str, layers.layer)))
-
-
-def _by_layer(layers: pd.DataFrame, name: str) -> dict[str, float]:
-    values = _column(layers, name) if "layer" in layers else None
-    return {} if values is None else dict(zip(map(str, layers.layer), values, strict=True))
+    return charts.short_names(list(map(str, layers.layer)))
 
 
 def _column(layers: pd.DataFrame, name: str) -> list[float] | None:
@@ -150,36 +203,31 @@ def _column(layers: pd.DataFrame, name: str) -> list[float] | None:
     return values if np.isfinite(values).any() else None
 
 
-def _histograms(arrays: dict[str, NDArray[Any]], layers: pd.DataFrame) -> tuple[list[str], str]:
+def _histograms(
+    record: Record, arrays: dict[str, NDArray[Any]], layers: pd.DataFrame
+) -> Drawing | None:
     names = [key.removesuffix("/levels") for key in arrays if key.endswith("/levels")]
-    names = [n for n in names if all(f"{n}/{part}" in arrays for part in PARTS)]
+    names = [n for n in names if all(f"{n}/{part}" in arrays for part in charts.PARTS)]
     if not names:
-        return [], ""
-    noise = _by_layer(layers, "sqnr_db")
-    note = "Each layer's weights with its levels as ticks, and on the same axis the errors."
+        return None
+    values = _column(layers, "sqnr_db") if "layer" in layers else None
+    noise = dict(zip(map(str, layers.layer), values, strict=True)) if values else {}
+    note = "Each layer's weights with its levels as ticks, and on the same axis, downwards, the"
+    note += " errors; every curve to its own height."
     if len(names) > HISTOGRAMS:
         kept = set(sorted(names, key=lambda n: noise.get(n, np.inf))[:HISTOGRAMS])
         note += f" The {HISTOGRAMS} of {len(names)} layers with the lowest SQNR."
         names = [name for name in names if name in kept]
-    titles = run_charts.short_names(names)
-    drawn = [
-        _histogram(arrays, name, title, noise.get(name))
-        for name, title in zip(names, titles, strict=True)
-    ]
-    return drawn, note
-
-
-PARTS = ("weight_counts", "weight_edges", "error_counts", "error_edges")
-
-
-def _histogram(arrays: dict[str, NDArray[Any]], name: str, title: str, sqnr: float | None) -> str:
-    levels = arrays[f"{name}/levels"].ravel()
-    fact = f"{len(np.unique(levels))} levels"
-    if sqnr is not None and np.isfinite(sqnr):
-        fact += f", {sqnr:.1f} dB"
-    parts = [arrays[f"{name}/{part}"] for part in PARTS]
-    weights, errors = (parts[0], parts[1]), (parts[2], parts[3])
-    return run_charts.histogram(weights, errors, levels, title, fact)
+    tables = []
+    for name, title in zip(names, charts.short_names(names), strict=True):
+        levels = arrays[f"{name}/levels"].ravel()
+        label = f"{title}: {len(np.unique(levels))} levels"
+        if np.isfinite(noise.get(name, np.nan)):
+            label += f", {noise[name]:.1f} dB"
+        parts = [arrays[f"{name}/{part}"] for part in charts.PARTS]
+        tables.append(charts.histogram_columns(record.name, label, parts, levels))
+    title = f"Weights, levels and errors of {plural(len(names), 'layer')}"
+    return charts.histograms(title, tables, note)
 
 
 def _class_names(summary: dict[str, Any], count: int) -> list[str]:
@@ -189,7 +237,7 @@ def _class_names(summary: dict[str, Any], count: int) -> list[str]:
     return [str(k) for k in range(count)]
 
 
-def _confusion(arrays: dict[str, NDArray[Any]], summary: dict[str, Any]) -> Figure | None:
+def _confusion(arrays: dict[str, NDArray[Any]], summary: dict[str, Any]) -> Drawing | None:
     matrix = arrays.get("confusion")
     if matrix is None or matrix.ndim != 2 or not matrix.sum():
         return None
@@ -197,12 +245,14 @@ def _confusion(arrays: dict[str, NDArray[Any]], summary: dict[str, Any]) -> Figu
     wrong = matrix - np.diag(np.diag(matrix))
     row, column = np.unravel_index(int(wrong.argmax()), wrong.shape)
     title = f"{names[row]} is taken for {names[column]}, {int(wrong[row, column])} times"
+    if not wrong.any():
+        title = "No image is taken for another class"
     note = f"All {int(matrix.sum())} test images; colour: share of the true class."
     if len(matrix) > CLASSES:
         kept = np.sort(np.argsort(-(wrong.sum(0) + wrong.sum(1)), stable=True)[:CLASSES])
         note += f" The {CLASSES} of {len(matrix)} classes with the most mistakes."
         matrix, names = matrix[np.ix_(kept, kept)], [names[k] for k in kept]
-    return Figure(title, heat_map(matrix, names, title), note)
+    return charts.confusion(title, matrix, names, note)
 
 
 def _images(
@@ -210,14 +260,22 @@ def _images(
 ) -> tuple[list[tuple[str, str]], str]:
     """(address, caption) of images that float and integers classify differently, and a sentence."""
     images, labels = arrays.get("disagreeing"), arrays.get("disagreeing_labels")
-    if images is None or labels is None or images.ndim != 4:
+    if images is None or labels is None or images.ndim != 4 or not len(images):
         return [], ""
     classes = len(arrays["confusion"]) if "confusion" in arrays else int(labels.max(initial=0)) + 1
     names = _class_names(summary, classes)
     shown = [
-        (png.data_uri(image.astype(np.uint8)), "{}: float {}, integer {}".format(*words))
+        (data_uri(image.astype(np.uint8)), "{}: float {}, integer {}".format(*words))
         for image, row in zip(images[:IMAGES], labels[:IMAGES], strict=True)
         for words in [[names[int(k)] for k in row]]
     ]
     count = plural(len(images), "test image")
     return shown, f"{count} with another class from the integers than from float32"
+
+
+def data_uri(image: NDArray[np.uint8]) -> str:
+    """A `data:` address with the image, uint8 [C, H, W], one channel or three."""
+    pixels = image[0] if len(image) == 1 else image[:3].transpose(1, 2, 0)
+    file = io.BytesIO()
+    Image.fromarray(np.ascontiguousarray(pixels)).save(file, "png", optimize=True)
+    return f"data:image/png;base64,{base64.b64encode(file.getvalue()).decode()}"

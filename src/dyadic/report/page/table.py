@@ -1,39 +1,25 @@
-"""The table of all runs, and the facts that stand above a run's charts."""
+"""The table of all runs."""
 
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from dyadic.record.read import Record
-from dyadic.report.data.frames import rows, where
+from dyadic.report.data.frames import rows
 from dyadic.report.data.seeds import SETTING
-from dyadic.report.page.overview import kind_of, percent
+from dyadic.report.page.overview import kind_of
+from dyadic.report.text import number, percent
+
+COLUMNS = [  # key, heading, whether it is a number
+    *[("name", "run", False), ("method", "method", False), ("bits", "bits", True)],
+    *[("top1", "top-1, %", True), ("drop", "drop", True), ("seeds", "mean of seeds", True)],
+    *[("seed", "seed", True), ("levels", "levels", True), ("size", "MiB", True)],
+    *[("gbops", "GBOPS", True), ("check", "integers", False), ("time", "time", True)],
+    *[("model", "network", False), ("dataset", "data", False)],
+]
 
 
-def facts(record: Record, frame: pd.DataFrame) -> list[tuple[str, str]]:
-    """Name and value of what identifies the run; values that the record lacks are left out."""
-    row = where(frame, frame.name == record.name).iloc[0]
-    shown = {
-        "data": row.dataset,
-        "network": row.model,
-        "weights": row.weight,
-        "activations": row.activation,
-        "schedule": row.schedule,
-        "allocation": row.allocation,
-        "seed": _number(row.seed),
-        "top-1": f"{row.top1:.2f} %" if np.isfinite(row.top1) else "",
-        "float top-1": f"{row.float_top1:.2f} %" if np.isfinite(row.float_top1) else "",
-        "hardware": row.hardware,
-        "ended": row.ended[:16].replace("T", " "),
-        "note": row.note,
-    }
-    return [(key, value) for key, value in shown.items() if value]
-
-
-def run_rows(
-    records: list[Record], frame: pd.DataFrame, table: pd.DataFrame, detailed: set[str]
-) -> list[dict[str, Any]]:
+def run_rows(frame: pd.DataFrame, table: pd.DataFrame, detailed: set[str]) -> list[dict[str, Any]]:
     """A row a run as text, with the mean of the seeds of its configuration.
 
     frame     of `dyadic.report.data.runs.overview`, a row a record
@@ -41,10 +27,7 @@ def run_rows(
     detailed  names of the runs that the page shows in detail
     """
     seeds = {_group(row): row for row in rows(table)}
-    return [
-        _run_row(row, seeds.get(_group(row)), record, row["name"] in detailed)
-        for row, record in zip(rows(frame), records, strict=True)
-    ]
+    return [_run_row(r, seeds.get(_group(r)), r["name"] in detailed) for r in rows(frame)]
 
 
 def _group(row: dict[str, Any]) -> tuple[str, ...]:
@@ -52,15 +35,9 @@ def _group(row: dict[str, Any]) -> tuple[str, ...]:
     return tuple(str(row[key]) for key in ("configuration", *SETTING))
 
 
-def _run_row(
-    row: dict[str, Any], group: dict[str, Any] | None, record: Record, detailed: bool
-) -> dict[str, Any]:
-    status, top1 = row["status"], row["top1"]
-    if status != "done":
-        history = record.history()
-        status += f", epoch {history.epoch.iloc[-1]:g}" if len(history) else ""
+def _run_row(row: dict[str, Any], group: dict[str, Any] | None, detailed: bool) -> dict[str, Any]:
     seeds = f"{percent(group['top1'], group['top1_sd'])} ({group['seeds']})" if group else ""
-    check = {True: "equal", False: "differ"}.get(row["integer_passed"], "")
+    status = ", ".join(filter(None, [row["status"], row["phase"], row["reason"]]))
     return {
         "name": row["name"],
         "detailed": detailed,
@@ -69,24 +46,20 @@ def _run_row(
         "dataset": row["dataset"],
         "model": row["model"],
         "method": row["method"],
-        "bits": _number(row["bits"]) or _mixed(row),
-        "width": _number(row["bits"]) or _number(row["mean_bits"], ".3f"),
-        "levels": _number(row["levels"]),
-        "seed": _number(row["seed"]),
-        "top1": _number(top1, ".2f"),
-        "drop": _number(row["top1_drop"], ".2f"),
+        "bits": number(row["bits"]) or _mixed(row),
+        "width": number(row["bits"]) or number(row["mean_bits"], ".3f"),
+        "levels": number(row["levels"]),
+        "seed": number(row["seed"]),
+        "top1": number(row["top1"], ".2f"),
+        "drop": number(row["top1_drop"], ".2f"),
         "seeds": seeds,
-        "mean": _number(group["top1"], ".4f") if group else "",
-        "size": _number(row["size_mib"], ".3f"),
-        "gbops": _number(row["gbops"], ".3f"),
-        "check": check,
-        "seconds": _number(row["seconds"] or np.nan, ".0f"),
+        "mean": number(group["top1"], ".4f") if group else "",
+        "size": number(row["size_mib"], ".3f"),
+        "gbops": number(row["gbops"], ".3f"),
+        "check": {True: "equal", False: "differ"}.get(row["integer_passed"], ""),
+        "seconds": number(row["seconds"] or np.nan, ".0f"),
         "time": _duration(row["seconds"]),
     }
-
-
-def _number(value: float, form: str = "g") -> str:
-    return format(value, form) if np.isfinite(value) else ""
 
 
 def _mixed(row: dict[str, Any]) -> str:

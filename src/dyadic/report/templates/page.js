@@ -1,5 +1,5 @@
 // Sorting and filtering of the run table. The state lives in the address after #, so a view can be
-// shared and survives a reload: #sort=top1&dir=desc&filter=inq&bits=4&open=paper-inq
+// shared and survives a reload: #sort=top1&dir=desc&filter=inq&bits=4&open=paper-inq&compare=a,b
 "use strict";
 (() => {
   const table = document.getElementById("runs"), form = document.getElementById("filters");
@@ -72,14 +72,15 @@
       remember();
     });
   }
-  body.addEventListener("click", (event) => {
-    const link = event.target.closest("a");
-    const run = link && document.getElementById(link.hash.slice(1));
-    if (!run) return;
+  document.addEventListener("compare", (event) => { state.set("compare", event.detail); remember(); });
+  document.addEventListener("click", (event) => {
+    const link = event.target.closest("a[data-open]");
+    const fold = link && document.getElementById(link.dataset.open);
+    if (!fold) return;
     event.preventDefault();
-    run.open = true;
-    run.scrollIntoView();
-    run.querySelector("summary").focus({ preventScroll: true });
+    fold.open = true;
+    fold.scrollIntoView();
+    fold.querySelector("summary").focus({ preventScroll: true });
   });
   sort(); filter();
 })();

@@ -1,0 +1,43 @@
+"""What an allocation chose, in words: the widths as a strip, the budgets, the predicted time."""
+
+from collections.abc import Sequence
+from typing import Any
+
+UNITS = {"size": "MiB", "gbops": "GBOPS", "latency": "ms"}
+
+
+def spent(summary: dict[str, Any]) -> list[tuple[str, str]]:
+    """A line for every budget and for the predicted latency; none of a run without a choice.
+
+    >>> spent({"budget": {"gbops": {"limit": 0.5, "used": 0.49}}, "predicted_latency_ms": 1.25})
+    [('budget', '0.49 of 0.5 GBOPS used, 98.0 %'), ('predicted latency', '1.25 ms')]
+    """
+    budgets = summary.get("budget")
+    lines = [
+        ("budget", _used(name, budget))
+        for name, budget in (budgets.items() if isinstance(budgets, dict) else ())
+    ]
+    latency = summary.get("predicted_latency_ms")
+    return lines if latency is None else [*lines, ("predicted latency", f"{latency:.4g} ms")]
+
+
+def _used(name: str, budget: dict[str, float]) -> str:
+    used, limit = budget["used"], budget["limit"]
+    share = f", {100 * used / limit:.1f} %" if limit else ""
+    return f"{used:.4g} of {limit:.4g} {UNITS.get(name, name)} used{share}"
+
+
+def strip(widths: Sequence[tuple[float, float]]) -> str:
+    """The layers' widths from the input on, as weight/activation bits, repeats counted.
+
+    >>> strip([(8, 8), (4, 4), (4, 4), (8, 8)])
+    '8/8 4/4×2 8/8'
+    """
+    runs: list[list[Any]] = []
+    for weight, activation in widths:
+        text = f"{weight:g}/{activation:g}"
+        if runs and runs[-1][0] == text:
+            runs[-1][1] += 1
+        else:
+            runs.append([text, 1])
+    return " ".join(text if count == 1 else f"{text}×{count}" for text, count in runs)

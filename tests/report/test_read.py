@@ -27,10 +27,9 @@ def test_a_summary_arrives_as_it_was_written(make_run, tmp_path: Path) -> None:
     assert (row.weight, row.activation) == ("inq", "float")
 
 
-def test_a_torn_summary_is_an_unfinished_run(make_run, tmp_path: Path) -> None:
+def test_a_run_without_summary_is_in_progress_and_then_unfinished(make_run, tmp_path: Path) -> None:
     path = make_run(tmp_path, "inq", 4, 0)
-    text = (path / "summary.json").read_text()
-    (path / "summary.json").write_text(text[: len(text) // 2])
+    (path / "summary.json").unlink()
     record = read_record(path)
     assert record is not None
     assert record.status == "running"
@@ -105,3 +104,38 @@ def test_half_a_configuration_says_nothing(tmp_path: Path, config: str) -> None:
 )
 def test_the_integer_check(integer: dict, passed: bool | None) -> None:
     assert integer_passed(integer) is passed
+
+
+def flipped(content: bytes) -> bytes:
+    """One byte in the middle of the stored arrays."""
+    place = len(content) // 3
+    return content[:place] + bytes([content[place] ^ 0xFF]) + content[place + 1 :]
+
+
+DAMAGES = {
+    "histograms.npz": flipped,
+    "layers.csv": lambda content: content.replace(b"conv1,", b'"conv1,', 1),
+    "summary.json": lambda content: content.replace(b'"top5": 99.71', b'"top5": Infinity'),
+    "config.yaml": lambda content: b"bits: [3\n" + content,
+}
+
+
+@pytest.mark.parametrize("name", DAMAGES)
+def test_a_damaged_record_is_broken_with_its_reason(name: str, make_run, tmp_path: Path) -> None:
+    path = make_run(tmp_path, "inq", 4, 0)
+    make_run(tmp_path, "inq", 4, 1)
+    content = (path / name).read_bytes()
+    (path / name).write_bytes(DAMAGES[name](content))
+    assert (path / name).read_bytes() != content
+    broken, whole = read_records(tmp_path)
+    assert (broken.status, whole.status) == ("broken", "done")
+    assert broken.reason.startswith(name)
+    assert "\n" not in broken.reason
+
+
+def test_a_failed_run_says_why(tmp_path: Path) -> None:
+    (tmp_path / "config.yaml").write_text("bits: 4\n")
+    (tmp_path / "error.txt").write_text("Traceback\nValueError: no images\n")
+    record = read_record(tmp_path)
+    assert record is not None
+    assert (record.status, record.reason) == ("failed", "ValueError: no images")

@@ -6,16 +6,8 @@ import pytest
 from dyadic.errors import UserError
 from dyadic.record.read import read_records
 from dyadic.report.data.runs import overview
-from dyadic.report.tables import (
-    BEGIN,
-    END,
-    insert,
-    main,
-    markdown,
-    read_table,
-    results_table,
-    write_table,
-)
+from dyadic.report.tables import BEGIN, END, main, read_table, results_table, write_table
+from dyadic.report.text import insert, markdown
 
 
 @pytest.fixture
@@ -73,6 +65,6 @@ def test_without_marks_or_runs_there_is_one_line(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(UserError, match="no place"):
-        insert("# nothing here", "table")
+        insert("# nothing here", "table", BEGIN, END)
     assert main([str(tmp_path)]) == 2
     assert capsys.readouterr().err.count("\n") == 1

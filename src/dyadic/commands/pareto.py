@@ -20,9 +20,9 @@ from dyadic.record.files import write_text
 from dyadic.record.identity import digest, identity
 from dyadic.record.places import CONF
 from dyadic.record.read import read_records
+from dyadic.report.charts.drawing import svg
 from dyadic.report.data.front_markdown import front_table
 from dyadic.report.data.fronts import advantage, scored
-from dyadic.report.figures import standalone
 from dyadic.report.page.front import omega_figure
 from dyadic.run.pipeline import Run, allocation_problem, float_baseline, float_network
 
@@ -55,7 +55,7 @@ def pareto(choices: Sequence[str]) -> str:
         write_text(path.with_suffix(".md"), f"{said}\n\n{trained}\n")
     front = scored(front, records)
     write_table(path, front)
-    write_text(path.with_suffix(".svg"), standalone(omega_figure(front)))
+    write_text(path.with_suffix(".svg"), svg(omega_figure(front)))
     return f"{path}: {_said(front)}"
 
 

@@ -29,6 +29,7 @@ from dyadic.record.identity import float_network, identity
 RUNNING_SECONDS = 900
 """A folder without summary whose files changed this recently belongs to a run in progress."""
 
+
 @dataclass(frozen=True)
 class Record:
     """One run's folder: its summary (empty until the run has finished) and its files on demand.

@@ -23,8 +23,7 @@ from markupsafe import Markup
 from dyadic.errors import UserError
 from dyadic.record.files import write_text
 from dyadic.record.read import BROKEN, FAILED, Record, read_records
-from dyadic.report.charts.drawing import COLOURS, CONFIG, Drawing, dark_rules, packed, runtime
-from dyadic.report.charts.runs import OVERLAY
+from dyadic.report.charts.drawing import COLOURS, CONFIG, RUNS, Drawing, dark_rules, packed, runtime
 from dyadic.report.data.frames import first_of_each, ordered, rows, where
 from dyadic.report.data.fronts import read_fronts
 from dyadic.report.data.published import read_published, read_tables
@@ -66,7 +65,7 @@ class Charts:
     def script(self, compare: dict[str, Any]) -> Markup:
         """All of it as JSON that no HTML parser can end early."""
         drawn = ",".join(f"[{index},{tables}]" for index, tables in self.drawn)
-        parts = {"config": CONFIG, "hues": OVERLAY, "compare": compare}
+        parts = {"config": CONFIG, "hues": RUNS, "compare": compare}
         text = json.dumps(parts, separators=(",", ":"), ensure_ascii=False)[1:-1]
         text = f'{{{text},"declared":[{",".join(self.declared)}],"drawn":[{drawn}]}}'
         return Markup(text.replace("<", "\\u003c"))
@@ -74,7 +73,10 @@ class Charts:
 
 def packs(drawing: Drawing) -> str:
     """A chart's tables as JSON."""
-    tables = {name: packed(columns) for name, columns in drawing.columns().items()}
+    tables = {
+        name: {column: packed(values) for column, values in columns.items()}
+        for name, columns in drawing.columns().items()
+    }
     return json.dumps(tables, separators=(",", ":"), ensure_ascii=False)
 
 

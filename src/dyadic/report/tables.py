@@ -16,22 +16,13 @@ import pandas as pd
 from dyadic.errors import UserError
 from dyadic.record.files import write_text
 from dyadic.record.read import read_records
-from dyadic.report.data.frames import where
+from dyadic.report.data.frames import csv, where
 from dyadic.report.data.runs import overview
 from dyadic.report.data.seeds import configurations
+from dyadic.report.text import DECIMALS, insert, markdown
 
 BEGIN, END = "<!-- results:begin -->", "<!-- results:end -->"
 
-DECIMALS = {
-    "float top-1": 2,
-    "top-1": 2,
-    "sd": 2,
-    "best epoch": 2,
-    "drop": 2,
-    "MiB": 3,
-    "GBOPS": 3,
-    "ms": 3,
-}
 WHOLE = ["bits", "levels", "seeds", "epochs"]
 
 
@@ -68,31 +59,9 @@ def results_table(runs: pd.DataFrame, match: str = "*") -> pd.DataFrame:
     return frame.round({**DECIMALS})
 
 
-def markdown(table: pd.DataFrame) -> str:
-    """A Markdown table; numbers to the right, with the decimals of `DECIMALS`.
-
-    >>> print(markdown(pd.DataFrame({"method": ["inq"], "top-1": [92.0]})))
-    | method | top-1 |
-    | :-- | --: |
-    | inq | 92.00 |
-    """
-    numeric = [pd.api.types.is_numeric_dtype(table[column]) for column in table]
-    rows = [list(map(str, table.columns)), ["--:" if right else ":--" for right in numeric]]
-    for _, row in table.iterrows():
-        rows.append([_cell(row[column], DECIMALS.get(str(column))) for column in table])
-    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
-
-
-def _cell(value: object, decimals: int | None) -> str:
-    if value is pd.NA or value != value:
-        return ""
-    text = f"{value:.{decimals}f}" if decimals is not None else str(value)
-    return text.replace("|", "\\|")
-
-
 def write_table(table: pd.DataFrame, stem: Path) -> None:
     """`stem.csv` and `stem.md` beside it."""
-    write_text(stem.with_suffix(".csv"), table.to_csv(index=False, lineterminator="\n"))
+    write_text(stem.with_suffix(".csv"), csv(table))
     write_text(stem.with_suffix(".md"), markdown(table) + "\n")
 
 
@@ -104,15 +73,6 @@ def read_table(path: Path) -> pd.DataFrame:
     for column in WHOLE:
         table[column] = table[column].astype("Int64")
     return table.astype({name: str for name in ("integers", "hardware")})
-
-
-def insert(text: str, block: str, begin: str = BEGIN, end: str = END) -> str:
-    """The text with `block` between two marks; raises UserError where they are missing."""
-    head, first, rest = text.partition(begin)
-    _, last, tail = rest.partition(end)
-    if not (first and last):
-        raise UserError(f"the README has no place for the table; add lines {begin} and {end}")
-    return f"{head}{begin}\n\n{block.strip()}\n\n{end}{tail}"
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -138,14 +98,14 @@ def update(options: argparse.Namespace) -> int:
         raise UserError(f"no finished run in {options.runs}; `make run` makes one")
     write_table(table, options.out)
     readme = options.readme.read_text(encoding="utf-8")
-    write_text(options.readme, insert(readme, _block(options.out)))
+    write_text(options.readme, insert(readme, _block(options.out), BEGIN, END))
     return 0
 
 
 def check(options: argparse.Namespace) -> int:
     """1 with a line on stderr where the README's block is not the table's."""
     readme = options.readme.read_text(encoding="utf-8")
-    if insert(readme, _block(options.out)) == readme:
+    if insert(readme, _block(options.out), BEGIN, END) == readme:
         return 0
     print(f"{options.readme} is stale: run `python -m dyadic.report.tables`", file=sys.stderr)
     return 1

@@ -6,10 +6,12 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy import stats
 
 from dyadic.record.read import read_records
 from dyadic.report.data.runs import overview
-from dyadic.report.data.seeds import configurations, floor, front, winners
+from dyadic.report.data.seeds import Paired, configurations, holm, paired
+from dyadic.report.data.winners import ALONE, UNSHARED, floor, front, winners
 
 
 @pytest.fixture(scope="module")
@@ -56,14 +58,17 @@ def test_the_winner_is_the_best_mean_and_the_lead_is_over_another_method(
         ranked = means.sort_values(ascending=False)
         assert row["method"] == ranked.index[0]
         assert row["second"] == ranked.index[1]
-        assert row["lead"] == ranked.iloc[0] - ranked.iloc[1]
+        both = table[table.bits == row["bits"]].set_index("method").by_seed
+        seeds = both[row["method"]].index.intersection(both[row["second"]].index)
+        lead = (both[row["method"]] - both[row["second"]])[seeds].mean()
+        assert row["pair"].mean == pytest.approx(lead)
 
 
-def test_one_seed_is_called_one_seed(frame: pd.DataFrame) -> None:
+def test_one_seed_has_no_verdict(frame: pd.DataFrame) -> None:
     single = frame[frame.seed == 0]
-    assert set(winners(configurations(single)).verdict) == {"one seed"}
+    assert set(winners(configurations(single)).verdict) == {"too few seeds (1 of 5)"}
     alone = single[single.method == "inq"]
-    assert set(winners(configurations(alone)).verdict) == {"no other method yet"}
+    assert set(winners(configurations(alone)).verdict) == {ALONE}
 
 
 def test_mixed_widths_win_at_no_width(runs: Path, make_run, tmp_path: Path) -> None:
@@ -75,7 +80,7 @@ def test_mixed_widths_win_at_no_width(runs: Path, make_run, tmp_path: Path) -> N
     table = configurations(overview(read_records(tmp_path)))
     assert table.mean_bits.dropna().tolist() == [5.5]
     (row,) = winners(table).to_dict("records")
-    assert (row["method"], row["verdict"]) == ("inq", "no other method yet")
+    assert (row["method"], row["verdict"]) == ("inq", ALONE)
 
 
 def test_float_weights_win_at_no_width(frame: pd.DataFrame) -> None:
@@ -98,7 +103,7 @@ def test_runs_on_other_hardware_or_another_float_network_are_not_compared(
     four = frame[(frame.bits == 4) & frame.method.isin(["inq", "uniform"])].copy()
     four.loc[four.method == "inq", fact] = "other"
     found = winners(configurations(four))
-    assert set(found.verdict) == {"no other method yet"}
+    assert set(found.verdict) == {ALONE}
     assert sorted(found.method) == ["inq", "uniform"]
 
 
@@ -121,3 +126,51 @@ def test_an_axis_is_cut_only_under_a_collapse() -> None:
     cut = floor(pd.Series([92.0, 91.5, 91.0, 10.0]))
     assert cut is not None
     assert 10 < cut < 91
+
+
+samples = st.lists(st.integers(-300, 300).map(lambda x: x / 100), min_size=5, max_size=12)
+
+
+@given(samples, st.integers(-200, 200).map(lambda x: x / 100))
+def test_a_verdict_is_students_interval_against_the_margin(
+    values: list[float], margin: float
+) -> None:
+    pair = Paired(tuple(values), margin)
+    if pair.half == 0:
+        return
+    low, high = stats.t.interval(0.95, len(values) - 1, np.mean(values), stats.sem(values))
+    assert pair.mean - pair.half == pytest.approx(low)
+    assert pair.mean + pair.half == pytest.approx(high)
+    assert pair.p == pytest.approx(stats.ttest_1samp(values, margin).pvalue)
+    if abs(pair.p - 0.05) > 1e-9:
+        assert (pair.verdict == "undecided") == (pair.p > 0.05)
+    if pair.verdict == "held":
+        assert pair.mean > margin
+    if pair.needed is not None and pair.verdict == "undecided":
+        assert pair.needed > len(values)
+
+
+@given(st.lists(st.floats(-3, 3), max_size=4))
+def test_fewer_than_five_seeds_decide_nothing(values: list[float]) -> None:
+    assert Paired(tuple(values)).verdict in ("not run", "too few seeds")
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=9))
+def test_holm_is_monotone_and_rejects_no_more_than_each_alone(values: list[float]) -> None:
+    p = pd.Series(values)
+    corrected = holm(p)
+    assert (corrected >= p).all()
+    assert corrected[p.sort_values().index].is_monotonic_increasing
+    assert corrected.min() == min(1.0, len(values) * min(values))
+
+
+def test_pairs_are_those_of_the_seeds_that_both_have() -> None:
+    better, worse = pd.Series({0: 92.0, 1: 93.0, 3: 94.0}), pd.Series({1: 92.5, 2: 90.0, 3: 94.5})
+    pair = paired(better, worse)
+    assert (pair.names, pair.differences) == ((1, 3), (0.5, -0.5))
+
+
+def test_methods_without_a_common_seed_are_not_compared(frame: pd.DataFrame) -> None:
+    four = frame[(frame.bits == 4) & frame.method.isin(["inq", "uniform"])].copy()
+    four.loc[four.method == "inq", "seed"] += 10
+    assert list(winners(configurations(four)).verdict) == [UNSHARED]

@@ -52,7 +52,7 @@ def csv(frame: pd.DataFrame) -> str:
     r"""The frame as CSV; a text that a spreadsheet would run has an apostrophe in front.
 
     >>> csv(pd.DataFrame({"name": ["=1+1", "inq"], "drop": [-0.5, 0.5]}))
-    "name,drop\\n'=1+1,-0.5\\ninq,0.5\\n"
+    "name,drop\n'=1+1,-0.5\ninq,0.5\n"
     """
     return frame.map(_harmless).to_csv(index=False, lineterminator="\n")
 

@@ -7,7 +7,7 @@ import pandas as pd
 from dyadic.record.read import Record, numbers
 from dyadic.report.data.frames import groups, ordered, where
 from dyadic.report.data.fronts import COSTS, layers_of, trainings
-from dyadic.report.tables import markdown
+from dyadic.report.text import markdown
 
 UNITS = {"size_mib": "MiB", "gbops": "GBOPS", "latency_ms": "ms"}  # by the columns of COSTS
 

@@ -53,12 +53,15 @@ def drops(published: pd.DataFrame) -> pd.DataFrame:
     return where(table, table.top1_drop.notna() & (table.weight_bits < 32))
 
 
+OWN = ("results", "claims")
+
+
 def read_tables(folder: Path) -> dict[str, pd.DataFrame]:
     """The experiments' tables (`results/tables/*.csv`) by their file's stem.
 
-    Without `results.csv`, the README's table, which says the same as the page's own.
+    Without the README's table and the claims, which say the same as the page's own.
     """
-    paths = [path for path in sorted(folder.glob("*.csv")) if path.stem != "results"]
+    paths = [path for path in sorted(folder.glob("*.csv")) if path.stem not in OWN]
     frames = {path.stem: read_csv(path) for path in paths}
     return {name: frame for name, frame in frames.items() if len(frame)}
 

@@ -35,15 +35,15 @@ def over_seeds(frame: pd.DataFrame, keys: Sequence[str], values: Sequence[str]) 
     Several runs with one seed (random allocations, whose draws have seeds of their own) count as
     their mean. Standard deviations are of the sample (n - 1), nan for one seed.
     """
-    each = frame.groupby([*keys, "seed"], dropna=False)[list(values)].mean()
+    each: Any = frame.groupby([*keys, "seed"], dropna=False)[list(values)].mean()
     joined = each.groupby(level=list(range(len(keys))), dropna=False)
     parts = [joined.mean(), joined.std().add_suffix("_sd"), joined.size().rename("seeds")]
-    return cast(pd.DataFrame, pd.concat(parts, axis=1)).reset_index()
+    return pd.concat(parts, axis=1).reset_index()
 
 
 def by_seed(runs: pd.DataFrame, value: str = "top1") -> pd.Series:
     """A value by seed; several runs of one seed count as their mean."""
-    return runs.groupby("seed")[value].mean()
+    return cast(pd.Series, runs.groupby("seed")[value].mean())
 
 
 @dataclass(frozen=True)
@@ -101,7 +101,7 @@ class Paired:
         """Seeds that would decide it if mean and deviation stay; None where `MOST` would not.
 
         >>> Paired((0.3, -0.2, 0.4, -0.1, 0.3)).needed
-        20
+        17
         """
         if self.seeds < 2:
             return LEAST

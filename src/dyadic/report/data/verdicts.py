@@ -143,7 +143,8 @@ def decided(stored: pd.DataFrame) -> pd.DataFrame:
     `verdict` is one of `KINDS`; `says` adds what is missing to a verdict.
     """
     table = stored.reindex(columns=STORED).reset_index(drop=True)
-    table["differences"] = table.differences.fillna("").astype(str)
+    for name in (*WHERE, "differences"):
+        table[name] = table[name].astype(object).where(table[name].notna(), "")
     both = [(row, pair_of(row)) for row in rows(table)]
     pairs = [pair for _, pair in both]
     table["low"] = [pair.mean - pair.half for pair in pairs]
@@ -185,8 +186,7 @@ def _typed(table: pd.DataFrame) -> pd.DataFrame:
         table[column] = numbers(table[column]).round(2)
     table["p"], table["holm"] = numbers(table.p).round(4), numbers(table.holm).round(4)
     table["seeds"] = table.seeds.astype("Int64")
-    texts = [*WHERE, "differences"]
-    return table.assign(**{name: table[name].astype(object).fillna("") for name in texts})
+    return table
 
 
 def read_verdicts(path: Path) -> pd.DataFrame:

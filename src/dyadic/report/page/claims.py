@@ -4,8 +4,8 @@ from typing import Any
 
 import pandas as pd
 
+from dyadic.report.charts.charts import claims as claim_chart
 from dyadic.report.charts.drawing import Drawing
-from dyadic.report.charts.scores import claims as claim_chart
 from dyadic.report.data.frames import groups, known, rows, where
 from dyadic.report.data.seeds import HELD, NOT_HELD
 from dyadic.report.data.verdicts import KINDS, WHERE, pair_of

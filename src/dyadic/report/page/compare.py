@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from dyadic.record.read import Record, numbers
-from dyadic.report.charts import runs as charts
+from dyadic.report.charts import charts
 from dyadic.report.charts.drawing import Drawing
 from dyadic.report.data.runs import flat
 

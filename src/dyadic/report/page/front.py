@@ -7,8 +7,8 @@ from typing import Any
 import pandas as pd
 
 from dyadic.record.read import Record
+from dyadic.report.charts.charts import scores
 from dyadic.report.charts.drawing import Drawing
-from dyadic.report.charts.scores import scatter
 from dyadic.report.data.frames import groups, rows, where
 from dyadic.report.data.fronts import COSTS, advantage, layers_of, matching, trainings
 from dyadic.report.text import percent, plural
@@ -23,7 +23,6 @@ LABELS = {
 THIS_RUN = "this run"
 SOURCES = {"random": 4, "ilp": 0, "uniform": 2, THIS_RUN: 1}
 """Colour and shape of every source; the last is drawn on top."""
-SLOTS = tuple(SOURCES.items())
 
 
 def fronts(frames: Mapping[str, pd.DataFrame], records: Sequence[Record]) -> list[dict[str, Any]]:
@@ -51,7 +50,7 @@ def omega_figure(front: pd.DataFrame, marked: tuple[float, float] | None = None)
     points = _points(front, cost, "omega")
     if marked is not None:
         own = {"series": THIS_RUN, "x": marked[0], "y": marked[1], "says": "", "solid": False}
-        points = pd.concat([points, pd.DataFrame([points.iloc[0] | own | {"joined": False}])])
+        points = pd.concat([points, pd.DataFrame([dict(points.iloc[0]) | own | {"joined": False}])])
         points = points.fillna({"weight": 1.0})
     found = advantage(front)
     title = f"{len(front)} allocations of {len(layers_of(front))} layers"
@@ -60,7 +59,7 @@ def omega_figure(front: pd.DataFrame, marked: tuple[float, float] | None = None)
     note = "Sum over the layers, a log scale. Half way is between all layers low and all high."
     log = bool(min(front.omega) > 0 and front.omega.nunique() > 1)
     labels = (", ".join(LABELS[cost]), "omega, predicted harm")
-    return scatter(title, points, labels, SLOTS, note, log=log)
+    return scores(title, points, labels, SOURCES, note, log=log)
 
 
 def accuracy_figure(front: pd.DataFrame) -> Drawing | None:
@@ -71,7 +70,7 @@ def accuracy_figure(front: pd.DataFrame) -> Drawing | None:
         return None
     note = f"Runs with exactly these widths, {trained.training.iloc[0]}."
     labels = (", ".join(LABELS[cost]), "top-1, %")
-    return scatter(_against_random(trained), _points(trained, cost, "top1"), labels, SLOTS, note)
+    return scores(_against_random(trained), _points(trained, cost, "top1"), labels, SOURCES, note)
 
 
 def _against_random(trained: pd.DataFrame) -> str:

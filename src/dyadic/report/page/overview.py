@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 
 from dyadic.record.read import Record
+from dyadic.report.charts.charts import scores
 from dyadic.report.charts.drawing import Drawing
-from dyadic.report.charts.scores import Slots, against_bits, scatter
 from dyadic.report.data.frames import first_of_each, groups, known, ordered, rows, where
 from dyadic.report.data.runs import flat, mixed
 from dyadic.report.data.seeds import ALLOCATIONS, LEAST, SETTING, finished
@@ -46,7 +46,7 @@ def settings(
     """
     colours, choices = slots(overview), {record.name: record for record in records}
     grouped = groups(finished(overview), SETTING)
-    facts = [_facts(choices[runs.name.iloc[0]]) for _, runs in grouped]
+    facts = [_facts(choices[runs.name.iloc[0]], str(key[3])) for key, runs in grouped]
     names = _distinct([(str(key[1]), str(key[0])) for key, _ in grouped], facts)
     tables = [where(table, _alike(table, key)) for key, _ in grouped]
     found = [
@@ -68,13 +68,13 @@ def _evidence(runs: pd.DataFrame, table: pd.DataFrame) -> tuple[int, int, int]:
     return -int(methods.gt(1).any()), -len(pairs), -len(runs)
 
 
-def _facts(record: Record) -> dict[str, Any]:
+def _facts(record: Record, network: str) -> dict[str, Any]:
     """What of a run's choices makes its setting: data, network, baseline, hardware."""
     choices = flat(record.choices)
     parts = ("dataset.", "model.", "trainer.baseline.", "trainer.hardware.", "start.")
     kept = {key: value for key, value in choices.items() if key.startswith(parts)}
     said = {key: record.summary.get(key) for key in ("precision", "hardware")}
-    return kept | said | {"float network": record.float_network()}
+    return kept | said | {"float network": network}
 
 
 def _distinct(titles: list[tuple[str, str]], facts: list[dict[str, Any]]) -> list[str]:
@@ -178,7 +178,7 @@ def _winner(row: dict[str, Any], runs: pd.DataFrame) -> dict[str, Any]:
         "lead": signed(pair.mean),
         "interval": interval(pair.mean - pair.half, pair.mean + pair.half),
         "verdict": row["verdict"],
-        "clear": row["verdict"] == AHEAD,
+        "ahead": row["verdict"] == AHEAD,
         "integers": agreement(runs),
     }
 
@@ -198,12 +198,16 @@ def _against_bits(
 ) -> Drawing:
     ranked = ordered(comparable(table), "top1", descending=True)
     leading = ordered(first_of_each(ranked, ["method", "bits"]), "bits")
-    means = leading.assign(series=leading.method, says=[_words(row) for row in rows(leading)])
+    points = pd.DataFrame(
+        {"series": leading.method, "x": leading.bits, "y": leading.top1, "sd": leading.top1_sd}
+        | {"says": [_words(row) for row in rows(leading)], "joined": True}
+    )
     low = floor(leading.top1)
     note = "Mean of the seeds, whiskers one standard deviation; per method its best configuration."
     note += " Values too low for the axis are left out." if low is not None else ""
-    shown = tuple((method, colours[method]) for method in sorted(set(leading.method)))
-    return against_bits(_highest(best), means, baseline, low, note, shown)
+    shown = {method: colours[method] for method in sorted(set(leading.method))}
+    labels = ("bits as the paper counts them", "top-1, %")
+    return scores(_highest(best), points, labels, shown, note, low=low, reference=baseline)
 
 
 def _highest(best: pd.DataFrame) -> str:
@@ -235,12 +239,10 @@ def _pareto(runs: pd.DataFrame, cost: str, label: str, colours: dict[str, int]) 
     hidden = int((points.top1 < low).sum()) if low is not None else 0
     note = "Every run; on the line are those that none beats in both. Corner: method and bits."
     note += f" {plural(hidden, 'run')} below {low:.0f} % not drawn." if hidden else ""
-    shown: Slots = tuple(
-        sorted({(n, colours[m]) for n, m in zip(named, points.method, strict=True)})
-    )
-    columns = ["series", "x", "y", "says", "solid", "weight"]
+    slots = {n: colours[m] for n, m in sorted(zip(named, points.method, strict=True))}
+    drawn = drawn.filter(["series", "x", "y", "says", "solid", "weight"])
     title = _cheapest(points, cost, label.rsplit(" ", 1)[-1])
-    return scatter(title, drawn[columns], (label, "top-1, %"), shown, note, corners, low)
+    return scores(title, drawn, (label, "top-1, %"), slots, note, corners, low)
 
 
 def kind_of(allocation: str) -> str:

@@ -5,8 +5,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from dyadic.report.charts.charts import scores
 from dyadic.report.charts.drawing import Drawing
-from dyadic.report.charts.scores import Slots, scatter
 from dyadic.report.data.frames import groups, ordered, rows, where
 from dyadic.report.data.published import drops, methods_of, tables_of
 from dyadic.report.page.claims import claim_sections
@@ -106,12 +106,12 @@ def _figure(published: pd.DataFrame, ours: pd.DataFrame, colours: dict[str, int]
     near = where(points, points.y <= ceiling)
     slots = _slots(near, colours)
     labels = (f"{axis} bits", "drop in top-1, points")
-    return scatter(_comparison(measured), near.drop(columns="slot"), labels, slots, note)
+    return scores(_comparison(measured), near.drop(columns="slot"), labels, slots, note)
 
 
-def _slots(points: pd.DataFrame, colours: dict[str, int]) -> Slots:
+def _slots(points: pd.DataFrame, colours: dict[str, int]) -> dict[str, int]:
     names = list(dict.fromkeys(points.series))
-    return tuple((n, colours.get(n.removesuffix(OURS), k)) for k, n in enumerate(names))
+    return {n: colours.get(n.removesuffix(OURS), k) for k, n in enumerate(names)}
 
 
 OURS = ", ours"
@@ -158,7 +158,7 @@ def _comparison(ours: pd.DataFrame) -> str:
 
 def _printed(published: pd.DataFrame) -> pd.DataFrame:
     """The columns that a reader needs, with the metrics in words."""
-    table = published[[*PRINTED]].rename(columns=PRINTED)
+    table = published.filter([*PRINTED]).rename(columns=PRINTED)
     return table.assign(metric=[METRICS.get(m, _words(m)) for m in table.metric])
 
 

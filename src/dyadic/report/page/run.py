@@ -13,7 +13,7 @@ from PIL import Image
 
 from dyadic.record.chosen import spent
 from dyadic.record.read import Record, numbers
-from dyadic.report.charts import runs as charts
+from dyadic.report.charts import charts
 from dyadic.report.charts.drawing import Drawing
 from dyadic.report.page.front import run_figure
 from dyadic.report.text import percent, plural

@@ -56,7 +56,8 @@ def update(options: argparse.Namespace) -> None:
     table = decided(stored)
     for claim in claims:
         own = where(table, table.experiment == claim.experiment)
-        if claim.experiment in told or not page_of(claim, options.out).is_file():
+        written = page_of(claim, options.out).is_file() and own.seeds.any()
+        if claim.experiment in told or not written:
             write_experiment(claim, runs, own, published, options.out)
     write_text(options.out / "claims.csv", csv(table))
     for path, text in _filled(options):

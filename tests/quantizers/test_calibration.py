@@ -5,16 +5,21 @@ import torch
 from torch import Tensor
 
 from dyadic.quantizers import Uniform
-from dyadic.quantizers.calibration import Calibration, entropy, minmax, mse, percentile
+from dyadic.quantizers.calibration import Calibration, Grid, entropy, minmax, mse, percentile
 
 ESTIMATORS = [minmax, percentile, mse, entropy]
+
+
+def grid(bits: int, signed: bool = False) -> Grid:
+    """The levels that a uniform quantizer gives to ranges."""
+    return Uniform(bits, signed)._grid
 
 
 @pytest.mark.parametrize("estimate", ESTIMATORS)
 @pytest.mark.parametrize("signed", [True, False])
 def test_ranges_hold_zero_and_lie_within_min_max(estimate: Calibration, signed: bool) -> None:
     rows = torch.randn(3, 2000)
-    low, high = estimate(rows, 4, signed)
+    low, high = estimate(rows, 4, signed, grid(4, signed))
     widest = minmax(rows, 4, signed)
     assert (low <= 0).all()
     assert (high > 0).all()
@@ -25,7 +30,7 @@ def test_ranges_hold_zero_and_lie_within_min_max(estimate: Calibration, signed: 
 
 @pytest.mark.parametrize("estimate", ESTIMATORS)
 def test_a_row_of_zeros_has_the_range_zero(estimate: Calibration) -> None:
-    low, high = estimate(torch.zeros(2, 50), 4, False)
+    low, high = estimate(torch.zeros(2, 50), 4, False, grid(4))
     assert low.tolist() == high.tolist() == [0.0, 0.0]
 
 
@@ -37,9 +42,18 @@ def error(w: Tensor, high: float, bits: int) -> float:
 
 def test_mse_is_the_best_fraction_of_min_max() -> None:
     w = torch.randn(5000).abs()
-    _, high = mse(w[None], 3, False)
+    _, high = mse(w[None], 3, False, grid(3))
     best = min(error(w, w.max().item() * k / 80, 3) for k in range(1, 81))
     assert error(w, high.item(), 3) == pytest.approx(best, rel=1e-5)
+
+
+@pytest.mark.parametrize("narrow", [True, False])
+def test_mse_searches_the_very_grid_that_the_quantizer_uses(narrow: bool) -> None:
+    w = torch.randn(5000)
+    found = Uniform(3, narrow=narrow, calibration=mse)
+    highs = [w.abs().max() * k / 80 for k in range(1, 81)]
+    errors = [(found._grid(-h, h)(w.abs()) - w.abs()).square().mean().item() for h in highs]
+    assert (found(w.abs()) - w.abs()).square().mean().item() == pytest.approx(min(errors))
 
 
 def test_percentile_is_the_ith_largest_value() -> None:
@@ -51,7 +65,7 @@ def test_percentile_is_the_ith_largest_value() -> None:
 def test_entropy_and_mse_cut_an_outlier_off() -> None:
     rows = torch.cat([torch.randn(20_000).abs(), torch.tensor([40.0])])[None]
     for estimate in (entropy, mse):
-        assert 1.0 < estimate(rows, 4, False)[1].item() < 20.0
+        assert 1.0 < estimate(rows, 4, False, grid(4))[1].item() < 20.0
 
 
 def test_entropy_keeps_a_uniform_distribution_whole() -> None:

@@ -26,29 +26,6 @@ def affine(norm: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
     return multiplier, beta - mean * multiplier
 
 
-@torch.no_grad()
-def fold_batch_norms(network: fx.GraphModule) -> None:
-    """Fold every batch norm that follows a convolution into that convolution, in place."""
-    for node in list(network.graph.nodes):
-        conv = module_of(network, node)
-        norm_node = batch_norm_after(network, node) if isinstance(conv, nn.Conv2d) else None
-        if isinstance(conv, nn.Conv2d) and norm_node is not None:
-            _fold(conv, cast(nn.BatchNorm2d, module_of(network, norm_node)))
-            norm_node.replace_all_uses_with(node)
-            network.graph.erase_node(norm_node)
-    network.delete_all_unused_submodules()
-    network.recompile()
-
-
-def _fold(conv: nn.Conv2d, norm: nn.BatchNorm2d) -> None:
-    multiplier, shift = affine(norm)
-    weight = latent_weight(conv)
-    if conv.bias is not None:
-        shift = shift + multiplier * conv.bias.double()
-    weight.copy_((weight.double() * multiplier.reshape(-1, 1, 1, 1)).to(weight.dtype))
-    conv.bias = nn.Parameter(shift.to(weight.dtype))
-
-
 def freeze_batch_norms(network: nn.Module) -> None:
     """Normalize with the running statistics, and leave them and the affine part as they are."""
     for module in network.modules():

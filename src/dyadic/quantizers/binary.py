@@ -5,17 +5,17 @@
 the nearest point of R+ x {-1, +1}^n (BinaryRelax: Yin et al. 2018).
 """
 
+from collections.abc import Callable
+from typing import Unpack
+
 import torch
 from torch import Tensor
 
-from dyadic.errors import UserError
-from dyadic.quantizers.codebook import Codebook, positive, widened
-from dyadic.quantizers.granularity import granularity_of
-from dyadic.quantizers.quantizer import Quantizer, check_bits, check_choice, unobserved
-from dyadic.quantizers.straight_through import StraightThrough, identity
+from dyadic.quantizers.codebook import Codebook, positive
+from dyadic.quantizers.quantizer import ScaleOptions, WeightQuantizer, check_bits, check_choice
 
 
-class Binary(Quantizer):
+class Binary(WeightQuantizer):
     """Weights of {-alpha, +alpha}.
 
     bits         1
@@ -35,21 +35,14 @@ class Binary(Quantizer):
         *,
         scale: str = "mean_abs",
         granularity: str = "per_channel",
-        group_size: int | None = None,
-        ste: StraightThrough = identity,
+        **options: Unpack[ScaleOptions],
     ) -> None:
         check_bits("Binary", bits, 1, 1)
         check_choice("scale", scale, ("mean_abs", "one"))
-        if not signed:
-            raise UserError("Binary with signed=False; binary weights are signed")
-        super().__init__(bits, signed, ste)
+        super().__init__(bits, signed, granularity=granularity, **options)
         self.scaled = scale == "mean_abs"
-        self.granularity = granularity_of(granularity, group_size)
 
-    def codebook(self, x: Tensor | None = None) -> Codebook:
-        if x is None:
-            raise unobserved(self)
-        alpha = self.granularity.rows(widened(x)).abs().mean(dim=1)
+    def fitted(self, rows: Tensor, spread: Callable[[Tensor], Tensor]) -> Codebook:
+        alpha = rows.abs().mean(dim=1)
         alpha = positive(alpha) if self.scaled else torch.ones_like(alpha)
-        scale = self.granularity.spread(alpha, x.shape)
-        return Codebook(scale, torch.tensor([-1, 1]), self.bits)
+        return Codebook(spread(alpha), torch.tensor([-1, 1]), self.bits)

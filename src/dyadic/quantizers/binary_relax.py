@@ -1,9 +1,10 @@
 """BinaryRelax's quantization sets by bit width (Yin et al. 2018, section 2)."""
 
+from typing import Unpack
+
 from dyadic.quantizers.binary import Binary
 from dyadic.quantizers.lloyd import Lloyd
-from dyadic.quantizers.quantizer import Quantizer
-from dyadic.quantizers.straight_through import StraightThrough, identity
+from dyadic.quantizers.quantizer import ScaleOptions, WeightQuantizer
 from dyadic.quantizers.ternary import Ternary
 
 
@@ -12,15 +13,12 @@ def quantization_set(
     signed: bool = True,
     *,
     granularity: str = "per_tensor",
-    group_size: int | None = None,
-    ste: StraightThrough = identity,
-) -> Quantizer:
+    **options: Unpack[ScaleOptions],
+) -> WeightQuantizer:
     """The paper's set for a bit width: binary (1), ternary (2), scaled integers (3 and more).
 
     >>> [type(quantization_set(bits)).__name__ for bits in (1, 2, 3)]
     ['Binary', 'Ternary', 'Lloyd']
     """
     small: dict[int, type[Binary] | type[Ternary]] = {1: Binary, 2: Ternary}
-    return small.get(bits, Lloyd)(
-        bits, signed, granularity=granularity, group_size=group_size, ste=ste
-    )
+    return small.get(bits, Lloyd)(bits, signed, granularity=granularity, **options)

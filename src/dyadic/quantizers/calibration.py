@@ -1,7 +1,7 @@
 """Range estimators: which interval [low, high] a uniform quantizer should cover.
 
-Each takes rows [R, n] (`dyadic.quantizers.granularity`), the bits and whether the range is signed,
-and returns low and high, [R] each, with low <= 0 <= high; low = 0 where it is not signed. A
+Each takes rows [R, n] (`dyadic.quantizers.granularity`), the bits, whether the range is signed and
+the grid that a range gets, and returns low and high, [R] each, with low <= 0 <= high; low = 0 where it is not signed. A
 symmetric signed quantizer passes magnitudes and one bit less (Gholami et al., section III-C).
 """
 
@@ -10,12 +10,18 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from dyadic.quantizers.search import sample
+from dyadic.quantizers.codebook import Codebook
+from dyadic.quantizers.search import least_error, sample
 
-Calibration = Callable[[Tensor, int, bool], tuple[Tensor, Tensor]]
+Grid = Callable[[Tensor, Tensor], Codebook]
+"""The codebook of ranges, low and high as [R, 1]."""
+
+Calibration = Callable[[Tensor, int, bool, Grid], tuple[Tensor, Tensor]]
 
 
-def minmax(rows: Tensor, bits: int, signed: bool) -> tuple[Tensor, Tensor]:
+def minmax(
+    rows: Tensor, bits: int, signed: bool, grid: Grid | None = None
+) -> tuple[Tensor, Tensor]:
     """The whole range: nothing saturates.
 
     >>> minmax(torch.tensor([[-1.0, 0.5, 3.0]]), bits=8, signed=True)
@@ -25,7 +31,9 @@ def minmax(rows: Tensor, bits: int, signed: bool) -> tuple[Tensor, Tensor]:
     return (rows.amin(dim=1).clamp_max(0) if signed else torch.zeros_like(high)), high
 
 
-def percentile(rows: Tensor, bits: int, signed: bool, share: float = 99.9) -> tuple[Tensor, Tensor]:
+def percentile(
+    rows: Tensor, bits: int, signed: bool, grid: Grid | None = None, share: float = 99.9
+) -> tuple[Tensor, Tensor]:
     """The range that holds `share` percent below its high end, and above its low end.
 
     The high end is the i-th smallest value, i = ceil(share * n / 100), the low end its mirror.
@@ -39,26 +47,19 @@ def percentile(rows: Tensor, bits: int, signed: bool, share: float = 99.9) -> tu
     return low.clamp_max(0), high
 
 
-def mse(rows: Tensor, bits: int, signed: bool, candidates: int = 80) -> tuple[Tensor, Tensor]:
-    """The range, a fraction k / candidates of min-max, with the least mean squared error.
-
-    The grid between the ends has 2**bits - 1 steps. Of a long row about `SAMPLES` values are used.
-    """
-    low, high = minmax(rows, bits, signed)
-    rows, steps = sample(rows), 2**bits - 1
-    best, fraction = torch.full_like(high, torch.inf), torch.ones_like(high)
-    for k in range(candidates, 0, -1):
-        a, b = low[:, None] * k / candidates, high[:, None] * k / candidates
-        step = ((b - a) / steps).clamp_min(torch.finfo(rows.dtype).tiny)
-        zero = (-a / step).round()
-        value = ((rows / step).round() + zero).clamp(0, steps).sub(zero).mul(step)
-        error = (value - rows).square().mean(dim=1)
-        fraction = torch.where(error < best, k / candidates, fraction)
-        best = torch.minimum(error, best)
-    return low * fraction, high * fraction
+def mse(
+    rows: Tensor, bits: int, signed: bool, grid: Grid, candidates: int = 80
+) -> tuple[Tensor, Tensor]:
+    """The range, a fraction k / candidates of min-max, whose grid has the least squared error."""
+    low, high = minmax(rows, bits, signed, grid)
+    fractions = (torch.full_like(high, k / candidates) for k in range(candidates, 0, -1))
+    best = least_error(rows, fractions, lambda f: grid((low * f)[:, None], (high * f)[:, None]))
+    return low * best, high * best
 
 
-def entropy(rows: Tensor, bits: int, signed: bool, bins: int = 2048) -> tuple[Tensor, Tensor]:
+def entropy(
+    rows: Tensor, bits: int, signed: bool, grid: Grid | None = None, bins: int = 2048
+) -> tuple[Tensor, Tensor]:
     """The range whose quantized histogram of magnitudes has the least KL divergence.
 
     KL(P || Q) of the clipped histogram P, outliers in its last bin, and of Q, P's unclipped part

@@ -7,13 +7,14 @@ The nearest point of R+ x {0, +-1, ..., +-(2^(b-1) - 1)}^n has no closed form. L
 never increases ||y - s q||; a fixed number of rounds makes it a function of y.
 """
 
+from collections.abc import Callable
+from typing import Unpack
+
 from torch import Tensor
 
 from dyadic.errors import UserError
-from dyadic.quantizers.codebook import Codebook, positive, widened
-from dyadic.quantizers.granularity import granularity_of
-from dyadic.quantizers.quantizer import Quantizer, check_bits, unobserved
-from dyadic.quantizers.straight_through import StraightThrough, identity
+from dyadic.quantizers.codebook import Codebook, positive
+from dyadic.quantizers.quantizer import WeightOptions, WeightQuantizer, check_bits
 from dyadic.quantizers.uniform_codebook import UniformCodebook
 
 
@@ -29,7 +30,7 @@ def least_squares_scale(rows: Tensor, largest: int, iterations: int) -> Tensor:
     return s
 
 
-class Lloyd(Quantizer):
+class Lloyd(WeightQuantizer):
     """Weights s * k, k = -(2^(b-1) - 1) .. 2^(b-1) - 1, s by Lloyd's alternation.
 
     bits         2 .. 16 (2: an approximation of `Ternary`)
@@ -47,23 +48,14 @@ class Lloyd(Quantizer):
         signed: bool = True,
         *,
         iterations: int = 10,
-        granularity: str = "per_tensor",
-        group_size: int | None = None,
-        ste: StraightThrough = identity,
+        **options: Unpack[WeightOptions],
     ) -> None:
         check_bits("Lloyd", bits, 2)
-        if not signed:
-            raise UserError("Lloyd with signed=False; its weights are signed")
         if iterations < 1:
             raise UserError(f"iterations={iterations}; at least 1 is right")
-        super().__init__(bits, signed, ste)
+        super().__init__(bits, signed, **options)
         self.iterations, self.largest = iterations, 2 ** (bits - 1) - 1
-        self.granularity = granularity_of(granularity, group_size)
 
-    def codebook(self, x: Tensor | None = None) -> Codebook:
-        if x is None:
-            raise unobserved(self)
-        rows = self.granularity.rows(widened(x))
-        s = least_squares_scale(rows, self.largest, self.iterations)
-        scale = self.granularity.spread(s, x.shape)
+    def fitted(self, rows: Tensor, spread: Callable[[Tensor], Tensor]) -> Codebook:
+        scale = spread(least_squares_scale(rows, self.largest, self.iterations))
         return UniformCodebook(scale, -self.largest, self.largest, self.bits)

@@ -9,17 +9,16 @@ cell has no end. Eq. 4 and the text disagree below 2^n2: `zero_cut`.
 """
 
 import logging
+from collections.abc import Callable
 from functools import cache
+from typing import Unpack
 
 import torch
 from torch import Tensor
 
-from dyadic.errors import UserError
-from dyadic.quantizers.codebook import Codebook, widened
-from dyadic.quantizers.granularity import granularity_of
-from dyadic.quantizers.quantizer import Quantizer, check_bits, check_choice, unobserved
+from dyadic.quantizers.codebook import Codebook
+from dyadic.quantizers.quantizer import WeightOptions, WeightQuantizer, check_bits, check_choice
 from dyadic.quantizers.search import least_error
-from dyadic.quantizers.straight_through import StraightThrough, identity
 
 MOST_EXPONENTS = 31
 LOWEST_BY_MSE = 7  # how far below the paper's n1 the search goes; 2 bits need one to three
@@ -74,7 +73,7 @@ def power_of_two_codebook(n1: Tensor, bits: int, zero_cut: str, dtype: torch.dty
     return Codebook(scale, integers, bits, boundaries=cuts, margin=book.margin)
 
 
-class PowerOfTwo(Quantizer):
+class PowerOfTwo(WeightQuantizer):
     """Weights of INQ's set P_l: 2^(b-1) + 1 values, zero and the signed powers of two.
 
     bits         2 .. 8 as the paper counts them; see `exponents` for 7 and 8
@@ -99,27 +98,16 @@ class PowerOfTwo(Quantizer):
         *,
         n1: str = "paper",
         zero_cut: str = "half",
-        granularity: str = "per_tensor",
-        group_size: int | None = None,
-        ste: StraightThrough = identity,
+        **options: Unpack[WeightOptions],
     ) -> None:
         check_bits("INQ's power-of-two set", bits, 2, 8)
         check_choice("n1", n1, ("paper", "mse"))
         check_choice("zero_cut", zero_cut, ("half", "full"))
-        if not signed:
-            raise UserError("PowerOfTwo with signed=False; for activations use Logarithmic")
-        super().__init__(bits, signed, ste)
+        super().__init__(bits, signed, **options)
         self.n1, self.zero_cut = n1, zero_cut
-        if n1 == "paper" and bits in MOSTLY_ZEROS:
-            say_mostly_zeros(bits)
-        self.granularity = granularity_of(granularity, group_size)
 
-    def codebook(self, x: Tensor | None = None) -> Codebook:
-        if x is None:
-            raise unobserved(self)
-        rows = self.granularity.rows(widened(x))
-        n1 = self._largest_exponents(rows)
-        return self._codebook(self.granularity.spread(n1, x.shape), rows.dtype)
+    def fitted(self, rows: Tensor, spread: Callable[[Tensor], Tensor]) -> Codebook:
+        return self._codebook(spread(self._largest_exponents(rows)), rows.dtype)
 
     def _largest_exponents(self, rows: Tensor) -> Tensor:
         paper = largest_exponent(rows.abs().amax(dim=1))

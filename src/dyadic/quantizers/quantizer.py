@@ -2,13 +2,15 @@
 
 import inspect
 from abc import ABC, abstractmethod
-from typing import Any, Self
+from collections.abc import Callable
+from typing import Any, Self, TypedDict
 
 import torch
 from torch import Tensor, nn
 
 from dyadic.errors import UserError
 from dyadic.quantizers.codebook import Codebook, widened
+from dyadic.quantizers.granularity import granularity_of
 from dyadic.quantizers.straight_through import StraightThrough, identity
 
 LARGEST_BITS = 16
@@ -66,6 +68,49 @@ class Quantizer(nn.Module, ABC):
 
     def extra_repr(self) -> str:
         return f"bits={self.bits}, signed={self.signed}"
+
+
+class ScaleOptions(TypedDict, total=False):
+    """What every weight quantizer takes beside its granularity and options of its own."""
+
+    group_size: int | None
+    ste: StraightThrough
+
+
+class WeightOptions(ScaleOptions, total=False):
+    """The same with `granularity`: per_tensor, per_channel, or per_group or per_block."""
+
+    granularity: str
+
+
+class WeightQuantizer(Quantizer):
+    """A quantizer of weights: every row that shares a scale is fitted on its own.
+
+    Raises UserError where `signed` is False: weights have two signs.
+    """
+
+    def __init__(
+        self,
+        bits: int,
+        signed: bool = True,
+        granularity: str = "per_tensor",
+        group_size: int | None = None,
+        ste: StraightThrough = identity,
+    ) -> None:
+        if not signed:
+            raise UserError(f"{type(self).__name__} with signed=False; its weights are signed")
+        super().__init__(bits, signed, ste)
+        self.granularity = granularity_of(granularity, group_size)
+
+    def codebook(self, x: Tensor | None = None) -> Codebook:
+        if x is None:
+            raise unobserved(self)
+        rows = self.granularity.rows(widened(x))
+        return self.fitted(rows, lambda scale: self.granularity.spread(scale, x.shape))
+
+    @abstractmethod
+    def fitted(self, rows: Tensor, spread: Callable[[Tensor], Tensor]) -> Codebook:
+        """The codebook of rows [R, n]; `spread` gives statistics [R] the shape of a scale."""
 
 
 def check_bits(name: str, bits: int, smallest: int, largest: int = LARGEST_BITS) -> None:

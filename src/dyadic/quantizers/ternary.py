@@ -8,14 +8,15 @@ is the global optimum; its support is |w| > alpha / 2. `twn` (Li et al. 2016): t
 |w| > 0.7 mean|w|, alpha its mean.
 """
 
+from collections.abc import Callable
+from typing import Unpack
+
 import torch
 from torch import Tensor
 
 from dyadic.errors import UserError
-from dyadic.quantizers.codebook import Codebook, positive, widened
-from dyadic.quantizers.granularity import granularity_of
-from dyadic.quantizers.quantizer import Quantizer, check_bits, check_choice, unobserved
-from dyadic.quantizers.straight_through import StraightThrough, identity
+from dyadic.quantizers.codebook import Codebook, positive
+from dyadic.quantizers.quantizer import ScaleOptions, WeightQuantizer, check_bits, check_choice
 from dyadic.quantizers.uniform_codebook import HALF_STEP, UniformCodebook
 
 TWN_FACTOR = 0.7
@@ -41,7 +42,7 @@ def twn_alpha(rows: Tensor) -> tuple[Tensor, Tensor]:
     return threshold, (magnitudes * above).sum(dim=1) / above.sum(dim=1).clamp_min(1)
 
 
-class Ternary(Quantizer):
+class Ternary(WeightQuantizer):
     """Weights of {-alpha, 0, +alpha}.
 
     bits         2
@@ -60,26 +61,18 @@ class Ternary(Quantizer):
         *,
         rule: str = "exact",
         granularity: str = "per_tensor",
-        group_size: int | None = None,
-        ste: StraightThrough = identity,
+        **options: Unpack[ScaleOptions],
     ) -> None:
         check_bits("Ternary", bits, 2, 2)
         check_choice("rule", rule, ("exact", "twn"))
-        if not signed:
-            raise UserError("Ternary with signed=False; ternary weights are signed")
         if rule == "twn" and granularity != "per_tensor":
             raise UserError(f"rule=twn with granularity={granularity}; TWN is per_tensor")
-        super().__init__(bits, signed, ste)
+        super().__init__(bits, signed, granularity=granularity, **options)
         self.exact = rule == "exact"
-        self.granularity = granularity_of(granularity, group_size)
 
-    def codebook(self, x: Tensor | None = None) -> Codebook:
-        if x is None:
-            raise unobserved(self)
-        rows = self.granularity.rows(widened(x))
+    def fitted(self, rows: Tensor, spread: Callable[[Tensor], Tensor]) -> Codebook:
         if self.exact:
-            scale = self.granularity.spread(positive(exact_alpha(rows)), x.shape)
-            return UniformCodebook(scale, -1, 1, self.bits)
+            return UniformCodebook(spread(positive(exact_alpha(rows))), -1, 1, self.bits)
         threshold, alpha = (statistic[0] for statistic in twn_alpha(rows))
         alpha = positive(alpha)
         cut = (threshold.double() / alpha.double()).cpu()

@@ -106,11 +106,16 @@ class Uniform(Quantizer):
     def _range(self, x: Tensor) -> tuple[Tensor, Tensor]:
         rows = self.granularity.rows(x)
         if not self.signed or not self.symmetric:
-            return self.calibration(rows, self.bits, self.signed)
-        high = self.calibration(rows.abs(), self.bits - 1, False)[1]
+            return self.calibration(rows, self.bits, self.signed, self._grid)
+        high = self.calibration(rows.abs(), self.bits - 1, False, self._grid)[1]
         return -high, high
 
     def _codebook(self, low: Tensor, high: Tensor) -> Codebook:
+        return self._grid(low, high, self.rounding)
+
+    def _grid(
+        self, low: Tensor, high: Tensor, rounding: Rounding = nearest_even
+    ) -> UniformCodebook:
         if not self.signed:
             lo, hi = 0, 2**self.bits - 1
             scale = high / hi
@@ -120,4 +125,4 @@ class Uniform(Quantizer):
         else:
             value, zero = affine_limits(low.item(), high.item(), self.bits)
             lo, hi, scale = -zero, 2**self.bits - 1 - zero, torch.full_like(high, value)
-        return UniformCodebook(positive(scale), lo, hi, self.bits, self.rounding)
+        return UniformCodebook(positive(scale), lo, hi, self.bits, rounding)

@@ -1,8 +1,9 @@
 """Range estimators: which interval [low, high] a uniform quantizer should cover.
 
 Each takes rows [R, n] (`dyadic.quantizers.granularity`), the bits, whether the range is signed and
-the grid that a range gets, and returns low and high, [R] each, with low <= 0 <= high; low = 0 where it is not signed. A
-symmetric signed quantizer passes magnitudes and one bit less (Gholami et al., section III-C).
+the grid that a range gets, and returns low and high, [R] each, with low <= 0 <= high; low = 0 where
+it is not signed. A symmetric signed quantizer passes magnitudes and one bit less (Gholami et al.,
+section III-C).
 """
 
 from collections.abc import Callable

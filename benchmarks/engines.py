@@ -76,7 +76,7 @@ def integer_program(name: str) -> Program:
     shape = NETWORKS[name][1]
     images = torch.randint(0, 256, (CALIBRATION_IMAGES, *shape), dtype=torch.uint8)
     model = normalized(float_network(name), _Statistics(shape[0]))
-    network = QuantizedNetwork(trace(model.eval()), shape)
+    network = QuantizedNetwork(trace(model.eval(), images), shape)
     widths = {layer.name: (8, 8) for layer in network.layers}
     network.quantize(widths, lambda bits: Uniform(bits, granularity="per_channel"), Uniform)
     network.calibrate([images])

@@ -30,7 +30,8 @@ def network(bits: int | None) -> torch.nn.Module:
     """ResNet-18 with the CIFAR stem, quantized to W`bits`A`bits` where bits are given."""
     torch.manual_seed(0)
     model = normalized(resnet18(classes=10, channels=3, stem="cifar"), _Statistics())
-    found = QuantizedNetwork(trace(model), SHAPE)
+    images = torch.randint(0, 256, (1, *SHAPE), dtype=torch.uint8)
+    found = QuantizedNetwork(trace(model, images), SHAPE)
     if bits is not None:
         widths = {layer.name: (bits, bits) for layer in found.layers}
         found.quantize(widths, lambda bits: Uniform(bits, granularity="per_channel"), Uniform)

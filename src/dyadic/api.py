@@ -25,10 +25,10 @@ from dyadic.integer.lowering.deploy import Deployment
 from dyadic.integer.lowering.float64 import BATCH, float_logits
 from dyadic.integer.program import files, operations
 from dyadic.integer.program.bounds import Proof, prove
-from dyadic.models.normalize import Normalize
+from dyadic.models.normalize import Normalize, Normalized
 from dyadic.network.insert import FLOAT, Bits
 from dyadic.network.quantized import QuantizedNetwork
-from dyadic.network.trace import put_in_front, trace
+from dyadic.network.trace import trace
 from dyadic.quantizers.quantizer import Quantizer
 
 ENGINES = {"compiled": CompiledEngine, "onnx": OnnxEngine, "reference": ReferenceEngine}
@@ -61,11 +61,9 @@ def quantize(
     statistics = (mean or [0.0] * channels, std or [1.0] * channels)
     if any(len(values) != channels for values in statistics):
         raise UserError(f"mean={mean}, std={std}; the images have {channels} channels")
-    body = trace(copy.deepcopy(model).cpu().eval())
-    put_in_front(body, Normalize(*statistics), "normalize")
+    body = trace(Normalized(Normalize(*statistics), copy.deepcopy(model).cpu().eval()), images)
     network = QuantizedNetwork(body, (channels, images.shape[2], images.shape[3]))
     network.calibration = images
-    network.traced_difference = _difference(model, network, images)
     sides = [None if q is None else q.like for q in (weight, activation)]
     network.quantize(_widths(network, weight, activation, bits or {}), *sides)
     network.calibrate(images.split(BATCH))
@@ -176,15 +174,6 @@ def _widths(
     usual = (weight.bits if weight else FLOAT, activation.bits if activation else FLOAT)
     given = {name: (w, w) if isinstance(w, int) else w for name, w in bits.items()}
     return dict.fromkeys(names, usual) | given
-
-
-@torch.no_grad()
-def _difference(model: nn.Module, network: QuantizedNetwork, images: Tensor) -> float:
-    """Largest difference between the logits of the user's model and of its graph."""
-    normalize = network.body.get_submodule("normalize")
-    own = copy.deepcopy(model).cpu().eval()
-    pairs = ((own(normalize(batch)), network(batch)) for batch in images.split(BATCH))
-    return max((expected - found).abs().max().item() for expected, found in pairs)
 
 
 def _lowered(

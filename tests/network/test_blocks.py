@@ -17,26 +17,31 @@ class Branches(nn.Module):
         return self.head(torch.cat([self.left(x), self.deep(self.right(x))], 1))
 
 
+IMAGES = torch.randn(2, 1, 4, 4)
+
+
 def by_name(network: fx.GraphModule, unit: str) -> dict[str, int]:
     return {node.name: number for node, number in units(network, unit).items()}
 
 
 def test_layers_of_a_chain_are_its_blocks():
-    network = trace(nn.Sequential(nn.Conv2d(1, 1, 1), nn.ReLU(), nn.Conv2d(1, 1, 1), nn.ReLU()))
+    network = trace(
+        nn.Sequential(nn.Conv2d(1, 1, 1), nn.ReLU(), nn.Conv2d(1, 1, 1), nn.ReLU()), IMAGES
+    )
     assert units(network, "block") == units(network, "layer")
     assert list(units(network, "block").values()) == [0, 1, 1, 2, 2, 2]
 
 
 def test_layers_between_two_cuts_are_one_block():
-    of = by_name(trace(Branches()), "block")
-    assert of["x"] == 0
+    of = by_name(trace(Branches(), IMAGES.repeat(1, 2, 1, 1)), "block")
+    assert of["images"] == 0
     assert of["stem"] == of["relu"] == 1
     assert of["left"] == of["right"] == of["deep"] == of["cat"] == 2
     assert of["head"] == of["output"] == 3
 
 
 def test_layers_alone_count_in_execution_order():
-    of = by_name(trace(Branches()), "layer")
+    of = by_name(trace(Branches(), IMAGES.repeat(1, 2, 1, 1)), "layer")
     assert [of[name] for name in ("stem", "left", "right", "deep", "head")] == [1, 2, 3, 4, 5]
     assert of["cat"] == 4
 
@@ -51,5 +56,5 @@ def test_a_skip_over_several_additions_joins_them():
             y = self.a(x) + x
             return self.c(self.b(y) + y + x)
 
-    of = by_name(trace(Dense()), "block")
+    of = by_name(trace(Dense(), IMAGES), "block")
     assert (of["a"], of["b"], of["c"]) == (1, 1, 2)

@@ -24,7 +24,7 @@ class Statistics:
 
 
 def quantized(model: nn.Module, rule: StraightThrough, shape: tuple[int, int, int]):
-    network = QuantizedNetwork(trace(model), shape)
+    network = QuantizedNetwork(trace(model, torch.zeros(1, *shape)), shape)
     bits = {layer.name: (3, 3) for layer in network.layers}
     return network.quantize(bits, Uniform, functools.partial(Uniform, ste=rule))
 

@@ -1,5 +1,6 @@
 """Networks of a few hundred weights, and training as the harness does it in a loop of ten lines."""
 
+import copy
 from collections.abc import Callable
 
 import pytest
@@ -59,12 +60,12 @@ def build() -> Build:
         bits: int = 4,
         model: nn.Module | None = None,
     ) -> QuantizedNetwork:
-        model = Residual() if model is None else model
+        model = Residual() if model is None else copy.deepcopy(model)
         with torch.no_grad():
             for norm in (m for m in model.modules() if isinstance(m, nn.BatchNorm2d)):
                 norm.weight.uniform_(0.5, 1.5), norm.bias.uniform_(-0.5, 0.5)
                 norm.running_mean.uniform_(-0.5, 0.5), norm.running_var.uniform_(0.5, 2.0)
-        network = QuantizedNetwork(trace(model), IMAGE)
+        network = QuantizedNetwork(trace(model, torch.zeros(2, *IMAGE)), IMAGE)
         widths = {layer.name: (bits, bits) for layer in network.layers}
         return network.quantize(widths, weight, activation)
 

@@ -27,7 +27,7 @@ def test_the_phases_of_a_four_layer_network_are_the_papers_table(build, drive, c
     what they read: 3 the first activation, 7 the second, 9 the third.
     """
     network = build(Uniform, Uniform, bits=6, model=chain)
-    names = ["input_1_quant", "_3_quant", "_7_quant", "_9_quant"]
+    names = ["images_quant", "_3_quant", "_7_quant", "_9_quant"]
     assert [n.removeprefix("body.") for n in activation_quantizations(network)] == names
     fixed, updated, before = [], [], {}
 

@@ -76,4 +76,4 @@ def test_folding_at_the_start_has_one_phase(build):
 def test_batch_norm_without_affine_parameters_is_refused(build):
     model = nn.Sequential(nn.Conv2d(2, 3, 8), nn.BatchNorm2d(3, affine=False), nn.Flatten())
     with pytest.raises(UserError, match="affine"):
-        fold_in_place(trace(model))
+        fold_in_place(trace(model, torch.randn(2, 2, 8, 8)))

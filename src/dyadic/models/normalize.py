@@ -7,6 +7,8 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
+PREFIX = "body."
+
 
 class Statistics(Protocol):
     """Mean and standard deviation of each channel, on the scale where white is 1."""
@@ -35,7 +37,16 @@ class Normalize(nn.Module):
         return (images.to(self.mean.dtype) / 255 - self.mean) / self.std
 
 
-def normalized(body: nn.Module, statistics: Statistics) -> nn.Module:
-    """The network with the data set's normalization in front: children `normalize` and `body`."""
-    normalize = Normalize(statistics.mean, statistics.std)
-    return nn.Sequential(OrderedDict(normalize=normalize, body=body))
+class Normalized(nn.Sequential):
+    """A network on uint8 images: children `normalize` and `body`, the network on floats.
+
+    Its layers are named as in `body`, without PREFIX.
+    """
+
+    def __init__(self, normalize: Normalize, body: nn.Module) -> None:
+        super().__init__(OrderedDict(normalize=normalize, body=body))
+
+
+def normalized(body: nn.Module, statistics: Statistics) -> Normalized:
+    """The network with the data set's normalization in front."""
+    return Normalized(Normalize(statistics.mean, statistics.std), body)

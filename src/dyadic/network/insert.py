@@ -5,13 +5,13 @@ is shared by all layers that read the same tensor with the same bits (a block's 
 and its downsample convolution). The first layer reads the image with signed 8-bit codes.
 """
 
-import operator
 from collections.abc import Callable, Mapping
 
 import torch
 from torch import fx, nn
 
 from dyadic.network.activations import ActivationQuantization, StraightThroughReLU
+from dyadic.network.forms import Elementwise
 from dyadic.network.layers import TRANSPARENT, Layer, module_of
 from dyadic.network.weights import quantize_weight
 from dyadic.quantizers.quantizer import Quantizer
@@ -19,6 +19,11 @@ from dyadic.quantizers.straight_through import replaces_relu
 from dyadic.quantizers.uniform import Uniform
 
 INPUT_BITS = 8
+NONNEGATIVE = (nn.ReLU, nn.Sigmoid, nn.Hardsigmoid, nn.Softplus)
+NONNEGATIVE_FUNCTIONS = {
+    getattr(torch.ops.aten, name).default
+    for name in ("sigmoid", "hardsigmoid", "softplus", "abs", "square", "exp", "sqrt", "rsqrt")
+}
 WeightFactory = Callable[..., Quantizer]  # (bits=...) -> Quantizer
 ActivationFactory = Callable[..., Quantizer]  # (bits=..., signed=...) -> Quantizer
 
@@ -45,8 +50,8 @@ def quantize_activations(
 ) -> None:
     """Insert a quantizer before every layer with activation bits, shared where they are equal."""
     placed: dict[tuple[fx.Node, int], fx.Node] = {}
-    for layer in layers:
-        source, width = layer.node.all_input_nodes[0], bits[layer.name][1]
+    for node, width in ((node, bits[x.name][1]) for x in layers for node in x.nodes):
+        source = node.all_input_nodes[0]
         if width == FLOAT or is_quantizer(network, source):
             continue
         if (source, width) not in placed:
@@ -54,7 +59,7 @@ def quantize_activations(
             if replaces_relu(quantizer.ste):
                 _pass_negatives(network, source)
             placed[source, width] = insert_quantizer(network, source, quantizer)
-        layer.node.replace_input_with(source, placed[source, width])
+        node.replace_input_with(source, placed[source, width])
     network.graph.lint()
     network.recompile()
 
@@ -106,22 +111,24 @@ def is_quantizer(network: fx.GraphModule, node: fx.Node) -> bool:
 
 def reads_image(network: fx.GraphModule, node: fx.Node) -> bool:
     """Whether a node is the image, normalized or not: no weight layer stands before it."""
-    while node.op == "call_module":
-        if isinstance(module_of(network, node), nn.Conv2d | nn.Linear):
-            return False
-        node = node.all_input_nodes[0]
-    return node.op == "placeholder"
+    if isinstance(module_of(network, node), nn.Conv2d | nn.Linear):
+        return False
+    return all(reads_image(network, source) for source in node.all_input_nodes)
 
 
 def is_nonnegative(network: fx.GraphModule, node: fx.Node) -> bool:
     """Whether the graph alone shows that a tensor has no negative value."""
     module = module_of(network, node)
-    if isinstance(module, nn.ReLU):
+    if isinstance(module, NONNEGATIVE):
         return True
-    if isinstance(module, ActivationQuantization):
-        return not module.quantizer.signed or is_nonnegative(network, node.all_input_nodes[0])
-    through = (*TRANSPARENT, nn.AvgPool2d, nn.AdaptiveAvgPool2d)
-    joins = node.op == "call_function" and node.target in (operator.add, torch.cat)
+    if isinstance(module, nn.Hardtanh) and module.min_val >= 0:
+        return True
+    if isinstance(module, Elementwise) and module.function in NONNEGATIVE_FUNCTIONS:
+        return True
+    if isinstance(module, ActivationQuantization) and not module.quantizer.signed:
+        return True
+    through = (*TRANSPARENT, nn.AvgPool2d, nn.AdaptiveAvgPool2d, ActivationQuantization)
+    joins = node.op == "call_function"  # sums, products, concatenations
     if isinstance(module, through) or joins:
         return all(is_nonnegative(network, source) for source in node.all_input_nodes)
     return False

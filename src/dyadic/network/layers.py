@@ -2,33 +2,59 @@
 
 import operator
 from dataclasses import dataclass
+from math import prod
 from typing import Literal
 
 import torch
 from torch import fx, nn
 from torch.fx.passes.shape_prop import ShapeProp
+from torchvision.ops import StochasticDepth
 
+from dyadic.models.normalize import Normalize
 from dyadic.network.activations import ActivationQuantization
+from dyadic.network.forms import Pad, Pixels, Repeat, Select
 
-TRANSPARENT = (nn.MaxPool2d, nn.Flatten, nn.Dropout, nn.Identity)
+NORMS = nn.modules.batchnorm._BatchNorm
+NOTHING = (
+    *(nn.Identity, nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.AlphaDropout),
+    *(nn.FeatureAlphaDropout, StochasticDepth),
+)  # in evaluation
+ACTIVATIONS = (
+    *(nn.ReLU, nn.Hardtanh, nn.Hardswish, nn.Hardsigmoid, nn.Sigmoid, nn.SiLU, nn.Tanh, nn.GELU),
+    *(nn.LeakyReLU, nn.PReLU, nn.ELU, nn.SELU, nn.CELU, nn.Softplus, nn.Mish, nn.Softsign),
+    *(nn.LogSigmoid, nn.Hardshrink, nn.Softshrink, nn.Tanhshrink, nn.Threshold),
+)
+POOLS = (nn.MaxPool2d, nn.AvgPool2d, nn.AdaptiveAvgPool2d)
+LEAVES = (
+    *(Normalize, nn.Conv2d, nn.Linear, NORMS),
+    *(*NOTHING, *ACTIVATIONS, *POOLS, nn.Flatten),
+)  # modules that are read as wholes
+TRANSPARENT = (nn.MaxPool2d, nn.Flatten, *NOTHING, Select, Pad, Repeat, Pixels)  # no sign changes
 
 
 @dataclass(frozen=True)
 class Layer:
     """A convolution or fully connected layer in its network.
 
-    macs  multiply-accumulates for one image
+    nodes where it is called: once, but for a layer that the network shares
+    macs  multiply-accumulates for one image, of all calls
     order position among the weight layers, in execution order
+    output_shape  of the first call
     """
 
     name: str
     module: nn.Conv2d | nn.Linear
-    node: fx.Node
+    nodes: tuple[fx.Node, ...]
     kind: Literal["conv", "linear"]
     parameters: int
     macs: int
     order: int
     output_shape: tuple[int, ...]
+
+    @property
+    def node(self) -> fx.Node:
+        """The first call."""
+        return self.nodes[0]
 
 
 def module_of(network: fx.GraphModule, node: fx.Node) -> nn.Module | None:
@@ -53,28 +79,33 @@ def shape_of(node: fx.Node) -> tuple[int, ...]:
 def layers(network: fx.GraphModule, image_shape: tuple[int, int, int]) -> list[Layer]:
     """All convolutions and fully connected layers, in execution order."""
     propagate_shapes(network, image_shape)
-    found = []
+    calls: dict[str, list[fx.Node]] = {}
     for node in network.graph.nodes:
-        module = module_of(network, node)
-        if isinstance(module, nn.Conv2d | nn.Linear):
-            found.append(_layer(node, module, len(found)))
-    return found
+        if isinstance(module_of(network, node), nn.Conv2d | nn.Linear):
+            calls.setdefault(str(node.target), []).append(node)
+    return [_layer(network, tuple(nodes), order) for order, nodes in enumerate(calls.values())]
 
 
-def _layer(node: fx.Node, module: nn.Conv2d | nn.Linear, order: int) -> Layer:
-    shape = shape_of(node)
-    weights = module.weight.numel()
-    positions = shape[1] * shape[2] if isinstance(module, nn.Conv2d) else 1
+def _layer(network: fx.GraphModule, nodes: tuple[fx.Node, ...], order: int) -> Layer:
+    name, shapes = str(nodes[0].target), [shape_of(node) for node in nodes]
+    module = network.get_submodule(name)
+    assert isinstance(module, nn.Conv2d | nn.Linear)
+    weights, positions = module.weight.numel(), sum(prod(shape[1:]) for shape in shapes)
     kind = "conv" if isinstance(module, nn.Conv2d) else "linear"
-    return Layer(str(node.target), module, node, kind, weights, weights * positions, order, shape)
+    return Layer(name, module, nodes, kind, weights, weights * positions, order, shapes[0])
 
 
 def batch_norm_after(network: fx.GraphModule, node: fx.Node) -> fx.Node | None:
-    """The batch norm that alone reads a layer's output, None where there is none."""
+    """The batch norm that alone reads a layer's output, None where there is none.
+
+    Neither of the two may be called anywhere else: what joins them would change that call too.
+    """
     users = list(node.users)
-    if len(users) == 1 and isinstance(module_of(network, users[0]), nn.BatchNorm2d):
-        return users[0]
-    return None
+    if len(users) != 1 or not isinstance(module_of(network, users[0]), NORMS):
+        return None
+    targets = [n.target for n in network.graph.nodes if n.op == "call_module"]
+    alone = targets.count(node.target) == targets.count(users[0].target) == 1
+    return users[0] if alone else None
 
 
 def ties(network: fx.GraphModule) -> dict[str, str]:

@@ -29,15 +29,16 @@ class QuantizedNetwork(nn.Module):
     layers      convolutions and fully connected layers, first to last
     image_shape (C, H, W) of one image
     calibration uint8 images that stand for all, kept for lowering; None where a run has its own
-    traced_difference  largest difference of a logit between the user's model and its graph
+    traced_difference  largest difference of a logit between the user's model and its graph, as a
+                share of the largest logit; None for a graph that was not read from a model
     """
 
     calibration: Tensor | None = None
-    traced_difference: float | None = None
 
     def __init__(self, body: fx.GraphModule, image_shape: tuple[int, int, int]) -> None:
         super().__init__()
         self.body, self.image_shape = body, image_shape
+        self.traced_difference: float | None = body.meta.get("traced_difference")
         self.layers: list[Layer] = layers(body, image_shape)
 
     def forward(self, images: Tensor) -> Tensor:

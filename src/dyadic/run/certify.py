@@ -60,13 +60,14 @@ def certify(
     found = engines(proof)
     for reason in found.missing:
         log.warning("%s", reason)
-    report = check(found, np.asarray(test_images), np.asarray(labels), float64, float32)
+    arrays = np.asarray(test_images), np.asarray(labels)
+    report = check(found, *arrays, float64, float32, network.traced_difference)
     if not report.passed:
         raise UserError(f"the integer check failed: {report.first_difference}")
-    arrays = _disagreements(report, float32, np.asarray(test_images), np.asarray(labels))
+    found_arrays = _disagreements(report, float32, *arrays)
     columns = _layer_columns(deployed, lowered, proof, torch.as_tensor(test_images[:COMPARED]))
     seconds = round(time.monotonic() - started, 1)
-    return Certificate(report, columns, arrays, note, seconds, stored)
+    return Certificate(report, columns, found_arrays, note, seconds, stored)
 
 
 def _disagreements(
@@ -92,10 +93,14 @@ def _layer_columns(
     bits = bounds.accumulator_bits(proof)
     trace = ReferenceEngine(proof).trace(images.numpy())
     steps = _float32_steps(deployed, lowered, images, trace)
-    return {
-        name: {"accumulator_bits": bits[name], "float_difference_steps": steps.get(name, 0)}
-        for name in bits
-    }
+    columns = {}
+    for layer in deployed.layers:
+        names = [lowered.layers[node.name] for node in layer.nodes]
+        columns[layer.name] = {
+            "accumulator_bits": max(bits[name] for name in names),
+            "float_difference_steps": max(steps.get(name, 0) for name in names),
+        }
+    return columns
 
 
 def _float32_steps(

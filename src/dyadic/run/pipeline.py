@@ -22,6 +22,7 @@ from dyadic.integer.lowering.deploy import Deployment
 from dyadic.network.insert import ActivationFactory, Bits, WeightFactory
 from dyadic.network.layers import ties
 from dyadic.network.quantized import QuantizedNetwork
+from dyadic.network.reading.equivalence import CALIBRATION
 from dyadic.network.trace import trace
 from dyadic.run.fits import check_fit
 from dyadic.schedules.schedule import Schedule
@@ -158,7 +159,8 @@ def float_network(run: Run, trained: Baseline) -> QuantizedNetwork:
 
 
 def _network(run: Run, model: nn.Module) -> QuantizedNetwork:
-    return QuantizedNetwork(trace(model), run.data.image_shape)
+    images = calibration_images(run.data, CALIBRATION)
+    return QuantizedNetwork(trace(model, images), run.data.image_shape)
 
 
 def calibration_images(data: Any, count: int) -> Tensor:

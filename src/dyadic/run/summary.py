@@ -13,6 +13,7 @@ import yaml
 import dyadic
 from dyadic.allocation.allocation import Allocation, Constrained
 from dyadic.allocation.cost import BOPS_CONVENTION, SIZE_CONVENTION, LayerCost, gbops, size_mib
+from dyadic.models.normalize import PREFIX
 from dyadic.network.insert import Bits
 from dyadic.record import schema
 from dyadic.record.compression import compression
@@ -26,8 +27,9 @@ from dyadic.run.tracker import log_record
 
 def finish(run: Run, trained: Trained, facts: dict[str, Any]) -> dict[str, Any]:
     """Prove the integers, write the record, and return the summary (written last, atomically)."""
-    arrays = histograms(trained.network, trained.baseline.state)
-    rows = layer_rows(trained.network, trained.baseline.state, trained.sensitivity)
+    state = {name.removeprefix(PREFIX): value for name, value in trained.baseline.state.items()}
+    arrays = histograms(trained.network, state)
+    rows = layer_rows(trained.network, state, trained.sensitivity)
     proof = None
     if run.deployment is not None:
         images = calibration_images(run.data, run.deployment.images)

@@ -35,7 +35,7 @@ def test_a_model_is_quantized_and_lowered(name):
     images = torch.randint(0, 256, (2, 3, pixels, pixels), dtype=torch.uint8)
     with torch.no_grad():
         model.train()(images)  # statistics for batch norm
-    network = QuantizedNetwork(trace(model.eval()), (3, pixels, pixels))
+    network = QuantizedNetwork(trace(model.eval(), images), (3, pixels, pixels))
     widths = {layer.name: (4, 4) for layer in network.layers}
     network.quantize(widths, lambda bits: Uniform(bits, granularity="per_channel"), Uniform)
     network.calibrate([images])

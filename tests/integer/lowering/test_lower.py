@@ -62,7 +62,7 @@ def trained(weight, activation=None, bits=4) -> QuantizedNetwork:
             nn.init.normal_(module.weight)
             nn.init.normal_(module.bias)
             nn.init.uniform_(module.running_var, 0.5, 2)
-    network = QuantizedNetwork(trace(model), SHAPE)
+    network = QuantizedNetwork(trace(model, images(4)), SHAPE)
     widths = {x.name: (bits, 4 if activation else FLOAT) for x in network.layers}
     network.quantize(widths, weight, activation)
     network.calibrate([images(64)])

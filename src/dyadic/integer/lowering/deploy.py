@@ -6,7 +6,9 @@ missing into a copy of the network and calibrates it; `lowering` then reads off 
 
 - layers that read float activations get 8-bit ones (weight-only methods), float weights 8-bit ones;
 - the operands of an addition or concatenation share one 16-bit scale (HAWQ-V3, section 3.2);
-- a layer whose output is read by anything but one quantizer gets a 16-bit stream behind it;
+- a function that needs a table, and both factors of a product, read codes of 8 bits;
+- what waits for codes (a layer, an affine map, a product, a function) and is read by anything but
+  one quantizer gets a 16-bit stream behind it;
 - the logits are 16-bit codes on one scale.
 """
 
@@ -18,10 +20,20 @@ import torch
 from torch import Tensor, fx, nn
 
 from dyadic.errors import UserError
+from dyadic.integer.lowering.waiting import (
+    CODES,
+    Form,
+    form_of,
+    forms_of,
+    is_function,
+    made_by,
+)
 from dyadic.network.activations import ActivationQuantization, activation_quantizations
+from dyadic.network.forms import Pad, Pixels, Repeat, Select
 from dyadic.network.insert import (
     INPUT_BITS,
     insert_quantizer,
+    is_nonnegative,
     is_quantizer,
     quantize_activations,
     quantize_weights,
@@ -33,7 +45,8 @@ from dyadic.quantizers.quantizer import Quantizer
 from dyadic.quantizers.uniform import Uniform, positive
 from dyadic.quantizers.uniform_codebook import UniformCodebook
 
-CHAIN = (nn.BatchNorm2d, nn.ReLU, nn.Dropout, nn.Identity)
+MOVES = (nn.MaxPool2d, Select, Pad, Repeat, Pixels)
+LARGEST_TABLE_BITS = 8
 
 
 class Stream(Quantizer):
@@ -91,20 +104,22 @@ class Deployment:
         trained = set(activation_quantizations(deployed))
         for quantization in activation_quantizations(deployed).values():
             quantization.enabled = True
-        note = self._complete_layers(deployed)
         body = deployed.body
-        _hoist_over_pools(body)
+        notes = [*self._complete_layers(deployed), *self._narrow_operands(body)]
+        _hoist(body)
         self._join_operands(body)
-        self._close_chains(body)
+        self._close(body)
         body.graph.lint()
         body.recompile()
         added = activation_quantizations(deployed).keys() - trained
         deployed.calibrate(batches, only=added)
-        return deployed, note
+        return deployed, "; ".join(notes)
 
-    def _complete_layers(self, network: QuantizedNetwork) -> str:
+    def _complete_layers(self, network: QuantizedNetwork) -> list[str]:
         float_weights = [x for x in network.layers if weight_quantization(x.module) is None]
-        float_inputs = [x for x in network.layers if not _reads_codes(network.body, x.node)]
+        float_inputs = [
+            x for x in network.layers if not all(_reads_codes(network.body, n) for n in x.nodes)
+        ]
         bits = {x.name: (self.weight_bits, self.activation_bits) for x in network.layers}
         quantize_weights(float_weights, _per_channel, bits)
         quantize_activations(network.body, float_inputs, Uniform, bits)
@@ -113,7 +128,27 @@ class Deployment:
             f"{self.activation_bits}-bit activations added to {len(float_inputs)} layers",
         ]
         counts = (len(float_weights), len(float_inputs))
-        return "; ".join(text for text, count in zip(notes, counts, strict=True) if count)
+        return [text for text, count in zip(notes, counts, strict=True) if count]
+
+    def _narrow_operands(self, body: fx.GraphModule) -> list[str]:
+        """Codes of few bits in front of every product, and of functions that no other one feeds."""
+        forms, placed, count = forms_of(body), dict[fx.Node, fx.Node](), 0
+        for node in list(body.graph.nodes):
+            function = is_function(module_of(body, node))
+            if not function and node.target is not operator.mul:
+                continue
+            count += 1
+            for source in dict.fromkeys(node.all_input_nodes):
+                fed = function and forms[source].kind == "table" and len(source.users) == 1
+                if fed or _is_narrow(body, source):
+                    continue
+                if source not in placed:
+                    signed = not is_nonnegative(body, source)
+                    quantizer = Uniform(self.activation_bits, signed=signed)
+                    placed[source] = insert_quantizer(body, source, quantizer)
+                node.replace_input_with(source, placed[source])
+        text = f"{self.activation_bits}-bit codes added to {count} functions and products"
+        return [text] if placed else []
 
     def _join_operands(self, body: fx.GraphModule) -> None:
         """One shared stream quantizer on all inputs of every addition and concatenation."""
@@ -124,20 +159,22 @@ class Deployment:
                     quant = insert_quantizer(body, source, shared)
                     node.replace_input_with(source, quant)
 
-    def _close_chains(self, body: fx.GraphModule) -> None:
-        """A stream behind each layer (and the image) that does not feed exactly one quantizer."""
+    def _close(self, body: fx.GraphModule) -> None:
+        """A stream behind every value that waits for codes and that no single reader takes in."""
+        forms: dict[fx.Node, Form] = {}
         for node in list(body.graph.nodes):
-            module = module_of(body, node)
-            if isinstance(module, nn.Conv2d | nn.Linear):
-                end, stream = _chain_end(body, node), Stream(self.stream_bits)
-            elif node.op == "placeholder":
-                end, stream = _chain_end(body, next(iter(node.users))), Stream(INPUT_BITS, 1.0)
-            else:
+            if node.op == "output":
                 continue
-            users = list(end.users)
-            if len(users) != 1 or not is_quantizer(body, users[0]):
-                quant = insert_quantizer(body, end, stream)
-                end.replace_all_uses_with(quant, delete_user_cb=lambda user, q=quant: user is not q)
+            form = forms[node] = made_by(body, node, forms) or CODES
+            readers = list(node.users)
+            if form == CODES or (len(readers) == 1 and form_of(body, readers[0], form)):
+                continue
+            stream = Stream(self.stream_bits)
+            if form.kind == "image":
+                stream = Stream(INPUT_BITS, 1.0)
+            quant = insert_quantizer(body, node, stream)
+            node.replace_all_uses_with(quant, delete_user_cb=lambda user, q=quant: user is not q)
+            forms[quant] = CODES
 
 
 def _per_channel(bits: int) -> Quantizer:
@@ -148,29 +185,29 @@ def _reads_codes(body: fx.GraphModule, node: fx.Node) -> bool:
     return is_quantizer(body, node.all_input_nodes[0])
 
 
-def _chain_end(body: fx.GraphModule, node: fx.Node) -> fx.Node:
-    """The last of the batch norm, ReLU and dropout that alone read a layer's output in turn."""
-    while len(node.users) == 1:
-        user = next(iter(node.users))
-        if not isinstance(module_of(body, user), CHAIN):
-            break
-        node = user
-    return node
+def _is_narrow(body: fx.GraphModule, node: fx.Node) -> bool:
+    """Whether a node gives uniform codes of at most 8 bits."""
+    module = module_of(body, node)
+    if not isinstance(module, ActivationQuantization):
+        return False
+    return isinstance(module.quantizer, Uniform) and module.quantizer.bits <= LARGEST_TABLE_BITS
 
 
-def _hoist_over_pools(body: fx.GraphModule) -> None:
-    """Quantize before a max pool instead of after it, where nothing else reads the pool.
+def _hoist(body: fx.GraphModule) -> None:
+    """Quantize before a max pool or a movement instead of after it, where nothing else reads it.
 
-    Both orders give the same codes, since quantizers are monotone; this one pools small integers.
+    Both orders give the same codes, since quantizers are monotone; this one moves small integers.
     """
     for node in list(body.graph.nodes):
-        pool = node.all_input_nodes[0] if is_quantizer(body, node) else None
-        if pool is None or not isinstance(module_of(body, pool), nn.MaxPool2d):
-            continue
-        source = pool.all_input_nodes[0]
-        if len(pool.users) == 1 and len(source.users) == 1:
-            node.replace_all_uses_with(pool)
-            node.replace_input_with(pool, source)
-            pool.replace_input_with(source, node)
-            node.append(pool)
+        while is_quantizer(body, node):
+            moved = node.all_input_nodes[0]
+            if not isinstance(module_of(body, moved), MOVES) or len(moved.users) > 1:
+                break
+            source = moved.all_input_nodes[0]
+            if len(source.users) > 1:
+                break
+            node.replace_all_uses_with(moved)
+            node.replace_input_with(moved, source)
+            moved.replace_input_with(source, node)
+            node.append(moved)
             source.append(node)

@@ -7,6 +7,7 @@ out must equal the program everywhere; so this checks that lowering read the gra
 """
 
 import operator
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -15,15 +16,34 @@ import torch.nn.functional as F
 from torch import Tensor, fx, nn
 from torch.nn.utils import parametrize
 
-from dyadic.integer.lowering.lower import Lowered
-from dyadic.integer.lowering.values import PIXEL_SHIFT
+from dyadic.integer.lowering.cells import level_integers
+from dyadic.integer.lowering.lower import Lowered, in_float64
+from dyadic.integer.lowering.values import ONE, PIXEL_SHIFT
+from dyadic.integer.lowering.waiting import AFFINE, CODES, forms_of, is_function, limits
 from dyadic.integer.program.dyadic import requantize, requantize_pair
-from dyadic.integer.program.operations import Linear, Normalize, Requantize, Threshold
+from dyadic.integer.program.operations import (
+    Linear,
+    Multiply,
+    Normalize,
+    Operation,
+    Requantize,
+    Threshold,
+)
 from dyadic.models.normalize import Normalize as NormalizeModule
 from dyadic.network.activations import ActivationQuantization
+from dyadic.network.layers import NOTHING
 from dyadic.network.quantized import QuantizedNetwork
 
 Value = Tensor | tuple[Tensor, Tensor]  # two accumulators for weights a + b sqrt(2)
+
+
+@dataclass(frozen=True)
+class Real:
+    """Values of a function before they are codes again, float64."""
+
+    values: Tensor
+
+
 BATCH = 32  # small enough for the caches, which is what float64 tensors need
 
 
@@ -48,7 +68,7 @@ class Float64Network(fx.Interpreter):
     def __init__(self, network: QuantizedNetwork, lowered: Lowered) -> None:
         super().__init__(network.body)
         self.operations = {o.name: o for o in lowered.program.operations}
-        self.lowered = lowered
+        self.lowered, self.forms = lowered, forms_of(network.body)
         self.codes: dict[str, Tensor] = {}
 
     @torch.no_grad()
@@ -64,32 +84,42 @@ class Float64Network(fx.Interpreter):
         return {name: value.long() for name, value in self.codes.items()}
 
     def run_node(self, n: fx.Node) -> Any:
-        if n.op == "call_function" and n.target is operator.add:
-            return sum(self.fetch_args_kwargs_from_env(n)[0])
-        if n.op != "call_module":
+        if n.op not in ("call_module", "call_function"):
             return super().run_node(n)
-        value = self.fetch_args_kwargs_from_env(n)[0][0]
-        module = self.fetch_attr(str(n.target))
+        arguments = self.fetch_args_kwargs_from_env(n)[0]
+        if n.target is operator.add:
+            return sum(arguments)
+        if n.op == "call_function":  # products of codes, concatenations
+            return super().run_node(n)
+        value, module = arguments[0], self.fetch_attr(str(n.target))
         if isinstance(module, ActivationQuantization):
-            return self._quantize(n, value)
+            return self._quantize(n, value, module)
         if isinstance(module, nn.Conv2d | nn.Linear):
             return self._layer(n, module, value)
-        if isinstance(module, nn.BatchNorm2d | NormalizeModule | nn.Dropout):
-            return value  # part of the requantizer that follows
-        if isinstance(module, nn.ReLU) and isinstance(value, tuple):
-            return value  # the requantizer's lower end
-        if isinstance(module, nn.ReLU) and self._pending(n):
+        if isinstance(value, Real):
+            return Real(in_float64(module)(value.values))
+        if isinstance(module, (NormalizeModule, *NOTHING)):
             return value
-        return self._integer_pool(module, value)
+        if is_function(module):
+            return Real(in_float64(module)(value * self._scale(n)))
+        if isinstance(module, AFFINE):
+            return self._affine(n, value)
+        if limits(module) is not None:
+            codes = self.forms[n.all_input_nodes[0]] == CODES and isinstance(module, nn.ReLU)
+            return module(value) if codes else value  # part of the requantizer that follows
+        if isinstance(module, nn.AvgPool2d | nn.AdaptiveAvgPool2d):
+            return torch.round(module(value) * self.lowered.divisors[n.name])
+        return module(value)
 
-    def _pending(self, n: fx.Node) -> bool:
-        """Whether a ReLU reads accumulators, whose sign a negative batch norm could still turn."""
+    def _scale(self, n: fx.Node) -> float:
+        """Real value of one of the codes that a function reads, a quantizer's behind movements."""
         source = n.all_input_nodes[0]
-        module = self.fetch_attr(str(source.target)) if source.op == "call_module" else None
-        return isinstance(module, nn.Conv2d | nn.Linear | nn.BatchNorm2d)
+        while source.name not in self.lowered.operations:
+            source = source.all_input_nodes[0]
+        return self.lowered.scales[self.lowered.operations[source.name]]
 
     def _layer(self, n: fx.Node, module: nn.Conv2d | nn.Linear, x: Tensor) -> Value:
-        operation = self.operations[str(n.target)]
+        operation = self.operations[self.lowered.layers[n.name]]
         assert isinstance(operation, Linear)
         planes = [torch.from_numpy(p).double() for p in operation.weights.planes]
         bias = [torch.from_numpy(operation.bias).double(), None]
@@ -98,12 +128,31 @@ class Float64Network(fx.Interpreter):
         ]
         return results[0] if len(results) == 1 else (results[0], results[1])
 
-    def _quantize(self, n: fx.Node, value: Value) -> Tensor:
-        name = self.lowered.operations[n.name]
+    def _affine(self, n: fx.Node, value: Value) -> Value:
+        """Joined to what waits, or to the scale of codes; otherwise a layer of its own."""
+        name = self.lowered.layers.get(n.name)
+        if name is None:
+            return value
         operation = self.operations[name]
-        cells = operation if isinstance(operation, Threshold) else None
-        operation = self.operations[operation.inputs[0]] if cells else operation
-        assert isinstance(operation, Linear | Requantize | Normalize)
+        assert isinstance(operation, Linear)
+        assert isinstance(value, Tensor)
+        bias = torch.from_numpy(operation.bias).double()
+        return value * ONE + bias.reshape(1, -1, *[1] * (value.ndim - 2))
+
+    def _quantize(self, n: fx.Node, value: Any, module: ActivationQuantization) -> Tensor:
+        name = self.lowered.operations[n.name]
+        if isinstance(value, Real):
+            book = module.quantizer.codebook()
+            codes = torch.from_numpy(level_integers(book)[0])[book.quantize(value.values)]
+        else:
+            codes = self._requantize(self.operations[name], value)
+        self.codes[name] = codes
+        return codes.double()
+
+    def _requantize(self, made: Operation, value: Value) -> Tensor:
+        cells = made if isinstance(made, Threshold) else None
+        operation = self.operations[made.inputs[0]] if cells else made
+        assert isinstance(operation, Linear | Requantize | Normalize | Multiply)
         ends = (operation.lo, operation.hi)
         if isinstance(value, tuple):
             assert isinstance(operation, Linear)
@@ -112,22 +161,11 @@ class Float64Network(fx.Interpreter):
             codes = requantize_pair(*pair, operation.scale, operation.odd, *ends)
         else:
             codes = requantize(_accumulator(operation, value), operation.scale, *ends)
-        if cells is not None:
-            thresholds = torch.from_numpy(cells.thresholds)
-            cell = torch.bucketize(codes.contiguous(), thresholds, right=True)
-            codes = torch.from_numpy(cells.values)[cell]
-        self.codes[name] = codes
-        return codes.double()
-
-    def _integer_pool(self, module: nn.Module, x: Tensor) -> Tensor:
-        if isinstance(module, nn.AvgPool2d):
-            window = (module.kernel_size, module.stride, module.padding)
-            return F.avg_pool2d(x, *window, divisor_override=1)
-        if isinstance(module, nn.AdaptiveAvgPool2d):
-            mean = module(x)
-            size = (x.shape[2] // mean.shape[2]) * (x.shape[3] // mean.shape[3])
-            return torch.round(mean * max(size, 1))
-        return module(x)
+        if cells is None:
+            return codes
+        thresholds = torch.from_numpy(cells.thresholds)
+        cell = torch.bucketize(codes.contiguous(), thresholds, right=True)
+        return torch.from_numpy(cells.values)[cell]
 
 
 def _apply(module: nn.Conv2d | nn.Linear, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
@@ -137,7 +175,7 @@ def _apply(module: nn.Conv2d | nn.Linear, x: Tensor, weight: Tensor, bias: Tenso
     return module._conv_forward(x, weight, bias)
 
 
-def _accumulator(operation: Linear | Requantize | Normalize, value: Tensor) -> Tensor:
+def _accumulator(operation: Operation, value: Tensor) -> Tensor:
     if isinstance(operation, Normalize):
         bias = torch.from_numpy(operation.bias).reshape(1, -1, 1, 1)
         return (value.long() << PIXEL_SHIFT) + bias

@@ -181,6 +181,25 @@ def test_wrong_values_say_what_would_be_right(tmp_path, choice, says):
         run(configuration(tmp_path, "method=inq", choice))
 
 
+def test_a_trial_is_seconds_of_every_part_and_no_run(tmp_path):
+    summary = run(configuration(tmp_path, "method=inq", "trial=true"))
+    (directory,) = tmp_path.glob("trials/synthetic-*")
+    assert summary["status"] == "trial"
+    assert summary["integer"]["mismatched_logits"] == 0
+    assert summary["integer"]["images"] == 64
+    rows = list(csv.DictReader((directory / "history.csv").read_text().splitlines()))
+    assert [int(row["step"]) for row in rows] == [2, 4, 6, 8]
+    assert not (tmp_path / "runs").exists()
+    assert not (tmp_path / "baselines").exists()
+
+
+def test_epochs_are_those_of_the_fine_tuning_in_all(tmp_path):
+    summary = run(configuration(tmp_path, "method=inq", "deploy=none", "epochs=6"))
+    assert summary["epochs"] == {"baseline": 1, "quantize": 6}
+    with pytest.raises(UserError, match="epochs=3; the schedule has 4 phases"):
+        run(configuration(tmp_path, "method=inq", "deploy=none", "epochs=3"))
+
+
 def test_names_depend_on_choices_and_not_on_places(tmp_path):
     name = configuration(tmp_path, *INQ).name
     assert configuration(tmp_path / "elsewhere", *INQ, "force=true").name == name

@@ -16,6 +16,8 @@ from torch import nn
 
 from dyadic.commands.folder import run_folder
 from dyadic.commands.parts import part, plain
+from dyadic.commands.unread import refuse_unread
+from dyadic.data.few import Few
 from dyadic.errors import UserError
 from dyadic.integer.engines.available import unavailable
 from dyadic.models.normalize import normalized
@@ -26,6 +28,9 @@ from dyadic.record.show import finished, print_finished, print_summary
 from dyadic.run.pipeline import Run, rehearse, train
 from dyadic.run.summary import finish
 from dyadic.run.tracker import Guarded
+from dyadic.schedules.schedule import Schedule
+from dyadic.schedules.stretched import Stretched
+from dyadic.training.baseline import BaselineRecipe
 from dyadic.training.fit import Hardware
 from dyadic.training.processes import alone, is_first, locked
 from dyadic.training.weights import Weights
@@ -44,7 +49,7 @@ def run(cfg: DictConfig) -> dict[str, Any]:
         alone()
     directory = run_folder(cfg)
     with locked(directory / "lock", "waiting for another process that computes this very run"):
-        found = None if cfg.force else finished(directory)
+        found = None if cfg.force or cfg.trial else finished(directory)
         if found is not None:
             if is_first():
                 print_finished(found, directory)
@@ -55,7 +60,7 @@ def run(cfg: DictConfig) -> dict[str, Any]:
 
 def _first(cfg: DictConfig, directory: Path) -> dict[str, Any]:
     """The whole run, with its record."""
-    if cfg.force:
+    if cfg.force or cfg.trial:
         _forget(directory)
     clear_temporaries(directory)
     parts = build(cfg, directory)
@@ -86,6 +91,7 @@ def _other(cfg: DictConfig, directory: Path) -> dict[str, Any]:
 
 def build(cfg: DictConfig, directory: Path) -> Run:
     """Instantiate every part; a value that a constructor refuses is a UserError."""
+    refuse_unread(cfg)
     hardware: Hardware = part(cfg.trainer.hardware)
     data = part(cfg.dataset, data_dir=cfg.data_dir, seed=cfg.seed)
     choices = _choices(cfg)
@@ -93,25 +99,39 @@ def build(cfg: DictConfig, directory: Path) -> Run:
     return Run(
         name=cfg.name,
         directory=directory,
-        cache=Path(cfg.results_dir, "baselines"),
+        cache=Path(cfg.results_dir, "trials" if cfg.trial else "", "baselines"),
         seed=cfg.seed,
-        data=data,
+        data=Few(data) if cfg.trial else data,
         model=lambda: _model(cfg.model, data),
         weights=weights,
         weight=part(cfg.quantizer.weight),
         activation=part(cfg.quantizer.activation),
-        schedule=part(cfg.schedule),
+        schedule=_schedule(cfg),
         allocation=part(cfg.allocation),
         sensitivity=part(cfg.get("sensitivity")),
         deployment=part(cfg.deploy),
         hardware=hardware,
-        recipe=part(cfg.trainer.baseline),
+        recipe=_recipe(cfg),
         optimizer=part(cfg.trainer.optimizer),
         curve=part(cfg.trainer.curve),
-        epoch_share=cfg.trainer.epoch_share,
+        epoch_share=1.0 if cfg.trial else cfg.trainer.epoch_share,
         distill=part(cfg.get("distillation")),
         baseline_determined_by=determined_by(cfg, choices, data, weights, hardware),
+        trial=cfg.trial,
     )
+
+
+def _schedule(cfg: DictConfig) -> Schedule:
+    """The schedule in the epochs that are asked for; one a phase in a trial."""
+    schedule = part(cfg.schedule)
+    if cfg.trial:
+        return Stretched(schedule, None)
+    return schedule if cfg.epochs is None else Stretched(schedule, cfg.epochs)
+
+
+def _recipe(cfg: DictConfig) -> BaselineRecipe:
+    recipe = part(cfg.trainer.baseline)
+    return replace(recipe, epochs=1) if cfg.trial else recipe
 
 
 def _model(config: DictConfig, data: Any) -> nn.Module:

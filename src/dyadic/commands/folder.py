@@ -32,13 +32,19 @@ def folder_name(name: Any) -> str:
     return text
 
 
+def records_in(trial: bool) -> str:
+    """The folder of the results that holds the records of runs, or those of trials."""
+    return "trials" if trial else "runs"
+
+
 def run_folder(cfg: DictConfig) -> Path:
     """Where this run is, or will be.
 
-    Raises UserError where a run with other choices is there already, unless `force` replaces it.
+    Raises UserError where a run with other choices is there already, unless `force` replaces it; a
+    trial always does.
     """
-    directory = Path(cfg.results_dir, "runs", folder_name(cfg.name))
-    if not cfg.force and (difference := _difference(directory, cfg)):
+    directory = Path(cfg.results_dir, records_in(cfg.trial), folder_name(cfg.name))
+    if not (cfg.force or cfg.trial) and (difference := _difference(directory, cfg)):
         raise UserError(
             f"{directory} holds another run: {difference}; choose another name, or force=true"
         )

@@ -7,13 +7,13 @@ from pathlib import Path
 
 from omegaconf import OmegaConf
 
-from dyadic.commands.folder import folder_name
+from dyadic.commands.folder import folder_name, records_in
 from dyadic.record.fingerprint import of_file, of_folder, of_source
 
 
 def register() -> None:
     """Let configurations write `${name_of:...}`, `${source_of:...}` and their like."""
-    for function in (folder_name, name_of, source_of, digest_of, listing_of):
+    for function in (folder_name, name_of, source_of, digest_of, listing_of, records_in):
         OmegaConf.register_new_resolver(function.__name__, function, replace=True)
 
 

@@ -161,7 +161,7 @@ def job(cfg: DictConfig) -> None:
 
 
 def _run(cfg: DictConfig, directory: Path) -> None:
-    found = None if cfg.force else finished(directory)
+    found = None if cfg.force or cfg.trial else finished(directory)
     if found is None:
         from dyadic.commands.build import run
 

@@ -55,6 +55,8 @@ def print_summary(summary: dict[str, Any], directory: Path) -> None:
             "integer program", f"{integer['top1']:.2f} % top-1 on {integer['images']} images"
         )
         table.add_row("engines", f"{engines}: {integer['mismatched_logits']} logits differ")
+    if summary.get("status") == "trial":
+        table.add_row("trial", "two steps of each phase, few images: the numbers mean nothing")
     if summary["note"]:
         table.add_row("note", summary["note"])
     table.add_row("record", str(directory))

@@ -50,6 +50,7 @@ class Run:
     epoch_share share of the training images that an epoch of the fine-tuning sees
     distill    makes a loss from a float teacher, None for plain cross-entropy
     baseline_determined_by   what the float baseline depends on, plain values
+    trial      a few steps on a few images, whose numbers mean nothing
     """
 
     name: str
@@ -72,6 +73,7 @@ class Run:
     epoch_share: float
     distill: Callable[..., nn.Module] | None
     baseline_determined_by: dict[str, Any]
+    trial: bool = False
     loggers: list[Logger] = field(default_factory=list)
 
 
@@ -106,6 +108,7 @@ def rehearse(run: Run) -> None:
     omega = _no_omega if run.sensitivity is None else _insensitive
     bits = run.allocation.assign(_problem(network, omega))
     network.quantize(bits, run.weight, run.activation)
+    run.schedule.phases(network)
 
 
 def train(run: Run) -> Trained:

@@ -58,7 +58,7 @@ def _numbers(
     costs = [LayerCost(x.name, x.parameters, x.macs) for x in trained.network.layers]
     bits = {row["layer"]: (row["weight_bits"], row["activation_bits"]) for row in rows}
     return {
-        "status": "done",
+        "status": "trial" if run.trial else "done",
         "start": baseline.origin,
         "float_top1": round(baseline.top1, 4),
         "float_top5": round(baseline.top5, 4),

@@ -1,0 +1,52 @@
+"""A few images of a set, for trials of everything that a run does."""
+
+from collections.abc import Iterator
+from itertools import islice
+from typing import Any
+
+from dyadic.data.image_set import Batch, Batches, ImageSet
+
+STEPS = 2  # batches of an epoch, and of every other pass
+IMAGES = 32  # of a batch, at most
+
+
+class FewBatches:
+    """The first `STEPS` batches, of at most `IMAGES` images each."""
+
+    def __init__(self, batches: Batches) -> None:
+        self.batches = batches
+
+    def __iter__(self) -> Iterator[Batch]:
+        for images, labels in islice(self.batches, STEPS):
+            yield images[:IMAGES], labels[:IMAGES]
+
+    def __len__(self) -> int:
+        return min(len(self.batches), STEPS)
+
+
+class Few:
+    """The first images of every pass over another set; all else is that set's."""
+
+    def __init__(self, data: ImageSet) -> None:
+        self.data = data
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.data, name)
+
+    def train_batches(self, epoch: int) -> Batches:
+        return FewBatches(self.data.train_batches(epoch))
+
+    def test_batches(self) -> Batches:
+        return FewBatches(self.data.test_batches())
+
+    def validation_batches(self) -> Batches:
+        return FewBatches(self.data.validation_batches())
+
+    def watched_batches(self) -> Batches:
+        return FewBatches(self.data.watched_batches())
+
+    def calibration_batches(self, images: int) -> Batches:
+        return self.data.calibration_batches(min(images, STEPS * IMAGES))
+
+    def test_arrays(self) -> Batch:
+        return ImageSet.test_arrays(self)  # type: ignore[arg-type]

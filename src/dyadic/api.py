@@ -119,9 +119,11 @@ class Program(operations.Program):
         """Write `program.json` and `weights.npz`."""
         files.save(self._proof, Path(directory))
 
-    def export_c(self, directory: str | Path) -> None:
-        """Write C99 sources that need nothing else."""
-        export_c(self._proof, Path(directory))
+    def export_c(
+        self, directory: str | Path, prefix: str = "dyadic", classes: Sequence[str] = ()
+    ) -> None:
+        """Write C99 sources that need nothing else; all their names begin with `prefix`."""
+        export_c(self._proof, Path(directory), prefix, classes)
 
     def export_onnx(self, path: str | Path) -> None:
         """Write an ONNX model of integer operators."""

@@ -5,30 +5,36 @@ import re
 import shutil
 import struct
 import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
-from tests.integer.random_programs import Builder, programs, random_images
+from tests.integer.random_programs import Builder, programs, random_images, random_program
 from tests.integer.resnet20 import resnet20
 
+from dyadic.errors import UserError
 from dyadic.integer.engines.compiled import export_c
 from dyadic.integer.engines.compiled.rows import NEGATIVE, ZERO, shift_codes
 from dyadic.integer.engines.reference import ReferenceEngine
+from dyadic.integer.program.files import stored_bytes
 from dyadic.integer.program.operations import Concat, Flatten, Program
 
 COMPILERS = [name for name in ("gcc", "clang") if shutil.which(name)]
 STRICT = ["-std=c99", "-Wall", "-Wextra", "-pedantic", "-Werror"]
 SANITIZERS = ["-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
-SOURCES = ("main.c", "dyadic_model.c", "dyadic_kernels.c")
+SOURCES = ("main.c", *(f"dyadic_{part}.c" for part in ("model", "kernels", "packed", "test")))
+FLAGS = Path("/proc/cpuinfo").read_text() if Path("/proc/cpuinfo").exists() else ""
+FAST = {"avx512_vnni": ["-mavx512bw", "-mavx512vnni"], "avx2": ["-mavx2"]}
+FASTER = [flags for unit, flags in FAST.items() if unit in FLAGS]
 
 
 def build(directory: Path, compiler: str, *flags: str) -> Path:
     """Compile the exported sources; a warning is an error."""
     made = directory / "classify"
     sources = [str(directory / name) for name in SOURCES]
-    command = [compiler, *STRICT, *flags, "-o", str(made), *sources]
+    command = [*compiler.split(), *STRICT, *flags, "-o", str(made), *sources]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return made
@@ -41,11 +47,16 @@ def classify(classifier: Path, *arguments: str | Path) -> subprocess.CompletedPr
     return subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
 
 
-def assert_classifies(classifier: Path, program: Program, images: np.ndarray) -> None:
-    """Every line is the reference's class and logits; nothing on stderr."""
+def assert_classifies(
+    classifier: Path, program: Program, images: np.ndarray, emulator: tuple[str, ...] = ()
+) -> None:
+    """Every line is the reference's class and logits; nothing on stderr. The test passes too."""
     raw = classifier.parent / "images.raw"
     raw.write_bytes(images.tobytes())
-    done = classify(classifier, raw)
+    first, *others = (*emulator, str(classifier))
+    tested = classify(Path(first), *others, "--test")
+    assert (tested.returncode, tested.stdout) == (0, "test passed\n")
+    done = classify(Path(first), *others, raw)
     assert (done.returncode, done.stderr) == (0, "")
     logits = ReferenceEngine(program).run(images)
     expected = np.column_stack([logits.argmax(1), logits])
@@ -62,19 +73,186 @@ def test_sanitized_sources_equal_the_reference(tmp_path_factory, compiler, progr
     assert_classifies(classifier, program, random_images(program, 3))
 
 
-def test_a_concatenation_within_another_is_declared_once(tmp_path):
-    """Its parts are written to the outer one's channels, so a tensor of its own has no use."""
+@pytest.mark.parametrize("flags", FASTER, ids=" ".join)
+@given(program=programs())
+@settings(max_examples=3, deadline=None)
+def test_vector_instructions_change_nothing(tmp_path_factory, flags, program):
+    directory = tmp_path_factory.mktemp("c")
+    export_c(program, directory)
+    classifier = build(directory, COMPILERS[0], *SANITIZERS, *flags)
+    assert_classifies(classifier, program, random_images(program, 3))
+
+
+ARM = "aarch64-linux-gnu-gcc"
+EMULATOR = shutil.which("qemu-aarch64") or shutil.which("qemu-aarch64-static")
+
+
+@pytest.mark.skipif(not (shutil.which(ARM) and EMULATOR), reason="needs the cross compiler, qemu")
+@pytest.mark.parametrize(
+    "seed", [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(1, 6))]
+)
+def test_neon_dot_products_change_nothing(tmp_path, seed):
+    program = resnet20(bits=8, size=12) if seed == 0 else random_program(seed)
+    export_c(program, tmp_path)
+    classifier = build(tmp_path, ARM, "-O2", "-static", "-march=armv8.2-a+dotprod")
+    assert_classifies(classifier, program, random_images(program, 2), (str(EMULATOR),))
+
+
+def test_a_concatenation_within_another_is_made_in_place(tmp_path):
     builder = Builder(np.random.default_rng(0), (2, 4, 4))
     parts = [builder.conv("input", outputs=2, same_size=True) for _ in range(3)]
     inner = builder.add(Concat("inner", tuple(parts[:2])))
     outer = builder.add(Concat("outer", (inner, parts[2])))
     program = builder.program(Flatten("logits", (outer,)))
     export_c(program, tmp_path)
-    model = (tmp_path / "dyadic_model.c").read_text()
-    declared = re.findall(r"^static (?:const )?\w+ (\w+)[ \[]", model, re.MULTILINE)
-    assert [name for name in declared if len(re.findall(rf"\b{name}\b", model)) < 2] == []
     for compiler in COMPILERS:
         assert_classifies(build(tmp_path, compiler), program, random_images(program, 3))
+
+
+EXPORT = """
+import sys
+from tests.integer.random_programs import random_program
+from dyadic.errors import UserError
+from dyadic.integer.engines.compiled import export_c
+for seed in (1, 4):
+    export_c(random_program(seed), sys.argv[1] + f"/{seed}")
+"""
+
+
+def test_the_sources_are_a_function_of_the_program_alone(tmp_path):
+    root = Path(__file__).parents[4]
+    for seed in ("0", "1"):
+        environment = os.environ | {"PYTHONHASHSEED": seed, "PYTHONPATH": f"{root}/src:{root}"}
+        command = [sys.executable, "-c", EXPORT, str(tmp_path / seed)]
+        subprocess.run(command, check=True, env=environment)
+    one, other = (sorted((tmp_path / seed).rglob("*.*")) for seed in ("0", "1"))
+    assert len(one) == len(other) == 2 * 10
+    assert [path.read_bytes() for path in one] == [path.read_bytes() for path in other]
+
+
+@pytest.mark.parametrize("bits", [3, 5, 8])
+def test_weights_lie_in_their_own_width(tmp_path, bits):
+    """Of ResNet-20's 270 000 weights nothing is stored but their codes."""
+    program = resnet20(bits=bits, size=12)
+    export_c(program, tmp_path)
+    header = (tmp_path / "dyadic_model.h").read_text()
+    constants = int(re.search(r"DYADIC_CONSTANTS (\d+)", header)[1])
+    stored = stored_bytes(program)
+    assert stored <= constants <= stored + 12_000
+    command = [COMPILERS[0], *STRICT, "-Os", "-c", "dyadic_model.c", "-o", "model.o"]
+    subprocess.run(command, cwd=tmp_path, check=True)
+    sizes = subprocess.run(["size", "model.o"], cwd=tmp_path, capture_output=True, text=True)
+    text, data, *_ = map(int, sizes.stdout.splitlines()[1].split()[:3])
+    assert text + data <= constants + 20_000, "code, calls and places"
+    assert not re.search(r"int64_t \w+\[", (tmp_path / "dyadic_model.c").read_text())
+
+
+TWO = """
+#include "net/net_model.h"
+#include "other_2/other_2_model.h"
+#include <cstdio>
+int main()
+{
+    static uint8_t image[NET_PIXELS > OTHER_2_PIXELS ? NET_PIXELS : OTHER_2_PIXELS];
+    static int64_t arena[NET_ARENA / 8 + 1];
+    int32_t mine[NET_CLASSES], given[NET_CLASSES], theirs[OTHER_2_CLASSES];
+    const int same = net_classify(image, mine) == net_classify_in(arena, image, given);
+    for (int i = 0; i < NET_CLASSES; i++)
+        if (mine[i] != given[i])
+            return 1;
+    other_2_classify(image, theirs);
+    std::puts(net_class_names[0]);
+    return !same || net_test() || other_2_test();
+}
+"""
+
+
+@pytest.mark.skipif(not shutil.which("g++"), reason="needs a compiler of C++")
+def test_two_models_link_into_one_binary_of_cpp(tmp_path):
+    names = ['a "cat"?', *(f"class {i}" for i in range(1, 10))]
+    export_c(resnet20(bits=4, size=12), tmp_path / "net", prefix="net", classes=names)
+    export_c(random_program(3), tmp_path / "other_2", prefix="other_2")
+    (tmp_path / "two.cc").write_text(TWO)
+    for name in ("net", "other_2"):
+        parts = [f"{name}_{part}.c" for part in ("model", "kernels", "packed", "test")]
+        command = [COMPILERS[0], *STRICT, "-c", *parts]
+        subprocess.run(command, cwd=tmp_path / name, check=True)
+    objects = [str(path) for path in tmp_path.glob("*/*.o")]
+    command = ["g++", "-Wall", "-Wextra", "-Werror", "two.cc", *objects, "-o", "two"]
+    subprocess.run(command, cwd=tmp_path, check=True)
+    done = subprocess.run([tmp_path / "two"], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, 'a "cat"?\n')
+    command = ["nm", "-g", "--defined-only", *objects]
+    text = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    outer = [line.split()[2] for line in text.splitlines() if len(line.split()) == 3]
+    assert [name for name in outer if not name.startswith(("net_", "other_2_"))] == []
+
+
+@pytest.mark.parametrize("prefix", ["", "2net", "a-b", "x" * 41, "ü"])
+def test_a_prefix_that_is_no_name_is_refused(tmp_path, prefix):
+    with pytest.raises(UserError, match="prefix="):
+        export_c(random_program(1), tmp_path, prefix=prefix)
+    assert not list(tmp_path.iterdir())
+
+
+def test_layers_keep_their_names(exported):
+    model = (exported / "dyadic_model.c").read_text()
+    assert "/* block0.conv1 */" in model
+    assert "dyadic_layer_block0_conv1" in model
+
+
+STACK = """
+#include "dyadic_model.h"
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+enum { SIZE = 1 << 20 };
+static int with_a_call;
+static void *run(void *image)
+{
+    static int32_t logits[DYADIC_CLASSES];
+    if (with_a_call)
+        dyadic_classify(image, logits);
+    return NULL;
+}
+static long used(void *image, unsigned char *stack)
+{
+    pthread_attr_t attributes;
+    pthread_t thread;
+    long i;
+    memset(stack, 0xa5, SIZE);
+    pthread_attr_init(&attributes);
+    pthread_attr_setstack(&attributes, stack, SIZE);
+    pthread_create(&thread, &attributes, run, image);
+    pthread_join(thread, NULL);
+    for (i = 0; i < SIZE && stack[i] == 0xa5; i++) {
+    }
+    return SIZE - i;
+}
+int main(void)
+{
+    static uint8_t image[DYADIC_PIXELS];
+    unsigned char *stack = aligned_alloc(1 << 16, SIZE);
+    const long before = used(image, stack);
+    with_a_call = 1;
+    printf("%ld %d\\n", used(image, stack) - before, DYADIC_STACK);
+    return 0;
+}
+"""
+
+
+@pytest.mark.parametrize("compiler", COMPILERS)
+@pytest.mark.parametrize("level", [pytest.param("-O1", marks=pytest.mark.slow), "-O3"])
+def test_a_call_takes_no_more_stack_than_it_says(exported, tmp_path, compiler, level):
+    """The painted stack of a thread, with and without the call."""
+    (tmp_path / "stack.c").write_text(STACK)
+    sources = [str(exported / name) for name in SOURCES if name != "main.c"]
+    command = [compiler, "-std=gnu11", level, "-pthread", f"-I{exported}", "stack.c", *sources]
+    subprocess.run([*command, "-o", "stack"], cwd=tmp_path, check=True)
+    done = subprocess.run([tmp_path / "stack"], capture_output=True, text=True, check=True)
+    taken, announced = map(int, done.stdout.split())
+    assert 0 < taken <= announced
 
 
 @pytest.fixture(scope="module")
@@ -98,8 +276,8 @@ def exported(tmp_path_factory, power_of_two) -> Path:
 @pytest.mark.parametrize("compiler", COMPILERS)
 def test_powers_of_two_run_as_shifts(exported, power_of_two, compiler):
     model = (exported / "dyadic_model.c").read_text()
-    assert "DY_WEIGHTS" not in model
-    assert not re.search(r"static const int8_t array\d+\[\d{3,}\]", model), "weights of a product"
+    levels = re.findall(r"static const (\w+) dyadic_levels_\w+\[", model)
+    assert levels == ["uint8_t"], "the codes of shifts, once for all layers"
     classifier = build(exported, compiler, "-O2")
     assert_classifies(classifier, power_of_two, random_images(power_of_two, 4))
 
@@ -112,7 +290,7 @@ def test_shift_codes_hold_sign_exponent_and_zero():
 def disassemble(directory: Path, compiler: str, *flags: str) -> dict[str, list[str]]:
     """Instructions of the model and its kernels by function, as objdump prints them."""
     functions: dict[str, list[str]] = {}
-    for source in SOURCES[1:]:
+    for source in SOURCES[1:4]:
         path = directory / f"{source}.o"
         command = [compiler, *STRICT, "-O2", *flags, "-c", str(directory / source), "-o", str(path)]
         subprocess.run(command, check=True)
@@ -210,10 +388,36 @@ def test_a_truncated_raw_file_is_refused(classifier, tmp_path):
     assert "cut off" in done.stderr
 
 
-@pytest.mark.parametrize("arguments", [[], ["missing"], ["--idx"], ["a", "b"], ["."]])
+@pytest.mark.parametrize(
+    "arguments", [[], ["missing"], ["--idx"], ["a", "b"], ["."], ["--test", "a"]]
+)
 def test_wrong_arguments_are_refused(classifier, arguments):
     done = classify(classifier, *arguments)
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
+
+
+def test_lines_that_cannot_be_written_are_an_error(classifier, power_of_two):
+    raw = classifier.parent / "two.raw"
+    raw.write_bytes(random_images(power_of_two, 2).tobytes())
+    for arguments in (f"'{raw}'", "--test"):
+        for into in (">/dev/full", ">&-"):
+            done = classify(Path("/bin/sh"), "-c", f"'{classifier}' {arguments} {into}")
+            assert (done.returncode, done.stderr.count("\n")) == (2, 1), (arguments, into)
+
+
+def test_another_weight_fails_the_test(exported, tmp_path):
+    directory = tmp_path / "changed"
+    shutil.copytree(exported, directory, ignore=shutil.ignore_patterns("classify", "*.o"))
+    model = directory / "dyadic_model.c"
+    text = model.read_text()
+    start = text.index("dyadic_codes_stem[")
+    place = text.index("= {\n", start) + 4
+    end = text.index(",", place)
+    other = int(text[place:end]) ^ 1
+    model.write_text(f"{text[:place]}{other}{text[end:]}")
+    done = classify(build(directory, COMPILERS[0]), "--test")
+    assert done.returncode == 1
+    assert "test failed" in done.stdout
 
 
 def test_makefile_builds_the_classifier(exported, tmp_path):

@@ -110,7 +110,7 @@ def plan(
 ) -> Layout:
     """Slots for all tensors that the groups make or read; memory is shared over time if `share`."""
     placed = places(groups, proof)
-    names = {name for group in groups for name in (*group.inputs, *group.outputs)}
+    names = dict.fromkeys(name for group in groups for name in (*group.inputs, *group.outputs))
     roots = {name: _root(name, placed) for name in names}
     border = {root: (0, 0) for root, _ in roots.values()}
     for name, (root, _) in roots.items():

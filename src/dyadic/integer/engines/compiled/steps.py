@@ -96,7 +96,7 @@ class Steps:
         return kept.ctypes.data
 
     def _scale(self, scale: Dyadic, lo: int, hi: int) -> binding.Scale:
-        b, c = self._keep(scale.b, "int64"), self._keep(scale.c, "uint8")
+        b, c = self._keep(scale.b, "int32"), self._keep(scale.c, "uint8")
         return binding.Scale(b, c, len(scale.b) > 1, lo, hi)
 
     @singledispatchmethod
@@ -106,7 +106,7 @@ class Steps:
     @_step.register
     def _(self, operation: Normalize) -> None:
         step = self._append("normalize", None, operation.name)
-        step.bias = self._keep(operation.bias, "int64")
+        step.bias = self._keep(operation.bias, "int32")
         step.scale = self._scale(operation.scale, operation.lo, operation.hi)
 
     @_step.register
@@ -132,8 +132,8 @@ class Steps:
             wide=packed.wide,
             weights=planes[0],
             odd=planes[1] if operation.odd else None,
-            bias=self._keep(operation.bias, "int64"),
-            odd_b=self._keep(operation.odd.b, "int64") if operation.odd else None,
+            bias=self._keep(operation.bias, "int64" if packed.wide else "int32"),
+            odd_b=self._keep(operation.odd.b, "int32") if operation.odd else None,
             scale=self._scale(operation.scale, operation.lo, operation.hi),
         )
 

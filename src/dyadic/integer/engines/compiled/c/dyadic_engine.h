@@ -49,7 +49,7 @@ typedef struct {
     const int32_t *thresholds, *values;    /* values of a table too */
     const int32_t *channels;               /* of a selection */
     const int32_t *rows, *columns;         /* of sums over spans */
-    const int64_t *bias;                   /* of a normalization */
+    const int32_t *bias;                   /* of a normalization */
     dy_scale scale;
     dy_window window;                      /* of a pooling; pad_y, pad_x of a padding */
     dy_conv conv;

@@ -1,5 +1,7 @@
 #include "dyadic_kernels.h"
 
+#include "dyadic_dot.h"
+
 #include <string.h>
 
 enum { CHUNK = 64 }; /* channels that are handled at a time */
@@ -99,8 +101,9 @@ static int32_t rescale_wide(int64_t acc, int64_t b, int64_t odd, int64_t odd_b, 
 typedef struct {
     const dy_conv *conv;
     int32_t depth;                         /* taps * group_in */
-    void *patch;                           /* [DY_PIXELS][depth], int16_t or int32_t */
-    int32_t short_patch;
+    void *patch;                           /* [DY_PIXELS][depth] */
+    int32_t size;                          /* bytes of its elements: 1 as they are, 2 or 4 */
+    int32_t is_signed;                     /* whether the input's bytes are */
 } tile;
 
 static void load_short(const dy_tensor *t, int64_t index, int16_t *to, int32_t count)
@@ -122,10 +125,11 @@ static void gather_tap(const tile *t, const dy_tensor *in, int64_t index, int32_
                        int64_t place)
 {
     const int32_t count = t->conv->group_in;
-    const uint32_t size = t->short_patch ? sizeof(int16_t) : sizeof(int32_t);
     if (!inside)
-        memset((uint8_t *)t->patch + place * size, 0, (uint32_t)count * size);
-    else if (t->short_patch)
+        memset((uint8_t *)t->patch + place * t->size, 0, (uint32_t)(count * t->size));
+    else if (t->size == 1)
+        memcpy((uint8_t *)t->patch + place, in->data + index, (uint32_t)count);
+    else if (t->size == 2)
         load_short(in, index, (int16_t *)t->patch + place, count);
     else
         load(in, index, (int32_t *)t->patch + place, count);
@@ -215,6 +219,11 @@ static const void *row_of(const dy_conv *conv, const void *plane, int32_t channe
 
 static void accumulate_narrow(const tile *t, const void *weights, int32_t *acc)
 {
+#ifdef DY_DOT
+    if (t->size == 1)
+        dy_dot(acc, t->patch, t->depth, weights, t->is_signed);
+    else
+#endif
     if (t->conv->form == DY_WEIGHTS_S8)
         multiply_s8(acc, t->patch, t->depth, weights);
     else if (t->conv->form == DY_WEIGHTS_S16)
@@ -238,7 +247,8 @@ static void channel_narrow(const tile *t, int32_t channel, int32_t *out)
 {
     const dy_conv *conv = t->conv;
     const dy_scale *s = &conv->scale;
-    const int32_t i = s->per_channel ? channel : 0, bias = (int32_t)conv->bias[channel];
+    const int32_t i = s->per_channel ? channel : 0;
+    const int32_t bias = ((const int32_t *)conv->bias)[channel];
     int32_t acc[DY_PIXELS] = {bias, bias, bias, bias}, odd[DY_PIXELS] = {0};
     int32_t p;
     accumulate_narrow(t, row_of(conv, conv->weights, channel, t->depth), acc);
@@ -255,7 +265,8 @@ static void channel_wide(const tile *t, int32_t channel, int32_t *out)
     const dy_conv *conv = t->conv;
     const dy_scale *s = &conv->scale;
     const int32_t i = s->per_channel ? channel : 0;
-    const int64_t bias = conv->bias[channel], odd_b = conv->odd ? conv->odd_b[i] : 0;
+    const int64_t bias = ((const int64_t *)conv->bias)[channel];
+    const int64_t odd_b = conv->odd ? conv->odd_b[i] : 0;
     int64_t acc[DY_PIXELS] = {bias, bias, bias, bias}, odd[DY_PIXELS] = {0};
     int32_t p;
     accumulate_wide(t, row_of(conv, conv->weights, channel, t->depth), acc);
@@ -296,12 +307,23 @@ static void convolve_pixels(const tile *t, const dy_tensor *in, const dy_tensor 
     }
 }
 
-void dy_convolve(const dy_conv *conv, const dy_tensor *in, const dy_tensor *out, int32_t *patch,
+/* Bytes of a patch's elements. */
+static int32_t patch_size(const dy_conv *conv, const dy_tensor *in)
+{
+#ifdef DY_DOT
+    if (conv->form == DY_WEIGHTS_S8 && (in->type == DY_U8 || in->type == DY_S8))
+        return 1;
+#endif
+    (void)in;
+    return conv->form == DY_WEIGHTS_S8 || conv->form == DY_WEIGHTS_S16 ? 2 : 4;
+}
+
+void dy_convolve(const dy_conv *conv, const dy_tensor *in, const dy_tensor *out, void *patch,
                  int32_t first, int32_t last)
 {
     const dy_window *w = &conv->window;
-    const int short_patch = conv->form == DY_WEIGHTS_S8 || conv->form == DY_WEIGHTS_S16;
-    const tile t = {conv, w->height * w->width * conv->group_in, patch, short_patch};
+    const tile t = {conv, w->height * w->width * conv->group_in, patch, patch_size(conv, in),
+                    in->type == DY_S8};
     int32_t y, x;
     for (y = first; y < last; y++)
         for (x = 0; x < out->width; x += DY_PIXELS)
@@ -326,7 +348,7 @@ static void map_plane(const uint8_t *plane, const int32_t *table, int32_t channe
     }
 }
 
-void dy_normalize(const uint8_t *image, const int64_t *bias, const dy_scale *scale,
+void dy_normalize(const uint8_t *image, const int32_t *bias, const dy_scale *scale,
                   const dy_tensor *out, int32_t first, int32_t last)
 {
     const int64_t size = (int64_t)out->height * out->width;
@@ -335,7 +357,7 @@ void dy_normalize(const uint8_t *image, const int64_t *bias, const dy_scale *sca
     for (channel = 0; channel < out->channels; channel++) {
         const int32_t k = scale->per_channel ? channel : 0;
         for (pixel = 0; pixel < 256; pixel++)
-            table[pixel] = rescale((pixel << 8) + bias[channel], scale->b[k], scale->c[k],
+            table[pixel] = rescale((pixel << 8) + (int64_t)bias[channel], scale->b[k], scale->c[k],
                                    scale->lo, scale->hi);
         map_plane(image + channel * size, table, channel, out, first, last);
     }

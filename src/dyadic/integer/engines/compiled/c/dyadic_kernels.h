@@ -41,7 +41,7 @@ static inline int32_t dy_size_of(const dy_tensor *t)
 }
 
 typedef struct {
-    const int64_t *b;                      /* [1], or [channels] if per_channel */
+    const int32_t *b;                      /* [1], or [channels] if per_channel */
     const uint8_t *c;
     int32_t per_channel;
     int32_t lo, hi;
@@ -62,8 +62,8 @@ typedef struct {
     int32_t wide;                          /* 64-bit accumulators, split in two words to rescale */
     const void *weights;                   /* [groups][group_out][taps * group_in] */
     const void *odd;                       /* the plane of sqrt(2), or NULL */
-    const int64_t *bias;                   /* [channels] */
-    const int64_t *odd_b;                  /* b of the odd plane, or NULL */
+    const void *bias;                      /* [channels], int32_t, or int64_t if wide */
+    const int32_t *odd_b;                  /* b of the odd plane, or NULL */
     dy_scale scale;
 } dy_conv;
 
@@ -73,14 +73,14 @@ typedef struct {
 #define DY_ZERO 128
 
 /* Pixels (planar, [channels][height][width]) to codes: requantize((pixel << 8) + bias, scale). */
-void dy_normalize(const uint8_t *image, const int64_t *bias, const dy_scale *scale,
+void dy_normalize(const uint8_t *image, const int32_t *bias, const dy_scale *scale,
                   const dy_tensor *out, int32_t first, int32_t last);
 
 /* Pixels as they are, planar to NHWC. */
 void dy_pixels(const uint8_t *image, const dy_tensor *out, int32_t first, int32_t last);
 
-/* Elements of `patch` that dy_convolve needs: DY_PIXELS * kernel area * group_in. */
-void dy_convolve(const dy_conv *conv, const dy_tensor *in, const dy_tensor *out, int32_t *patch,
+/* Elements of `patch`, of 4 bytes each, that dy_convolve needs: DY_PIXELS * kernel area * group_in. */
+void dy_convolve(const dy_conv *conv, const dy_tensor *in, const dy_tensor *out, void *patch,
                  int32_t first, int32_t last);
 
 void dy_requantize(const dy_scale *scale, const dy_tensor *in, const dy_tensor *out,

@@ -3,8 +3,10 @@
  *   classify FILE         raw: images one after another, DYADIC_PIXELS bytes each,
  *                         [channel][row][column]
  *   classify --idx FILE   IDX as MNIST's: 3 dimensions (one channel) or 4
+ *   classify --test       whether this build gives the logits that it must
  *
- * Exit code 2, one line on stderr and nothing on stdout if the file is not such a file.
+ * Exit code 2, one line on stderr and nothing on stdout if the file is not such a file; 2 as well
+ * if the output cannot be written, and 1 if the test fails.
  */
 #include "dyadic_model.h"
 
@@ -63,18 +65,22 @@ static int count_images(FILE *file, uint32_t *count)
     return got == 0 && !ferror(file);
 }
 
-static void classify(FILE *file, uint32_t count)
+/* Whether all lines were written. */
+static int classify(FILE *file, uint32_t count)
 {
     static uint8_t image[DYADIC_PIXELS];
     int32_t logits[DYADIC_CLASSES];
     uint32_t i;
     int c;
-    for (i = 0; i < count && fread(image, 1, sizeof image, file) == sizeof image; i++) {
+    for (i = 0; i < count && !ferror(stdout); i++) {
+        if (fread(image, 1, sizeof image, file) != sizeof image)
+            return 0;
         printf("%d", dyadic_classify(image, logits));
         for (c = 0; c < DYADIC_CLASSES; c++)
             printf(" %ld", (long)logits[c]);
         printf("\n");
     }
+    return fflush(stdout) == 0 && !ferror(stdout);
 }
 
 /* Everything is checked before the first image is classified. */
@@ -94,8 +100,16 @@ static int classify_file(FILE *file, const char *name, int idx)
         return refuse(name, "the header announces another number of images");
     if (fseek(file, begin, SEEK_SET) != 0)
         return refuse(name, "not a file that can be read twice");
-    classify(file, count);
-    return 0;
+    return classify(file, count) ? 0 : refuse(name, "not all lines could be written");
+}
+
+static int test(void)
+{
+    const int wrong = dyadic_test() != 0;
+    fputs(wrong ? "test failed: other logits than the reference's\n" : "test passed\n", stdout);
+    if (fflush(stdout) != 0)
+        return refuse("--test", "the output cannot be written");
+    return wrong;
 }
 
 int main(int argc, char **argv)
@@ -103,8 +117,10 @@ int main(int argc, char **argv)
     const int idx = argc == 3 && strcmp(argv[1], "--idx") == 0;
     FILE *file;
     int code;
+    if (argc == 2 && strcmp(argv[1], "--test") == 0)
+        return test();
     if (argc != 2 + idx)
-        return refuse("classify", "usage: classify [--idx] FILE");
+        return refuse("classify", "usage: classify [--idx] FILE | classify --test");
     file = fopen(argv[1 + idx], "rb");
     if (!file)
         return refuse(argv[1 + idx], "cannot be opened");

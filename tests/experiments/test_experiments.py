@@ -9,7 +9,7 @@ import pytest
 import yaml
 from hydra import compose, initialize_config_dir
 from hydra.utils import instantiate
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 
 from dyadic.commands.run import register_run_name
 from dyadic.models import resnet8
@@ -25,6 +25,7 @@ NOT_ARMS = ("smoke", "integers", "log_domain")
 NAMES = [path.stem for path in sorted(FOLDER.glob("*.yaml"))]
 CLAIMS = {claim.experiment: claim for claim in read_claims(FOLDER)}
 Config = dict[str, Any]
+MISSING = object()
 
 
 @cache
@@ -34,19 +35,30 @@ def jobs(name: str, count: int | None = None) -> list[Config]:
     swept = node["hydra"]["sweeper"]["params"]
     values = {k: str(v).replace("\n", "").split(",") for k, v in swept.items() if k != "seed"}
     values = {k: v if "range" not in v[0] else ["0"] for k, v in values.items()}
-    register_run_name()
     found = []
-    search = f"hydra.searchpath=[file://{ROOT}]"
-    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
-        for choice in islice(product(*values.values()), count):
-            chosen = [f"{key}={value}" for key, value in zip(values, choice, strict=True)]
-            cfg = compose("config", [search, f"+experiments={name}", *chosen])
-            plain = OmegaConf.to_container(cfg, resolve=True)
-            assert isinstance(plain, dict)
-            found.append({str(k): v for k, v in plain.items()})
+    for choice in islice(product(*values.values()), count):
+        chosen = dict(zip(values, choice, strict=True))
+        groups = {key: value for key, value in chosen.items() if (ROOT / "conf" / key).is_dir()}
+        cfg = composed(name, tuple(f"{key}={value}" for key, value in groups.items())).copy()
+        for key in chosen.keys() - groups.keys():  # much quicker than to compose each
+            assert OmegaConf.select(cfg, key, default=MISSING) is not MISSING, key
+            OmegaConf.update(cfg, key, yaml.safe_load(chosen[key].strip()))
+        plain = OmegaConf.to_container(cfg, resolve=True)
+        assert isinstance(plain, dict)
+        found.append({str(k): v for k, v in plain.items()})
     return found
 
 
+@cache
+def composed(name: str, choices: tuple[str, ...]) -> DictConfig:
+    """The configuration of an experiment with these groups chosen."""
+    register_run_name()
+    search = f"hydra.searchpath=[file://{ROOT}]"
+    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
+        return compose("config", [search, f"+experiments={name}", *choices])
+
+
+@cache
 def everything() -> list[Config]:
     return [job for name in NAMES if name not in NOT_ARMS for job in jobs(name)]
 

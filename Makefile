@@ -8,7 +8,7 @@ PACKAGED_FASHION_MNIST := /usr/share/datasets/fashion-mnist
 FAST := -n 2 --dist worksteal
 
 .DEFAULT_GOAL := help
-.PHONY: help setup data run test test-slow test-browser test-wheel lint format bench dashboard watch hawq-tables networks reproduce smoke clean
+.PHONY: help setup data run test test-slow test-browser test-wheel lint format bench dashboard watch hawq-tables networks reproduce archive merge smoke clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  \1\t\2/' | expand -t 16
@@ -67,10 +67,16 @@ hawq-tables: setup ## HAWQ-V3's tables: published beside ours
 networks: setup data ## the float networks that the repository ships (ARGS=choose compares recipes)
 	$(BIN)/python -m experiments.networks $(ARGS)
 
-# The most valuable first, and what is not named here after them.
-FIRST := inq_bits inq_float inq_partition log_weights log_activations linear_activations \
-  straight_through hwgq_backward binary_relax binary_connect tsq_sparsity tsq_fine_tuning \
-  log_training linear_training bottom_up
+# By value: what is finished when it is stopped says the most. Then what is not named here.
+FIRST := inq_bits inq_float log_weights linear_weights log_activations linear_activations \
+  inq_resnet20 inq_resnet20_float binary_relax_resnet20 log_resnet20 hawq_v3_mixed hawq_v3_float \
+  survey_range survey_granularity survey_symmetry survey_dynamic survey_calibration \
+  hawq_v3_selection hawq_v3_random bottom_up_none bottom_up bottom_up_others log_fc log_range \
+  hwgq_backward hwgq_weights hwgq_activations tsq_fine_tuning tsq_weights tsq_nearest \
+  inq_ternary inq_binary inq_finer inq_finer_float hawq_v3_fold hawq_v3_distillation \
+  log_training linear_training log_sqrt2_training float_training straight_through hwgq_levels \
+  tsq_sparsity binary_connect binary_relax inq_partition hawq_v3_size hawq_v3_latency \
+  hawq_v3_tuned hawq_v3_random_tuned inq_pruned
 EXPERIMENTS := $(FIRST) $(filter-out $(FIRST) smoke,$(basename $(notdir $(wildcard experiments/*.yaml))))
 
 reproduce: setup data ## every experiment in experiments/ (finished runs are kept), and the claims
@@ -78,6 +84,13 @@ reproduce: setup data ## every experiment in experiments/ (finished runs are kep
 	  $(BIN)/python run.py -m +experiments=$$name $(ARGS) || failed="$$failed $$name"; \
 	  $(BIN)/python -m dyadic.report.claims || exit; done; \
 	if [ -n "$$failed" ]; then echo "not complete:$$failed (run again to retry)"; exit 1; fi
+
+archive: ## the records as one file, results/records.tar.gz, for `make merge` elsewhere
+	$(BIN)/python -m experiments.archive pack results/records.tar.gz
+
+merge: ## add the records of an archive, and the claims (ARCHIVE=FILE)
+	$(BIN)/python -m experiments.archive merge $(ARCHIVE)
+	$(BIN)/python -m dyadic.report.claims
 
 smoke: setup ## a tiny run of every method on generated data, no download
 	$(BIN)/python run.py -m +experiments=smoke $(ARGS)

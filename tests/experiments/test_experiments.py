@@ -106,3 +106,18 @@ def test_compared_arms_train_equally_long_or_say_that_one_does_not_train(claim: 
 
 def test_verdicts_ask_for_five_seeds() -> None:
     assert {name: claim.seeds for name, claim in CLAIMS.items() if claim.seeds < 5} == {}
+
+
+def test_reproduce_names_experiments_that_exist_and_leaves_none_out() -> None:
+    makefile = (ROOT / "Makefile").read_text().replace("\\\n", " ")
+    (line,) = (line for line in makefile.splitlines() if line.startswith("FIRST :="))
+    named = line.removeprefix("FIRST :=").split()
+    assert len(set(named)) == len(named)
+    assert set(named) <= set(NAMES)
+    assert set(NAMES) - set(named) == {"integers", "log_domain", "smoke"}  # after the others
+
+
+def test_a_trainer_on_the_command_line_is_stronger_than_an_experiment_s() -> None:
+    (job,) = (composed("inq_float", ("trainer=gpu",)),)
+    assert job.trainer.hardware.accelerator == "gpu"
+    assert job.trainer.epoch_share == 1

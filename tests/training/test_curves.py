@@ -4,7 +4,7 @@ import pytest
 
 from dyadic.errors import UserError
 from dyadic.schedules.schedule import Phase
-from dyadic.training.curves import Steps, WarmCosine, cosine, polynomial, progress_in_segment
+from dyadic.training.curves import Polynomial, Steps, WarmCosine, cosine, progress_in_segment
 
 PHASES = [Phase("a", 2), Phase("b", 1), Phase("c", 4, restart=True)]
 
@@ -21,7 +21,7 @@ def test_a_restart_of_the_first_phase_changes_nothing():
 
 
 def test_curves_fall_from_one_to_zero():
-    for curve in (cosine, polynomial, WarmCosine(0.0)):
+    for curve in (cosine, Polynomial(), WarmCosine(0.0)):
         values = [curve(p / 10) for p in range(11)]
         assert values[0] == 1
         assert values == sorted(values, reverse=True)

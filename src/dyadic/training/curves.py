@@ -18,33 +18,40 @@ def cosine(progress: float) -> float:
     return 0.5 * (1 + math.cos(math.pi * progress))
 
 
-class WarmCosine:
-    """A linear rise over the first `warmup` of the way, then a cosine to 0."""
+class Warm:
+    """A linear rise over the first `warmup` of the way, then a curve over the rest of it."""
 
-    def __init__(self, warmup: float = 0.2) -> None:
+    def __init__(self, curve: Curve, warmup: float) -> None:
         if not 0 <= warmup < 1:
             raise UserError(f"warmup={warmup}; it is a share of training, 0 up to below 1")
-        self.warmup = warmup
+        self.curve, self.warmup = curve, warmup
 
     def __call__(self, progress: float) -> float:
         if progress < self.warmup:
             return max(progress / self.warmup, 0.01)
-        return cosine((progress - self.warmup) / (1 - self.warmup))
+        return self.curve((progress - self.warmup) / (1 - self.warmup))
 
 
-class Steps:
+class WarmCosine(Warm):
+    """A linear rise over the first `warmup` of the way, then a cosine to 0."""
+
+    def __init__(self, warmup: float = 0.2) -> None:
+        super().__init__(cosine, warmup)
+
+
+class Polynomial(Warm):
+    """1 - p: the polynomial decay of power 1 of HWGQ and TSQ."""
+
+    def __init__(self, warmup: float = 0.0) -> None:
+        super().__init__(lambda progress: 1.0 - progress, warmup)
+
+
+class Steps(Warm):
     """`gamma` to the power of the milestones passed; milestones are shares of the way."""
 
-    def __init__(self, milestones: list[float], gamma: float = 0.1) -> None:
-        self.milestones, self.gamma = list(milestones), gamma
-
-    def __call__(self, progress: float) -> float:
-        return self.gamma ** sum(progress >= m for m in self.milestones)
-
-
-def polynomial(progress: float) -> float:
-    """1 - p: the polynomial decay of power 1 of HWGQ and TSQ."""
-    return 1.0 - progress
+    def __init__(self, milestones: list[float], gamma: float = 0.1, warmup: float = 0.0) -> None:
+        passed = list(milestones)
+        super().__init__(lambda progress: gamma ** sum(progress >= m for m in passed), warmup)
 
 
 def progress_in_segment(phases: list[Phase], epoch: float) -> float:

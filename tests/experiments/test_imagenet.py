@@ -1,0 +1,84 @@
+"""The papers' own scale: every file composes, and runs on made-up images of 64 pixels."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+from hydra import compose, initialize_config_dir
+from omegaconf import DictConfig, OmegaConf
+from PIL import Image
+
+from dyadic.commands.build import run
+from dyadic.commands.run import register_run_name
+from dyadic.record.read import read_csv, read_records
+from dyadic.report.tables import BEGIN, END
+from dyadic.report.tables import main as tables
+
+ROOT = Path(__file__).parents[2]
+NAMES = [path.stem for path in sorted((ROOT / "experiments" / "imagenet").glob("*.yaml"))]
+SLOWEST = ("vgg16", "log_")  # hundreds of megabytes of weights
+LENGTHS = ("epochs", "epochs_per_step", "after", "fine_tuning", "moving_epochs")
+
+
+def composed(name: str, *choices: str) -> DictConfig:
+    """The first run of an experiment."""
+    register_run_name()
+    node = yaml.safe_load((ROOT / "experiments" / "imagenet" / f"{name}.yaml").read_text())
+    swept = node["hydra"]["sweeper"]["params"]
+    first = [f"{key}={str(value).split(',')[0]}" for key, value in swept.items()]
+    search = f"hydra.searchpath=[file://{ROOT}]"
+    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
+        return compose("config", [search, f"+experiments/imagenet={name}", *first, *choices])
+
+
+@pytest.fixture
+def pictures(tmp_path: Path) -> Path:
+    """`data_dir` with two classes: eight training images and four others, 64 x 64 pixels."""
+    for part, count in (("train", 4), ("val", 2)):
+        for label in range(2):
+            folder = tmp_path / "data" / "imagenet" / part / f"n{label}"
+            folder.mkdir(parents=True)
+            for number in range(count):
+                colour = (100 * label + 50, 20 * number, 128)
+                Image.new("RGB", (64, 64), colour).save(folder / f"{number}.png")
+    return tmp_path / "data"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_file_composes_and_says_how_to_run_it(name: str) -> None:
+    cfg = composed(name)
+    assert cfg.dataset.name == "imagenet"
+    assert cfg.trainer.epoch_share == 1
+    assert not OmegaConf.missing_keys(cfg)
+    text = (ROOT / "experiments" / "imagenet" / f"{name}.yaml").read_text()
+    assert f"python run.py -m +experiments/imagenet={name} " in text
+    assert "hydra/launcher=submitit_slurm" in text
+    assert "GPU hours" in text
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("name", NAMES)
+def test_two_steps_of_it_run_to_integers_and_a_table(
+    name: str, pictures: Path, tmp_path: Path
+) -> None:
+    shorter = [f"schedule.{key}=1" for key in LENGTHS if key in composed(name).schedule]
+    size = 80 if "inception" in name else 64
+    results = tmp_path / "results"
+    cfg = composed(
+        name, *shorter, "start=train", "trainer.baseline.epochs=1", "dataset.batch_size=4",
+        f"dataset.image_size={size}", "dataset.workers=0", f"data_dir={pictures}",
+        "trainer.hardware.accelerator=cpu", "trainer.hardware.threads=1", f"results_dir={results}",
+    )  # fmt: skip
+    summary = run(cfg)
+    if cfg.schedule.get("epochs") or cfg.schedule.get("epochs_per_step"):
+        (record,) = read_records(results / "runs")
+        assert record.history().step.iloc[0] == 2
+    if cfg.deploy is not None:
+        assert summary["integer"]["mismatched_logits"] == 0
+        assert summary["integer"]["images"] == 4
+    readme = results / "README.md"
+    readme.write_text(f"{BEGIN}\n{END}\n")
+    options = ["--out", str(results / "table"), "--readme", str(readme)]
+    assert tables([str(results / "runs"), *options]) == 0
+    assert list(read_csv(results / "table.csv").method) == [summary["method"]]

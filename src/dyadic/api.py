@@ -76,12 +76,12 @@ def lower(network: QuantizedNetwork, deployment: Deployment | None = None) -> "P
     deployment  widths of what integers need and the network lacks; 8 and 16 bits, if None
     Raises UserError, by name, for what has no integer form.
     """
-    return _program(_lowered(network, deployment)[1].program)
+    return _program(prove(_lowered(network, deployment)[1].program))
 
 
 def check(
     network: QuantizedNetwork,
-    program: operations.Program,
+    program: "Program",
     images: Images,
     labels: Sequence[int] | np.ndarray | None = None,
     deployment: Deployment | None = None,
@@ -94,14 +94,14 @@ def check(
     images = _images(images)
     deployed, lowered = _lowered(network, deployment)
     float32, float64 = float_logits(deployed, lowered, images)
-    found = engines(program)
+    found = engines(program.proof)
     classes = None if labels is None else np.asarray(labels)
     return compare(found, images.numpy(), classes, float64, float32, network.traced_difference)
 
 
 def load(directory: str | Path) -> "Program":
     """The program that `Program.save` wrote; ProgramError, a UserError, for damaged files."""
-    return _program(files.load(Path(directory)))
+    return _program(files.load_proof(Path(directory)))
 
 
 class Program(operations.Program):
@@ -117,21 +117,21 @@ class Program(operations.Program):
 
     def save(self, directory: str | Path) -> None:
         """Write `program.json` and `weights.npz`."""
-        files.save(self._proof, Path(directory))
+        files.save(self.proof, Path(directory))
 
     def export_c(
         self, directory: str | Path, prefix: str = "dyadic", classes: Sequence[str] = ()
     ) -> None:
         """Write C99 sources that need nothing else; all their names begin with `prefix`."""
-        export_c(self._proof, Path(directory), prefix, classes)
+        export_c(self.proof, Path(directory), prefix, classes)
 
     def export_onnx(self, path: str | Path) -> None:
         """Write an ONNX model of integer operators."""
-        export_onnx(self._proof, Path(path))
+        export_onnx(self.proof, Path(path))
 
     @cached_property
-    def _proof(self) -> Proof:
-        """Proved once, for every engine and export."""
+    def proof(self) -> Proof:
+        """Shapes, ranges and bounds of every tensor: proved once, for every engine and export."""
         return prove(self)
 
     @cached_property
@@ -147,12 +147,14 @@ class Program(operations.Program):
         if name not in ENGINES:
             raise UserError(f"engine={name!r}; it is one of {', '.join(ENGINES)}")
         if name not in self._engines:
-            self._engines[name] = ENGINES[name](self._proof)
+            self._engines[name] = ENGINES[name](self.proof)
         return self._engines[name]
 
 
-def _program(program: operations.Program) -> Program:
-    return Program(**vars(program))
+def _program(proof: Proof) -> Program:
+    program = Program(**vars(proof.program))
+    vars(program)["proof"] = proof
+    return program
 
 
 def _images(images: Images) -> Tensor:

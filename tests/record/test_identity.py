@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from omegaconf import OmegaConf
 from tests.runs import configuration
 
-from dyadic.record.identity import digest, float_network, identity, run_digest
+from dyadic.record.identity import digest, float_choices, identify, run_digest
 
 CONFIG = {
     "bits": 4,
@@ -26,7 +26,7 @@ CONFIG = {
     "deploy": {"stream_bits": 16},
     "trainer": {"baseline": {"epochs": 3}, "optimizer": {"lr": 0.01}},
 }
-STARTS = float_network(CONFIG, "32-true") | {"seed": 0, "threads": 2, "device": "cpu"}
+STARTS = float_choices(CONFIG, "32-true") | {"seed": 0, "threads": 2, "device": "cpu"}
 
 
 def changed(**values):
@@ -38,11 +38,11 @@ def changed(**values):
         for key in path:
             place = place[key]
         place[last] = value
-    starts = float_network(config, "32-true") | {"threads": 2, "device": "cpu"}
-    return identity(config, starts | {"seed": config["seed"]})
+    starts = float_choices(config, "32-true") | {"threads": 2, "device": "cpu"}
+    return identify(config, starts | {"seed": config["seed"]})
 
 
-SAME = identity(CONFIG, STARTS)
+SAME = identify(CONFIG, STARTS)
 
 
 @pytest.mark.parametrize(
@@ -71,7 +71,7 @@ def test_each_digest_depends_on_its_choices_and_on_no_others(change, differ):
 
 
 def test_machines_share_a_network_and_not_a_baseline():
-    other = identity(CONFIG, STARTS | {"threads": 8})
+    other = identify(CONFIG, STARTS | {"threads": 8})
     assert other["network"] == SAME["network"]
     assert other["baseline"] != SAME["baseline"]
 

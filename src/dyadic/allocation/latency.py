@@ -11,7 +11,7 @@ from dyadic.errors import UserError
 from dyadic.network.insert import Bits
 from dyadic.record.files import write_atomically
 
-COLUMNS = (
+LATENCY_COLUMNS = (
     "device",
     "layer",
     "shape",
@@ -83,15 +83,17 @@ class LatencyTable:
             raise UserError(f"no latency table {path}; make one with: python -m dyadic latency")
         with path.open(newline="") as file:
             lines = list(csv.DictReader(file))
-        if not lines or set(COLUMNS) - set(lines[0]):
-            raise UserError(f"{path} is no latency table; it must have columns {','.join(COLUMNS)}")
+        if not lines or set(LATENCY_COLUMNS) - set(lines[0]):
+            raise UserError(
+                f"{path} is no latency table; it must have columns {','.join(LATENCY_COLUMNS)}"
+            )
         return cls(lines[0]["device"], [_row(line) for line in lines])
 
     def write(self, path: Path | str) -> None:
-        """Write CSV with the columns of `COLUMNS`, atomically."""
+        """Write CSV with the columns of `LATENCY_COLUMNS`, atomically."""
         with write_atomically(Path(path)) as beside, beside.open("w", newline="") as file:
             writer = csv.writer(file, lineterminator="\n")
-            writer.writerow(COLUMNS)
+            writer.writerow(LATENCY_COLUMNS)
             for row in self.rows:
                 layer, faster = row.layer, "yes" if row.faster else "no"
                 cells = (layer.name, layer.shape, layer.parameters, layer.macs, *row.bits)

@@ -36,7 +36,7 @@ from dyadic.training.processes import alone, is_first, locked
 from dyadic.training.weights import Weights
 
 log = logging.getLogger(__name__)
-OURS = ("dyadic.", "torchvision.")
+LIBRARIES = ("dyadic.", "torchvision.")
 
 
 def run(cfg: DictConfig) -> dict[str, Any]:
@@ -172,7 +172,7 @@ def determined_by(
 def _source(model: dict[str, Any]) -> str:
     """Digest of the source of a network that is neither ours nor `model=own`, which has its own."""
     module = str(model["_target_"]).rpartition(".")[0]
-    return "" if module.startswith(OURS) else of_source(module)
+    return "" if module.startswith(LIBRARIES) else of_source(module)
 
 
 def facts(cfg: DictConfig) -> dict[str, Any]:

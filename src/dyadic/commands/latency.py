@@ -23,9 +23,9 @@ from dyadic.integer.program.files import load
 from dyadic.integer.program.operations import Conv, Flatten, Linear, Program, Weights
 from dyadic.network.insert import Bits
 
-CHOICES: tuple[Bits, ...] = ((4, 4), (4, 8), (8, 4), (8, 8))
-IMAGES = 8  # of one call, as many as the engine keeps together
-CALLS = 10  # of one timing; the smallest counts
+WIDTHS: tuple[Bits, ...] = ((4, 4), (4, 8), (8, 4), (8, 8))
+AT_ONCE = 8  # of one call, as many as the engine keeps together
+REPEATS = 10  # of one timing; the smallest counts
 
 
 def measure_run(directory: Path, out: Path | None, threads: int = 1) -> str:
@@ -45,8 +45,8 @@ def measure_run(directory: Path, out: Path | None, threads: int = 1) -> str:
         return _timer(_alone(layers[cost.name], proof, bits), threads)
 
     counted = "1 thread" if threads == 1 else f"{threads} threads"
-    device = f"{processor()}, {available_paths()[0]} kernels, {counted}, {IMAGES} images at once"
-    table: LatencyTable = measure(device, costs, CHOICES, prepare)
+    device = f"{processor()}, {available_paths()[0]} kernels, {counted}, {AT_ONCE} images at once"
+    table: LatencyTable = measure(device, costs, WIDTHS, prepare)
     path = out or directory / "latency.csv"
     table.write(path)
     narrower = [row for row in table.rows if row.bits != (8, 8)]
@@ -94,15 +94,15 @@ def _timer(program: Program, threads: int) -> Timer:
     Every timing has an engine of its own: where its memory lies changes the time by a percent or
     two, which must count as noise and not as the work of a width.
     """
-    shape = (IMAGES, *program.input_shape)
+    shape = (AT_ONCE, *program.input_shape)
     images = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
 
     def timed() -> float:
         engine, times = CompiledEngine(program, threads), []
-        for _ in range(CALLS):
+        for _ in range(REPEATS):
             started = time.perf_counter()
             engine.run(images)
             times.append(time.perf_counter() - started)
-        return 1000 * min(times) / IMAGES
+        return 1000 * min(times) / AT_ONCE
 
     return timed

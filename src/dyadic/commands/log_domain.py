@@ -21,8 +21,8 @@ from dyadic.record.files import read_json, write_json
 from dyadic.training.callbacks import write_rows
 
 ERRORS = ["relative_error", "gain"]  # each with the floor, and without it
-SUFFIXES = ["", "_without_floor"]
-COLUMNS = ["layer", "accumulation", "terms", *(e + s for e in ERRORS for s in SUFFIXES)]
+FLOORS = ["", "_without_floor"]
+SUM_COLUMNS = ["layer", "accumulation", "terms", *(e + s for e in ERRORS for s in FLOORS)]
 KEY = "log_domain"  # of summary.json
 
 
@@ -41,7 +41,7 @@ def evaluate_run(
         raise UserError(f"images={images}; it must be at least 1")
     pixels, labels = recorded_images(directory, data_dir, allow)
     found, rows = log_domain(load(directory), pixels[:images], labels[:images])
-    write_rows(directory / "log_domain.csv", COLUMNS, rows)
+    write_rows(directory / "log_domain.csv", SUM_COLUMNS, rows)
     write_json(path, read_json(path) | {KEY: found})
     return "\n".join(f"{name:<32}{value}" for name, value in found.items())
 
@@ -71,9 +71,9 @@ def log_domain(
         "images": len(images),
         "layers": f"{len(approximate)} of {len(layers)}",
         "exact_top1": exact,
-        **{f"top1{suffix}": score for suffix, score in zip(SUFFIXES, top1, strict=True)},
+        **{f"top1{suffix}": score for suffix, score in zip(FLOORS, top1, strict=True)},
     }
-    errors = COLUMNS[3:]
+    errors = SUM_COLUMNS[3:]
     means = {key: round(float(np.mean([row[key] for row in approximate])), 5) for key in errors}
     return found | means, rows
 
@@ -88,7 +88,7 @@ def _row(layer: str, engines: list[LogDomainEngine]) -> dict[str, Any]:
         return {"layer": layer, "accumulation": "linear, exact"}
     row: dict[str, Any] = {"layer": layer, "accumulation": "log domain, approximate"}
     row["terms"] = engines[0].errors[layer].terms
-    for suffix, engine in zip(SUFFIXES, engines, strict=True):
+    for suffix, engine in zip(FLOORS, engines, strict=True):
         error = engine.errors[layer]
         row[f"relative_error{suffix}"] = round(error.relative, 5)
         row[f"gain{suffix}"] = round(error.gain, 5)

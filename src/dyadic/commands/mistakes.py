@@ -9,7 +9,7 @@ from dyadic.errors import UserError
 
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 EXTRAS = {"wandb": "wandb", "tensorboard": "tensorboard", "jinja2": "report", "highspy": "highs"}
-CHOICES = "`--cfg job` shows all that can be set"
+HINT = "`--cfg job` shows all that can be set"
 RESOLVED = "UserError raised while resolving interpolation: "  # by a resolver of ours
 PLACES = "results_dir and data_dir must be folders to read and write"
 
@@ -40,7 +40,7 @@ def _line(error: BaseException) -> str | None:
     if isinstance(error, OmegaConfBaseException) and str(error).startswith(RESOLVED):
         return _first_line(error).removeprefix(RESOLVED)
     if isinstance(error, HydraException | OmegaConfBaseException):
-        return f"{_first_line(error)}; {CHOICES}"
+        return f"{_first_line(error)}; {HINT}"
     if isinstance(error, ModuleNotFoundError) and error.name in EXTRAS:
         extra = EXTRAS[error.name]
         return f"{error.name} is not installed; `pip install 'dyadic[{extra}]'` brings it"

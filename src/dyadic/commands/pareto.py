@@ -17,7 +17,7 @@ from dyadic.commands.parts import plain
 from dyadic.commands.run import register_run_name
 from dyadic.errors import UserError
 from dyadic.record.files import write_text
-from dyadic.record.identity import digest, identity
+from dyadic.record.identity import digest, identify
 from dyadic.record.places import CONF
 from dyadic.record.read import read_records
 from dyadic.report.charts.drawing import svg
@@ -105,7 +105,7 @@ def _facts(cfg: DictConfig, run: Run) -> dict[str, str]:
         "method": str(cfg.method.name),
         "sensitivity": type(run.sensitivity).__name__.lower(),
         "float_seed": f"s{cfg.seed}",
-        "float_network": identity(plain(cfg), run.baseline_determined_by)["network"],
+        "float_network": identify(plain(cfg), run.baseline_determined_by)["network"],
     }
 
 

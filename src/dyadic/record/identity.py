@@ -23,7 +23,7 @@ ONE_DRAW = ("seed", "weights_of_seed", "threads", "device", "devices")
 OURS = "dyadic."
 
 
-def identity(config: Mapping[str, Any], starts_from: Mapping[str, Any]) -> dict[str, str]:
+def identify(config: Mapping[str, Any], starts_from: Mapping[str, Any]) -> dict[str, str]:
     """A run's digests: hex digits that are equal for what is the same.
 
     run         every choice that its numbers depend on: as in its name
@@ -57,7 +57,7 @@ def baseline_digest(starts_from: Mapping[str, Any]) -> str:
     return digest(starts_from)[:16]
 
 
-def float_network(config: Mapping[str, Any], precision: str) -> dict[str, Any]:
+def float_choices(config: Mapping[str, Any], precision: str) -> dict[str, Any]:
     """What the choices say of the float network: data, model, and how it was trained."""
     trainer = config.get("trainer")
     recipe = trainer.get("baseline") if isinstance(trainer, Mapping) else None

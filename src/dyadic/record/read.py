@@ -24,7 +24,7 @@ import yaml
 from numpy.typing import NDArray
 
 from dyadic.record import schema
-from dyadic.record.identity import float_network, identity
+from dyadic.record.identity import float_choices, identify
 
 RUNNING_SECONDS = 900
 """A folder without summary whose files changed this recently belongs to a run in progress."""
@@ -72,12 +72,12 @@ class Record:
         if isinstance(found, dict):
             return found
         precision = str(self.summary.get("precision") or "")
-        return identity(self.choices, float_network(self.choices, precision))
+        return identify(self.choices, float_choices(self.choices, precision))
 
     def history(self) -> pd.DataFrame:
         """`history.csv`, a row an epoch; empty where there is none yet."""
         frame = read_csv(self.path / schema.HISTORY)
-        for column in schema.numbers(schema.HISTORY_COLUMNS):
+        for column in schema.numeric(schema.HISTORY_COLUMNS):
             frame[column] = numbers(frame[column]) if column in frame else np.nan
         for column in ("phase", "event"):
             texts = frame[column].astype(object) if column in frame else pd.Series("", frame.index)

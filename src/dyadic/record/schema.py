@@ -120,10 +120,10 @@ MAPPINGS: dict[str, tuple[str, ...]] = {
 """Keys of the mappings within a summary."""
 
 
-def numbers(columns: Mapping[str, type]) -> list[str]:
+def numeric(columns: Mapping[str, type]) -> list[str]:
     """The names whose values are numbers.
 
-    >>> numbers({"epoch": int, "phase": str, "lr": float})
+    >>> numeric({"epoch": int, "phase": str, "lr": float})
     ['epoch', 'lr']
     """
     return [name for name, kind in columns.items() if kind in (int, float)]

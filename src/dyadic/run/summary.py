@@ -18,7 +18,7 @@ from dyadic.network.insert import Bits
 from dyadic.record import schema
 from dyadic.record.compression import compression
 from dyadic.record.files import write_json
-from dyadic.record.identity import identity
+from dyadic.record.identity import identify
 from dyadic.run.certify import Certificate, certify
 from dyadic.run.layers import histograms, layer_rows, write_histograms, write_layers
 from dyadic.run.pipeline import Run, Trained, calibration_images
@@ -41,7 +41,7 @@ def finish(run: Run, trained: Trained, facts: dict[str, Any]) -> dict[str, Any]:
     config = yaml.safe_load((run.directory / schema.CONFIG).read_text())
     named = {
         "schema_version": schema.VERSION,
-        "identity": identity(config, run.baseline_determined_by),
+        "identity": identify(config, run.baseline_determined_by),
     }
     numbers = _numbers(run, trained, rows, proof)
     summary = schema.checked(facts | numbers | _circumstances(run, trained) | named)

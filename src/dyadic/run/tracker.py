@@ -11,9 +11,9 @@ from pytorch_lightning.loggers import Logger, WandbLogger
 log = logging.getLogger(__name__)
 CURVES = ("top1", "train_loss", "val_loss", "quantized_share", "blend", "lr")
 BARS = ("weight_bits", "sqnr_db", "sensitivity")
-IMAGES = 16
+SHOWN = 16
 
-Rows = list[dict[str, Any]]
+RowList = list[dict[str, Any]]
 
 
 class Guarded(Logger):
@@ -69,8 +69,8 @@ def log_record(
     logger: Logger,
     config: dict[str, Any],
     summary: dict[str, Any],
-    history: Rows,
-    layers: Rows,
+    history: RowList,
+    layers: RowList,
     arrays: Mapping[str, np.ndarray],
 ) -> None:
     """Send a record to a tracker: here the choices and the summary's numbers, as scalars.
@@ -80,7 +80,7 @@ def log_record(
     arrays            of `histograms.npz`
     """
     logger.log_hyperparams(config)
-    logger.log_metrics(numbers(summary), step=len(history))
+    logger.log_metrics(scalars(summary), step=len(history))
 
 
 @log_record.register
@@ -93,8 +93,8 @@ def _(
     logger: WandbLogger,
     config: dict[str, Any],
     summary: dict[str, Any],
-    history: Rows,
-    layers: Rows,
+    history: RowList,
+    layers: RowList,
     arrays: Mapping[str, np.ndarray],
 ) -> None:
     """Histograms, tables, line plots, bars, the confusion matrix and images, as W&B's own types."""
@@ -102,7 +102,7 @@ def _(
 
     run, names = logger.experiment, summary["classes"]
     run.config.update({"choices": config})
-    run.summary.update(numbers(summary))
+    run.summary.update(scalars(summary))
     found: dict[str, Any] = {}
     for key in arrays:
         layer, _, part = key.rpartition("/")
@@ -133,22 +133,22 @@ def _(
     run.log(found)
 
 
-def numbers(summary: Mapping[str, Any], prefix: str = "") -> dict[str, float]:
+def scalars(summary: Mapping[str, Any], prefix: str = "") -> dict[str, float]:
     """The numbers in a nested mapping, by their path.
 
-    >>> numbers({"top1": 92.5, "integer": {"images": 10, "engines": ["onnx"]}, "note": ""})
+    >>> scalars({"top1": 92.5, "integer": {"images": 10, "engines": ["onnx"]}, "note": ""})
     {'top1': 92.5, 'integer/images': 10}
     """
     found: dict[str, float] = {}
     for key, value in summary.items():
         if isinstance(value, Mapping):
-            found |= numbers(value, f"{prefix}{key}/")
+            found |= scalars(value, f"{prefix}{key}/")
         elif isinstance(value, int | float) and not isinstance(value, bool):
             found[f"{prefix}{key}"] = value
     return found
 
 
-def _table(rows: Rows) -> Any:
+def _table(rows: RowList) -> Any:
     """A W&B table with the union of the rows' columns; what a row lacks is empty."""
     import wandb
 
@@ -156,7 +156,7 @@ def _table(rows: Rows) -> Any:
     return wandb.Table(columns=columns, data=[[row.get(key) for key in columns] for row in rows])
 
 
-def _known(layers: Rows, name: str) -> Rows:
+def _known(layers: RowList, name: str) -> RowList:
     """Layer and value, where the value is a finite number."""
     pairs = [(row["layer"], row.get(name)) for row in layers]
     return [{"layer": layer, name: v} for layer, v in pairs if v is not None and np.isfinite(v)]
@@ -183,7 +183,7 @@ def _images(arrays: Mapping[str, np.ndarray], names: list[str]) -> list[Any]:
     """Images that the float network and the integers classify differently, with all three names."""
     import wandb
 
-    shown = zip(arrays["disagreeing"][:IMAGES], arrays["disagreeing_labels"], strict=False)
+    shown = zip(arrays["disagreeing"][:SHOWN], arrays["disagreeing_labels"], strict=False)
     return [
         wandb.Image(
             image.transpose(1, 2, 0).squeeze(),

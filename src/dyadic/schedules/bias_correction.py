@@ -18,7 +18,7 @@ from dyadic.network.layers import module_of
 from dyadic.network.quantized import QuantizedNetwork
 from dyadic.schedules.blend import set_blend
 
-IMAGES = 256  # that the means are taken over; all are in memory at once
+MEASURED = 256  # that the means are taken over; all are in memory at once
 Layer = nn.Conv2d | nn.Linear
 
 
@@ -27,7 +27,7 @@ def correct_biases(network: QuantizedNetwork, images: Tensor) -> None:
     """Correct the bias of every layer, from the image on; a layer without one gets one.
 
     network  post-training: its latent weights are those of the float network
-    images   uint8 [N, C, H, W], of which the first `IMAGES` are used
+    images   uint8 [N, C, H, W], of which the first `MEASURED` are used
     """
     wanted: dict[str, Tensor] = {}
 
@@ -43,7 +43,7 @@ def correct_biases(network: QuantizedNetwork, images: Tensor) -> None:
     training = network.training
     network.eval()
     for body, visit in ((unquantized(network), remember), (network.body, correct)):
-        _Layers(body, visit).run(images[:IMAGES])
+        _Layers(body, visit).run(images[:MEASURED])
     network.train(training)
 
 

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 import yaml
 
-from dyadic.record.identity import float_network, identity
+from dyadic.record.identity import float_choices, identify
 from dyadic.record.read import read_records
 from dyadic.report.dashboard import write_dashboard
 from dyadic.report.data.front_markdown import front_table
@@ -20,7 +20,7 @@ CONFIG = "dataset:\n  name: fashion_mnist\n  holdout: 0\ntrainer:\n  baseline:\n
 
 def network_of(config: str) -> str:
     choices = yaml.safe_load(config)
-    return identity(choices, float_network(choices, ""))["network"]
+    return identify(choices, float_choices(choices, ""))["network"]
 
 
 def front_frame() -> pd.DataFrame:

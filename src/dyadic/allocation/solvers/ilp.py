@@ -18,7 +18,7 @@ from dyadic.errors import UserError
 
 # Solvers ignore improvements below fixed tolerances (CBC: 1e-5), and traces are often smaller.
 SPAN = 1e6
-ROOM = 1e3
+SCALED_BUDGET = 1e3
 
 
 @dataclass(frozen=True)
@@ -132,12 +132,12 @@ def _model(
             objective.append((x, scale * float(knapsack.omega[group][choice])))
             beyond = (knapsack.cost[group][choice] - least[group]) / room
             for terms, value in zip(rows, beyond, strict=True):
-                terms.append((x, ROOM * float(value)))
+                terms.append((x, SCALED_BUDGET * float(value)))
             if reduced.incumbent is not None:
                 x.setInitialValue(int(choice == reduced.incumbent[group]))
         problem.addConstraint(pulp.LpAffineExpression((x, 1) for x in row.values()) == 1)
         variables.append(row)
     problem.setObjective(pulp.LpAffineExpression(objective))
     for terms in rows:
-        problem.addConstraint(pulp.LpAffineExpression(terms) <= ROOM)
+        problem.addConstraint(pulp.LpAffineExpression(terms) <= SCALED_BUDGET)
     return problem, variables

@@ -24,7 +24,7 @@ from dyadic.errors import UserError
 
 Antilog = Callable[[Tensor], Tensor]
 NOTHING = -1e6  # the exponent of zero: no sum feels it, and finite, so that inf - inf cannot be
-ROOM = 2**15  # running sums that are kept at a time, few enough for the caches
+SUMS_KEPT = 2**15  # running sums that are kept at a time, few enough for the caches
 
 
 def approximate_log_sum(products: Iterable[Tensor], floor: bool = True) -> Tensor:
@@ -72,7 +72,7 @@ def approximate_product(
     >>> approximate_product(torch.tensor([[1.0, -2.0, 0.0]]), x).item()
     8.0
     """
-    outputs, size = len(weight), max(1, ROOM // (2 * len(weight)))
+    outputs, size = len(weight), max(1, SUMS_KEPT // (2 * len(weight)))
     positive, negative = _exponents(weight)
     rows = torch.cat([positive, negative]).T[:, :, None]
     mirrored = torch.cat([negative, positive]).T[:, :, None] if bool((x < 0).any()) else None

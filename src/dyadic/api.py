@@ -18,6 +18,7 @@ from dyadic.integer.engines.available import Engine, engines
 from dyadic.integer.engines.check import CheckReport
 from dyadic.integer.engines.check import check as compare
 from dyadic.integer.engines.compiled import CompiledEngine, CompilerNotFound, export_c
+from dyadic.integer.engines.compiled.cmsis import export_cmsis
 from dyadic.integer.engines.onnx.engine import OnnxEngine, export_onnx
 from dyadic.integer.engines.reference import ReferenceEngine
 from dyadic.integer.lowering import lower as lowering
@@ -124,6 +125,10 @@ class Program(operations.Program):
     ) -> None:
         """Write C99 sources that need nothing else; all their names begin with `prefix`."""
         export_c(self.proof, Path(directory), prefix, classes)
+
+    def export_cmsis(self, directory: str | Path, prefix: str = "dyadic") -> None:
+        """Write calls into CMSIS-NN, for Cortex-M; refuses by name what it cannot hold."""
+        export_cmsis(self._proof, Path(directory), prefix)
 
     def export_onnx(self, path: str | Path) -> None:
         """Write an ONNX model of integer operators."""

@@ -117,7 +117,7 @@ def plan(
         wanted = borders.get(name, (0, 0))
         border[root] = (max(border[root][0], wanted[0]), max(border[root][1], wanted[1]))
     sizes = {root: _bytes(root, proof, border[root]) for root in border}
-    offsets, arena = _guard(sizes) if GUARD else _share(sizes, _lifetimes(groups, roots, share))
+    offsets, arena = _guard(sizes) if GUARD else overlay(sizes, _lifetimes(groups, roots, share))
     slots = {
         name: Slot(
             as_image(proof.shapes[name]), storage(proof.ranges[name]), root, channel,
@@ -170,7 +170,7 @@ def _guard(sizes: Mapping[str, int]) -> tuple[dict[str, int], int]:
     return offsets, end
 
 
-def _share(
+def overlay(
     sizes: Mapping[str, int], lives: Mapping[str, tuple[int, int]]
 ) -> tuple[dict[str, int], int]:
     """Offsets, the largest tensor first, each at the lowest place that is free while it lives."""

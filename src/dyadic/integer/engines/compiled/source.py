@@ -218,7 +218,7 @@ class Source:
         if key not in self.arrays:
             self.arrays[key] = f"dyadic_{name}"
             self.constants += array.nbytes
-            declared += _array(f"dyadic_{name}", array)
+            declare(f"dyadic_{name}", array, declared)
         return self.arrays[key]
 
 
@@ -249,12 +249,14 @@ def _place(slot: binding.Slot) -> tuple[int, ...]:
     return (slot.offset + slot.origin, view.type, *shape)
 
 
-def _array(name: str, array: np.ndarray) -> Iterator[str]:
+def declare(name: str, array: np.ndarray, into: list[str]) -> str:
+    """Append a constant array's text, and return its name."""
     values = array.ravel().tolist() or [0]
-    yield f"static const {array.dtype.name}_t {name}[{len(values)}] = {{\n"
+    into.append(f"static const {array.dtype.name}_t {name}[{len(values)}] = {{\n")
     for start in range(0, len(values), VALUES_PER_LINE):
-        yield _list(values[start : start + VALUES_PER_LINE]) + ",\n"
-    yield "};\n"
+        into.append(_list(values[start : start + VALUES_PER_LINE]) + ",\n")
+    into.append("};\n")
+    return name
 
 
 def _list(values: Sequence[int]) -> str:

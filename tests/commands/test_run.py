@@ -119,6 +119,7 @@ def test_a_sweep_counts_and_its_repetition_only_retries_what_failed(tmp_path):
         ("bits=1", "it takes 2 to 8 bits"),
         ("method=nope", "there are binary_relax, bottom_up"),
         ("bitz=3", "bitz"),
+        ("start=own", "no value for start.weights; set it"),
         ("bits=[", "NAME=VALUE"),
     ],
 )
@@ -174,6 +175,14 @@ def test_choices_that_cannot_be_are_met_before_anything_is_trained(tmp_path, cho
         ("deploy.stream_bits=3", "8 to 16"),
         ("schedule.portions=[0.5,0.2]", "portions"),
         ("trainer.optimizer._target_=torch.optim.Sgd", "Sgd"),
+        ("trainer.hardware.threads=0", "^trainer.hardware.threads=0; "),
+        ("schedule.after=-1", "^schedule.epochs_per_step=1, schedule.after=-1; "),
+        ("schedule.portions=[0.5]", "^schedule.portions="),
+        ("model.width=0", "^model.width=0; "),
+        ("dataset.batch_size=0", "^synthetic: dataset.batch_size=0, seed=0; "),
+        ("trainer.baseline.curve.warmup=2", "^trainer.baseline.curve.warmup=2"),
+        ("trainer.optimizer.lr=-1", "^the optimizer: .*-1"),
+        ("trainer.baseline.optimizer.lr=-1", "^the baseline's optimizer: .*-1"),
     ],
 )
 def test_wrong_values_say_what_would_be_right(tmp_path, choice, says):

@@ -133,7 +133,7 @@ def test_a_training_is_watched_on_held_out_images_and_never_on_the_test_set(
 
 
 def test_without_held_out_images_validation_says_what_to_set(tiny: Synthetic) -> None:
-    with pytest.raises(UserError, match=r"set dataset\.holdout"):
+    with pytest.raises(UserError, match="holdout above 0 keeps some"):
         image_set(tiny).validation_batches()
 
 

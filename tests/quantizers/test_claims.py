@@ -182,5 +182,5 @@ def test_an_observed_range_is_static_and_in_the_checkpoint(quantizer: Quantizer)
 def test_a_dynamic_range_says_what_it_cannot_do(kind: type[Quantizer]) -> None:
     quantizer = kind(bits=4, signed=False, dynamic=True)
     quantizer.observe(torch.rand(5))
-    with pytest.raises(UserError, match="dynamic=false"):
+    with pytest.raises(UserError, match="dynamic=False"):
         quantizer.codebook()

@@ -85,7 +85,7 @@ def test_a_dynamic_range_follows_every_tensor() -> None:
     quantizer = Uniform(8, signed=False, dynamic=True)
     quantizer.observe(torch.tensor([100.0]))
     assert quantizer(torch.tensor([1.0])).item() == 1.0
-    with pytest.raises(UserError, match="dynamic=false"):
+    with pytest.raises(UserError, match="dynamic=False"):
         quantizer.codebook()
 
 

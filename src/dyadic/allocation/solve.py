@@ -61,7 +61,7 @@ def _infeasible(knapsack: Knapsack, kinds: list[str]) -> UserError:
     alone = [k for k in range(len(kinds)) if least[k] > knapsack.limit[k]]
     tightest = {k: int(least[k]) for k in alone} or _tightest_together(knapsack)
     if not tightest:
-        return UserError("this solver found no allocation within the budgets; use allocation=ilp")
+        return UserError("this solver found no allocation within the budgets; use the ILP")
     said = [
         f"{kinds[k]} {_text(kinds[k], int(knapsack.limit[k]), ROUND_FLOOR)} "
         f"(tightest feasible: {_text(kinds[k], value, ROUND_CEILING)})"

@@ -92,10 +92,10 @@ def _other(cfg: DictConfig, directory: Path) -> dict[str, Any]:
 def build(cfg: DictConfig, directory: Path) -> Run:
     """Instantiate every part; a value that a constructor refuses is a UserError."""
     refuse_unread(cfg)
-    hardware: Hardware = part(cfg.trainer.hardware)
-    data = part(cfg.dataset, data_dir=cfg.data_dir, seed=cfg.seed)
+    hardware: Hardware = part(cfg.trainer.hardware, "trainer.hardware")
+    data = part(cfg.dataset, "dataset", data_dir=cfg.data_dir, seed=cfg.seed)
     choices = _choices(cfg)
-    weights = part(cfg.start).weights(choices)
+    weights = part(cfg.start, "start").weights(choices)
     return Run(
         name=cfg.name,
         directory=directory,
@@ -104,18 +104,18 @@ def build(cfg: DictConfig, directory: Path) -> Run:
         data=Few(data) if cfg.trial else data,
         model=lambda: _model(cfg.model, data),
         weights=weights,
-        weight=part(cfg.quantizer.weight),
-        activation=part(cfg.quantizer.activation),
+        weight=part(cfg.quantizer.weight, "quantizer.weight"),
+        activation=part(cfg.quantizer.activation, "quantizer.activation"),
         schedule=_schedule(cfg),
-        allocation=part(cfg.allocation),
-        sensitivity=part(cfg.get("sensitivity")),
-        deployment=part(cfg.deploy),
+        allocation=part(cfg.allocation, "allocation"),
+        sensitivity=part(cfg.get("sensitivity"), "sensitivity"),
+        deployment=part(cfg.deploy, "deploy"),
         hardware=hardware,
         recipe=_recipe(cfg),
-        optimizer=part(cfg.trainer.optimizer),
-        curve=part(cfg.trainer.curve),
+        optimizer=part(cfg.trainer.optimizer, "trainer.optimizer"),
+        curve=part(cfg.trainer.curve, "trainer.curve"),
         epoch_share=1.0 if cfg.trial else cfg.trainer.epoch_share,
-        distill=part(cfg.get("distillation")),
+        distill=part(cfg.get("distillation"), "distillation"),
         baseline_determined_by=determined_by(cfg, choices, data, weights, hardware),
         trial=cfg.trial,
     )
@@ -123,21 +123,21 @@ def build(cfg: DictConfig, directory: Path) -> Run:
 
 def _schedule(cfg: DictConfig) -> Schedule:
     """The schedule in the epochs that are asked for; one a phase in a trial."""
-    schedule = part(cfg.schedule)
+    schedule = part(cfg.schedule, "schedule")
     if cfg.trial:
         return Stretched(schedule, None)
     return schedule if cfg.epochs is None else Stretched(schedule, cfg.epochs)
 
 
 def _recipe(cfg: DictConfig) -> BaselineRecipe:
-    recipe = part(cfg.trainer.baseline)
+    recipe = part(cfg.trainer.baseline, "trainer.baseline")
     return replace(recipe, epochs=1) if cfg.trial else recipe
 
 
 def _model(config: DictConfig, data: Any) -> nn.Module:
     """The float network for a data set, its normalization in front."""
     arguments = OmegaConf.masked_copy(config, [str(key) for key in config if key != "name"])
-    return normalized(part(arguments, classes=data.classes, channels=data.channels), data)
+    return normalized(part(arguments, "model", classes=data.classes, channels=data.channels), data)
 
 
 def _choices(cfg: DictConfig) -> dict[str, Any]:

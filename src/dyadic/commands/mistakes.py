@@ -1,6 +1,7 @@
 """Errors that are the user's to mend, in one line each."""
 
 import errno
+import re
 
 from hydra.errors import HydraException, MissingConfigException, OverrideParseException
 from omegaconf.errors import OmegaConfBaseException
@@ -11,6 +12,7 @@ FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 EXTRAS = {"wandb": "wandb", "tensorboard": "tensorboard", "jinja2": "report", "highspy": "highs"}
 HINT = "`--cfg job` shows all that can be set"
 RESOLVED = "UserError raised while resolving interpolation: "  # by a resolver of ours
+MISSING = re.compile(r"Missing mandatory value: (\S+)")
 PLACES = "results_dir and data_dir must be folders to read and write"
 
 
@@ -37,6 +39,8 @@ def _line(error: BaseException) -> str | None:
         return f"{group}={name}: there is none; there are {', '.join(sorted(error.options))}"
     if isinstance(error, OverrideParseException):
         return f"{error.override} cannot be read: {_first_line(error)}; give NAME=VALUE"
+    if isinstance(error, OmegaConfBaseException) and (found := MISSING.search(str(error))):
+        return f"no value for {found[1]}; set it on the command line, {found[1]}=..."
     if isinstance(error, OmegaConfBaseException) and str(error).startswith(RESOLVED):
         return _first_line(error).removeprefix(RESOLVED)
     if isinstance(error, HydraException | OmegaConfBaseException):

@@ -131,7 +131,7 @@ class ImageFolders(ImageSet):
     def validation_batches(self) -> Batches:
         """The held-out training pictures; UserError when holdout is 0."""
         if not self.held_out:
-            raise UserError(f"{self.name}: no validation images; set dataset.holdout above 0")
+            raise UserError(f"{self.name}: no validation images; holdout above 0 keeps some")
         return self._plain(self.held_out, torch.arange(len(self.held_out)))
 
     def calibration_batches(self, images: int) -> Batches:

@@ -114,7 +114,7 @@ class InMemory(ImageSet):
     def validation_batches(self) -> Batches:
         """The held-out end of the training set; UserError when holdout is 0."""
         if not len(self.held_out):
-            raise UserError(f"{self.name}: no validation images; set dataset.holdout above 0")
+            raise UserError(f"{self.name}: no validation images; holdout above 0 keeps some")
         return self._plain(self.held_out, torch.arange(len(self.held_out)))
 
     def calibration_batches(self, images: int) -> Batches:

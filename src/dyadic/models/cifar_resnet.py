@@ -39,7 +39,7 @@ class CifarResNet(nn.Module):
     def __init__(self, blocks: int, classes: int, channels: int, width: int) -> None:
         super().__init__()
         if width < 1:
-            raise UserError(f"model.width={width}; the channels of the first stage, at least 1")
+            raise UserError(f"width={width}; the channels of the first stage, at least 1")
         self.conv1 = nn.Conv2d(channels, width, 3, padding=1, bias=False)
         self.bn1 = nn.BatchNorm2d(width)
         self.relu = nn.ReLU()

@@ -43,7 +43,7 @@ def resnet50(
                      2015, and HAWQ-V3's tables), "v1.5" in the 3x3 one (torchvision's weights)
     """
     if stride_position not in ("v1", "v1.5"):
-        raise UserError(f"model.stride_position={stride_position}; use v1 or v1.5")
+        raise UserError(f"stride_position={stride_position}; use v1 or v1.5")
     model = _resnet("resnet50", classes, channels, stem)
     if stride_position == "v1":
         for block in model.modules():
@@ -93,9 +93,9 @@ class _Narrow(ResNet):
 
 def _resnet(name: str, classes: int, channels: int, stem: Stem, width: int = WIDTH) -> nn.Module:
     if stem not in ("imagenet", "cifar"):
-        raise UserError(f"model.stem={stem}; use imagenet or cifar")
+        raise UserError(f"stem={stem}; use imagenet or cifar")
     if width < 1:
-        raise UserError(f"model.width={width}; the channels of the first stage, at least 1")
+        raise UserError(f"width={width}; the channels of the first stage, at least 1")
     if width == WIDTH:
         model = _build(name, classes, channels)
     else:

@@ -49,7 +49,7 @@ class SmallInception(nn.Module):
     def __init__(self, classes: int, channels: int, width: int) -> None:
         super().__init__()
         if width < 1:
-            raise UserError(f"model.width={width}; the channels of a branch, at least 1")
+            raise UserError(f"width={width}; the channels of a branch, at least 1")
         self.stem = nn.Sequential(
             ConvNormRelu(channels, width, 3), ConvNormRelu(width, 2 * width, 3), nn.MaxPool2d(2)
         )

@@ -132,6 +132,6 @@ def unobserved(quantizer: Quantizer) -> UserError:
     if getattr(quantizer, "dynamic", False):
         return UserError(
             f"{name} fits its range to every tensor; what needs a fixed one, as integer programs "
-            "do, needs dynamic=false (or deploy=none)"
+            "do, needs dynamic=False"
         )
     return UserError(f"{name} has seen no tensor yet; calibrate it, or give it a tensor to fit")

@@ -47,7 +47,7 @@ def _check_batch_norm(model: nn.Module, images: Tensor) -> None:
     except ValueError as error:
         raise UserError(
             f"a step of training sees one image a device, and batch norm cannot normalize one "
-            f"value ({error}); choose a larger dataset.batch_size"
+            f"value ({error}); choose a larger batch_size"
         ) from None
 
 

@@ -30,7 +30,7 @@ from dyadic.training.baseline import Baseline, BaselineRecipe, baseline
 from dyadic.training.evaluate import Score, evaluate
 from dyadic.training.fit import Hardware, fit, keep_memory
 from dyadic.training.loss import cross_entropy
-from dyadic.training.module import Curve, OptimizerFactory, Training
+from dyadic.training.module import Curve, OptimizerFactory, Training, parameter_groups
 from dyadic.training.weights import Weights
 
 log = logging.getLogger(__name__)
@@ -109,6 +109,11 @@ def rehearse(run: Run) -> None:
     bits = run.allocation.assign(_problem(network, omega))
     network.quantize(bits, run.weight, run.activation)
     run.schedule.phases(network)
+    for name, optimizer in (("the baseline's", run.recipe.optimizer), ("the", run.optimizer)):
+        try:
+            optimizer(parameter_groups(network))
+        except (TypeError, ValueError) as error:
+            raise UserError(f"{name} optimizer: {error}") from error
 
 
 def train(run: Run) -> Trained:

@@ -17,7 +17,7 @@ class AllAtOnce(Schedule):
 
     def __init__(self, epochs: int, moving_range: int | None = None) -> None:
         if epochs < 1:
-            raise UserError(f"epochs={epochs}; training needs at least 1 (or schedule=none)")
+            raise UserError(f"epochs={epochs}; training needs at least 1")
         if moving_range is not None and not 0 <= moving_range <= epochs:
             raise UserError(f"moving_range={moving_range}; it must be 0 to epochs={epochs}")
         self.moving = epochs if moving_range is None else moving_range

@@ -49,9 +49,9 @@ class Hardware:
 
     def __post_init__(self) -> None:
         if self.threads != "auto" and not (isinstance(self.threads, int) and self.threads >= 1):
-            raise UserError(f"trainer.hardware.threads={self.threads}; use auto, or at least 1")
+            raise UserError(f"threads={self.threads}; use auto, or at least 1")
         if self.precision not in ("auto", "32-true", "bf16-mixed"):
-            raise UserError(f"trainer.precision={self.precision}; use auto, 32-true or bf16-mixed")
+            raise UserError(f"precision={self.precision}; use auto, 32-true or bf16-mixed")
 
     def launch(self) -> None:
         """Start and connect the processes of a run on several devices; each starts from the top.

@@ -18,7 +18,7 @@ def exhaustive(knapsack: Knapsack, start: Sequence[int] | None = None) -> Picks 
     combinations = prod(map(len, knapsack.omega))
     if combinations > MOST:
         raise UserError(
-            f"enumeration of {combinations} allocations is too much; use allocation=ilp instead"
+            f"enumeration of {combinations} allocations is too much; use the ILP instead"
         )
     feasible = filter(knapsack.fits, product(*(range(len(row)) for row in knapsack.omega)))
     best = min(feasible, key=knapsack.objective, default=None)

@@ -91,7 +91,7 @@ class Deployment:
             if not 2 <= getattr(self, name) <= 8:
                 raise UserError(f"deploy.{name}={getattr(self, name)}; it must be 2 to 8")
         if not 8 <= self.stream_bits <= 16:
-            raise UserError(f"deploy.stream_bits={self.stream_bits}; it must be 8 to 16")
+            raise UserError(f"stream_bits={self.stream_bits}; it must be 8 to 16")
 
     def prepare(
         self, network: QuantizedNetwork, batches: Iterable[Tensor]

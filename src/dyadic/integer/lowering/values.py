@@ -225,7 +225,9 @@ def integer_weights(name: str, module: nn.Conv2d | nn.Linear) -> tuple[Weights, 
     """
     quantization = weight_quantization(module)
     if quantization is None:
-        raise UserError(f"{name}: its weights are float; deploy.weight_bits gives them codes")
+        raise UserError(
+            f"{name}: its weights are float; quantize them, or give the deployment weight_bits"
+        )
     with torch.no_grad():
         weight = module.weight
         book = quantization.codebook(latent_weight(module))

@@ -48,26 +48,26 @@ SAME = identify(CONFIG, STARTS)
 @pytest.mark.parametrize(
     ("change", "differ"),
     [
-        ({"name": "run-1"}, set()),
-        ({"force": True}, set()),
-        ({"results_dir": "elsewhere"}, set()),
-        ({"logger": None}, set()),
-        ({"dataset__workers": 8}, set()),
-        ({"deploy": None}, {"run"}),
-        ({"bits": 5}, {"run", "experiment"}),
-        ({"trainer__optimizer__lr": 0.02}, {"run", "experiment"}),
-        ({"seed": 1}, {"run", "baseline"}),
-        ({"schedule__seed": 1}, {"run"}),
-        ({"trainer__baseline__epochs": 9}, {"run", "experiment", "network", "baseline"}),
-        ({"dataset__name": "cifar10"}, {"run", "experiment", "network", "baseline"}),
-        ({"model__name": "resnet20"}, {"run", "experiment", "network", "baseline"}),
-        ({"start": None}, {"run", "experiment", "network"}),
+        ({"name": "run-1"}, []),
+        ({"force": True}, []),
+        ({"results_dir": "elsewhere"}, []),
+        ({"logger": None}, []),
+        ({"dataset__workers": 8}, []),
+        ({"deploy": None}, ["run"]),
+        ({"bits": 5}, ["run", "experiment"]),
+        ({"trainer__optimizer__lr": 0.02}, ["run", "experiment"]),
+        ({"seed": 1}, ["run", "baseline"]),
+        ({"schedule__seed": 1}, ["run"]),
+        ({"trainer__baseline__epochs": 9}, ["run", "experiment", "network", "baseline"]),
+        ({"dataset__name": "cifar10"}, ["run", "experiment", "network", "baseline"]),
+        ({"model__name": "resnet20"}, ["run", "experiment", "network", "baseline"]),
+        ({"start": None}, ["run", "experiment", "network"]),
     ],
     ids=str,
 )
 def test_each_digest_depends_on_its_choices_and_on_no_others(change, differ):
     found = changed(**change)
-    assert {key for key in SAME if found[key] != SAME[key]} == differ
+    assert {key for key in SAME if found[key] != SAME[key]} == set(differ)
 
 
 def test_machines_share_a_network_and_not_a_baseline():

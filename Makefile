@@ -8,7 +8,7 @@ PACKAGED_FASHION_MNIST := /usr/share/datasets/fashion-mnist
 FAST := -n 2 --dist worksteal
 
 .DEFAULT_GOAL := help
-.PHONY: help setup data run test test-slow test-browser test-wheel lint format bench dashboard watch hawq-tables networks reproduce archive merge smoke clean
+.PHONY: help setup data run test test-slow test-browser test-faults test-wheel lint format bench dashboard watch hawq-tables networks reproduce archive merge smoke clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  \1\t\2/' | expand -t 16
@@ -34,7 +34,10 @@ test: setup ## the fast tests
 	$(BIN)/python -m pytest $(FAST) $(ARGS)
 
 test-slow: setup ## all tests, the slow ones and those in a browser too
-	$(BIN)/python -m pytest $(FAST) -m 'not gpu' $(ARGS)
+	$(BIN)/python -m pytest $(FAST) -m 'not gpu and not faults' $(ARGS)
+
+test-faults: setup ## kills, full disks, flipped bits, hostile files, other machines (as root, 15 minutes)
+	$(BIN)/python -m pytest -m faults tests/faults $(ARGS)
 
 test-wheel: setup ## the wheel, installed alone and used from an empty folder
 	$(BIN)/python -m pytest -m 'slow or not slow' tests/test_wheel.py $(ARGS)

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from dyadic.data import InMemory
+from dyadic.data.memory import Labelled
 from dyadic.data.synthetic import Synthetic
 from dyadic.errors import UserError
 
@@ -173,3 +174,20 @@ def test_classes_have_names_and_labels_stand_in_where_they_have_none(tiny: Synth
     assert found.class_names == ("a", "b", "c", "d")
     with pytest.raises(UserError, match="classes=5; the set has 4"):
         InMemory("tiny", lambda _: (train, named), 5, mean, std)
+
+
+def order(seed: int, epoch: int) -> list[int]:
+    """Which images the batches of an epoch show, one after another, without augmentation."""
+    numbers = torch.arange(64)
+    part = Labelled(numbers.to(torch.uint8).view(-1, 1, 1, 1).expand(-1, 1, 4, 4), numbers % 4)
+    data = InMemory(
+        "numbers", lambda folder: (part, part), 4, [0.5], [0.25], batch_size=16, seed=seed
+    )
+    return [int(x) for images, _ in data.train_batches(epoch) for x in images[:, 0, 0, 0]]
+
+
+def test_the_order_is_of_the_seed_and_of_the_epoch() -> None:
+    assert sorted(order(0, 0)) == list(range(64))
+    assert order(0, 0) == order(0, 0)
+    orders = {tuple(order(seed, epoch)) for seed in range(3) for epoch in range(3)}
+    assert len(orders) == 9

@@ -14,6 +14,7 @@ from dyadic.integer.engines.available import engines
 from dyadic.integer.engines.check import check
 from dyadic.integer.engines.compiled import export_c
 from dyadic.integer.engines.onnx.engine import export_onnx
+from dyadic.integer.engines.reference import ReferenceEngine
 from dyadic.integer.program import bounds
 from dyadic.integer.program.bounds import ProgramError, accumulator_bits, prove, ranges, shapes
 from dyadic.integer.program.dyadic import dyadic, pair
@@ -248,3 +249,22 @@ def test_engines_and_exports_take_what_is_proved(monkeypatch: pytest.MonkeyPatch
     conv = program.operations[1]
     assert isinstance(conv, Linear)
     assert conv.weights.planes is conv.weights.planes
+
+
+@pytest.mark.parametrize("ends", [(5, 9), (-9, -5), (-3, 4)])
+@pytest.mark.parametrize(("padding", "ceil"), [((1, 1), False), ((0, 0), True), ((0, 0), False)])
+def test_the_padding_of_a_sum_pool_is_within_its_bound(
+    ends: tuple[int, int], padding: tuple[int, int], ceil: bool
+) -> None:
+    lo, hi = ends
+    offsets = np.zeros(1, dtype=np.int64)
+    pixels = Normalize("pixels", ("input",), offsets, dyadic(1.0), lo, hi)
+    pool = SumPool("pool", ("pixels",), (3, 3), (2, 2), padding, ceil)
+    program = Program("p", (1, 6, 6), (pixels, pool, Flatten("flat", ("pool",))), 1.0)
+    images = np.concatenate([np.full((1, 1, 6, 6), v, np.uint8) for v in (0, 255)])
+    found = ReferenceEngine(program).trace(images)["pool"]
+    low, high = ranges(program)["pool"]
+    assert low <= found.min()
+    assert found.max() <= high
+    padded = any(padding) or ceil
+    assert (low, high) == ((min(9 * lo, 0), max(9 * hi, 0)) if padded else (9 * lo, 9 * hi))

@@ -1,0 +1,114 @@
+"""Every tensor of every method follows `network.to(device)`, shown without another device.
+
+PyTorch's fake tensors compute nothing, and refuse an operation on tensors of two devices, as CUDA
+would. Gradients, which fake tensors of CUDA have not on a machine without it, are meta tensors.
+"""
+
+import copy
+from typing import Any
+
+import pytest
+import torch
+import torch.nn.functional as F
+from tests.runs import ROOT, configuration
+from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from dyadic.allocation.cost import LayerCost
+from dyadic.allocation.problem import Problem
+from dyadic.commands.build import build
+from dyadic.commands.build import run as whole
+from dyadic.run.pipeline import _network, _quantize, calibration_images
+from dyadic.training.module import parameter_groups
+
+METHODS = sorted(path.stem for path in (ROOT / "conf" / "method").glob("*.yaml"))
+SOLVES = ("tsq",)  # its schedule iterates until values settle, which need values
+
+
+class Answers(TorchDispatchMode):
+    """Values that Python asks of a tensor that has none: 1, or true."""
+
+    NUMBERS = (torch.ops.aten.item.default, torch.ops.aten._local_scalar_dense.default)
+    TRUTHS = (torch.ops.aten.equal.default, torch.ops.aten.allclose.default)
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func in self.TRUTHS:
+            return True
+        if func in self.NUMBERS:
+            return {torch.bool: True}.get(args[0].dtype, 1.0 if args[0].is_floating_point() else 1)
+        return func(*args, **(kwargs or {}))
+
+
+@pytest.fixture
+def swapped(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let `_apply`, of which `to(device)` is a case, put tensors of another kind in place."""
+    monkeypatch.setattr(torch.Tensor, "__deepcopy__", lambda x, memo: x.detach().clone())
+    before = torch.__future__.get_overwrite_module_params_on_conversion()
+    torch.__future__.set_overwrite_module_params_on_conversion(True)
+    yield
+    torch.__future__.set_overwrite_module_params_on_conversion(before)
+
+
+def quantized(tmp_path, method: str):
+    """A run's parts, and its network after one real step on the processor."""
+    run = build(configuration(tmp_path, f"method={method}", "start=train"), tmp_path)
+    network, images = _network(run, run.model()), calibration_images(run.data, 64)
+    costs = [LayerCost(x.name, x.parameters, x.macs) for x in network.layers]
+    _quantize(run, network, run.allocation.assign(Problem(costs, lambda *_: 0.0, {})), images)
+    run.schedule.begin(network)
+    if phases := run.schedule.phases(network):
+        run.schedule.enter(network, 0, images)
+        network.train()
+        run.schedule.arrange(network, 0)
+    batch = next(iter(run.data.train_batches(0)))
+    optimizer = run.optimizer(parameter_groups(network))
+    step(network, *batch)
+    optimizer.step()
+    network.zero_grad(set_to_none=True)
+    return run, network, phases, images, batch
+
+
+def step(network, images, labels) -> torch.Tensor:
+    loss = F.cross_entropy(network(images), labels)
+    loss.backward()
+    return loss
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_gradients_and_a_whole_schedule_stay_on_the_networks_device(tmp_path, method, swapped):
+    run, network, phases, images, batch = quantized(tmp_path, method)
+    meta = copy.deepcopy(network).to("meta")
+    with Answers():
+        assert step(meta, *(x.to("meta") for x in batch)).device.type == "meta"
+    with FakeTensorMode(allow_non_fake_inputs=True) as fake, Answers():
+
+        def moved(x: torch.Tensor) -> torch.Tensor:
+            return fake.from_tensor(x).to("cuda")
+
+        network._apply(moved)
+        images, labels = moved(images), moved(batch[1])
+        assert network(moved(batch[0])).device.type == "cuda"
+        assert {x.device.type for x in network.state_dict().values()} == {"cuda"}
+        if method in SOLVES:
+            return
+        run.schedule.begin(network)
+        for index, _ in enumerate(phases):
+            run.schedule.enter(network, index, images)
+            run.schedule.arrange(network, index)
+            run.schedule.step(network, 0.5)
+            loss = F.cross_entropy(network(moved(batch[0])), labels)
+            assert loss.device.type == "cuda"
+            run.schedule.measure(network)
+        run.schedule.finish(network, images)
+        assert network(images).device.type == "cuda"
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("method", METHODS)
+def test_every_method_runs_resumes_and_is_lowered_on_cuda(tmp_path, method):
+    choices = (f"method={method}", "start=train", "trainer.hardware.accelerator=cuda")
+    first = whole(configuration(tmp_path, *choices))
+    assert "CPU" not in first["hardware"]
+    assert first["integer"]["mismatched_logits"] == first["integer"]["mismatched_vs_float64"] == 0
+    (tmp_path / "runs" / first["name"] / "summary.json").unlink()
+    assert whole(configuration(tmp_path, *choices))["top1"] == first["top1"]

@@ -256,13 +256,13 @@ def test_engines_and_exports_take_what_is_proved(monkeypatch: pytest.MonkeyPatch
 def test_the_padding_of_a_sum_pool_is_within_its_bound(
     ends: tuple[int, int], padding: tuple[int, int], ceil: bool
 ) -> None:
-    lo, hi = ends
     offsets = np.zeros(1, dtype=np.int64)
-    pixels = Normalize("pixels", ("input",), offsets, dyadic(1.0), lo, hi)
+    pixels = Normalize("pixels", ("input",), offsets, dyadic(1.0), *ends)
     pool = SumPool("pool", ("pixels",), (3, 3), (2, 2), padding, ceil)
     program = Program("p", (1, 6, 6), (pixels, pool, Flatten("flat", ("pool",))), 1.0)
     images = np.concatenate([np.full((1, 1, 6, 6), v, np.uint8) for v in (0, 255)])
     found = ReferenceEngine(program).trace(images)["pool"]
+    lo, hi = ranges(program)["pixels"]
     low, high = ranges(program)["pool"]
     assert low <= found.min()
     assert found.max() <= high

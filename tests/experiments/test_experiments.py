@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 import yaml
 from hydra import compose, initialize_config_dir
 from hydra.utils import instantiate
@@ -65,7 +66,7 @@ def everything() -> list[Config]:
 
 @cache
 def network() -> QuantizedNetwork:
-    return QuantizedNetwork(trace(resnet8(10, 1)), (1, 28, 28))
+    return QuantizedNetwork(trace(resnet8(10, 1), torch.rand(2, 1, 28, 28)), (1, 28, 28))
 
 
 def epochs(job: Config) -> int:

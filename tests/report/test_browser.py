@@ -4,7 +4,7 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from html import escape, unescape
 from pathlib import Path
 
@@ -18,7 +18,7 @@ CHROMIUM = next(
 FLAGS = [
     *["--headless", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"],
     *["--disable-background-networking", "--disable-component-update", "--enable-logging=stderr"],
-    *["--virtual-time-budget=3000", "--dump-dom"],
+    *["--virtual-time-budget=6000", "--window-size=1400,9000", "--dump-dom"],
 ]
 PUBLISHED = Path(__file__).parents[2] / "experiments" / "published"
 
@@ -39,12 +39,12 @@ def page(runs: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def load(tmp_path: Path) -> Callable[..., tuple[str, str]]:
     """Open a file with a fragment; returns the document as it stands then, and the console."""
 
-    def run(path: Path, fragment: str = "") -> tuple[str, str]:
+    def run(path: Path, fragment: str = "", flags: Sequence[str] = ()) -> tuple[str, str]:
         # Chromium's own sandbox refuses to start for root, as in a container
         sandbox = ["--no-sandbox"] if os.geteuid() == 0 else []
         profile = f"--user-data-dir={tmp_path / 'profile'}"
         address = path.as_uri() + fragment
-        command = [CHROMIUM, *FLAGS, *sandbox, profile, address]
+        command = [CHROMIUM, *FLAGS, *flags, *sandbox, profile, address]
         done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
         console = [line for line in done.stderr.splitlines() if "CONSOLE" in line]
         return done.stdout, "\n".join(console)
@@ -65,30 +65,65 @@ def visible(document: str) -> list[list[str]]:
     ]
 
 
-def test_no_complaint_and_every_chart_is_drawn(page: Path, load) -> None:
-    document, console = load(page)
+def charts(document: str) -> list[str]:
+    """What stands in every place for a chart that is open."""
+    body = re.sub(r"<script.*?</script>", "", document, flags=re.DOTALL)
+    return re.findall(r'data-chart="\d+"[^>]*>(<(?:svg|div).*?)</figure>', body, re.DOTALL)
+
+
+def test_no_complaint_and_every_chart_in_view_is_drawn(page: Path, load) -> None:
+    document, console = load(page, "#open=run-inq-4bit-seed1,paper-inq")
     assert console == ""
-    drawings = re.findall(r"<svg.*?</svg>", document, re.DOTALL)
-    assert len(drawings) > 100
-    assert all(re.search("<(path|circle|rect|polygon)", drawing) for drawing in drawings)
+    drawings = charts(document)
+    assert len(drawings) == 3 + 1 + 6
+    assert all(re.search('<path[^>]* d="M', drawing) for drawing in drawings)
     assert len(visible(document)) == 49
+
+
+def test_runs_that_are_ticked_are_laid_over_one_another(page: Path, load) -> None:
+    document, console = load(page, "#compare=inq-4bit-seed1,log2-3bit-seed0")
+    assert console == ""
+    section = document.partition('id="compare"')[2].partition('<section id="papers">')[0]
+    assert section.count("<svg") == 3
+    assert ">inq-4bit-seed1</li>" in section
+    assert "<td>bits</td><td>4</td><td>3</td>" in section
+    alone, _ = load(page, "#compare=inq-4bit-seed1")
+    assert "<svg" not in alone.partition('id="compare"')[2].partition("<section")[0]
+
+
+def test_a_dark_page_has_dark_charts(page: Path, load) -> None:
+    probe = page.with_name("dark.html")
+    script = "const mark = [...document.querySelectorAll('svg.marks [stroke]')];"
+    script += "document.title = mark.map((m) => getComputedStyle(m).stroke).join(';');"
+    script = f"<script>setTimeout(() => {{{script}}}, 2000)</script></body>"
+    probe.write_text(page.read_text().replace("</body>", script))
+    colours = {}
+    for mode, flags in (("light", []), ("dark", ["--blink-settings=preferredColorScheme=0"])):
+        document, _ = load(probe, flags=flags)
+        colours[mode] = re.search("<title>(.*?)</title>", document)[1].split(";")
+    assert len(colours["light"]) == len(colours["dark"]) > 20
+    assert "rgb(17, 119, 51)" in colours["light"]
+    assert "rgb(17, 119, 51)" not in colours["dark"]
+    assert "rgb(92, 201, 123)" in colours["dark"]
 
 
 def test_sorting(page: Path, load) -> None:
     document, _ = load(page, "#sort=top1&dir=desc")
-    scores = [row[4] for row in visible(document)]
+    scores = [row[3] for row in visible(document)]
     numbers = [float(score) for score in scores if score]
     assert numbers == sorted(numbers, reverse=True)
     assert scores[-1] == "", "a run without a score comes last"
     assert re.search(r'data-key="top1"[^>]*aria-sort="descending"', document)
     document, _ = load(page, "#sort=name&dir=asc")
-    names = [row[0] for row in visible(document)]
+    names = [row[0].strip() for row in visible(document)]
     assert names == sorted(names)
 
 
 def test_filtering(page: Path, load) -> None:
     document, _ = load(page, "#filter=seed1&method=inq")
-    assert {row[0] for row in visible(document)} == {f"inq-{b}bit-seed1" for b in (2, 3, 4, 5)}
+    assert {row[0].strip() for row in visible(document)} == {
+        f"inq-{b}bit-seed1" for b in (2, 3, 4, 5)
+    }
     assert ">4 of 49 runs</output>" in document
     document, _ = load(page, "#bits=4")
     assert {row[2] for row in visible(document)} == {"4"}

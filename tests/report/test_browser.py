@@ -95,7 +95,7 @@ def test_a_dark_page_has_dark_charts(page: Path, load) -> None:
     probe = page.with_name("dark.html")
     script = "const mark = [...document.querySelectorAll('svg.marks [stroke]')];"
     script += "document.title = mark.map((m) => getComputedStyle(m).stroke).join(';');"
-    script = f"<script>setTimeout(() => {{{script}}}, 2000)</script></body>"
+    script = f"<script>setTimeout(() => {{{script}}}, 5500)</script></body>"
     probe.write_text(page.read_text().replace("</body>", script))
     colours = {}
     for mode, flags in (("light", []), ("dark", ["--blink-settings=preferredColorScheme=0"])):

@@ -9,7 +9,6 @@ from dyadic.record.read import read_records
 from dyadic.report import dashboard
 from dyadic.report.dashboard import DETAILED, chosen, integers, main, write_dashboard
 from dyadic.report.data.runs import overview
-from dyadic.report.data.seeds import configurations
 from dyadic.report.figures import write_figures
 from dyadic.report.page.overview import settings
 from dyadic.report.page.run import detail
@@ -75,13 +74,16 @@ def test_every_width_has_its_winner_with_seeds_lead_and_integers(page: str) -> N
         assert row[11] == "all 12"
 
 
-def test_generated_data_come_last_and_no_two_sections_have_one_title(runs: Path) -> None:
+def test_generated_data_come_last_and_no_two_sections_have_one_title(
+    runs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     frame = overview(read_records(runs))
     frame.loc[frame.seed == 1, "dataset"] = "synthetic"
     frame.loc[frame.seed == 1, "float_network"] = "b"
     frame.loc[frame.seed == 0, ["held_out", "float_network"]] = [30000.0, "a"]
     frame.loc[frame.method == "inq", "seed"] += 10
-    found = settings(frame, configurations(frame), read_records(runs))
+    monkeypatch.setattr("dyadic.report.page.overview.overview", lambda _: frame)
+    found = settings(read_records(runs))
     assert [item["dataset"] for item in found] == ["fashion_mnist", "fashion_mnist", "synthetic"]
     assert "30 000 held-out images" in "".join(item["summary"] for item in found)
     assert len({item["title"] for item in found}) == 3

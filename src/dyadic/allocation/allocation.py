@@ -96,14 +96,38 @@ class Constrained(Allocation):
         table = self.grid(problem)
         return solve(table, self.limits(table), self.solver)
 
+    def spent(
+        self, problem: Problem, bits: Mapping[str, Bits]
+    ) -> dict[str, dict[str, float | None]]:
+        """What these widths use of every budget, each in its unit: `used` and `limit`.
+
+        With a latency table the predicted latency too; `limit` is None where it has no budget.
+        """
+        table = self.grid(replace(problem, omega=lambda *_: 0.0))
+        limits, costs = self.limits(table), self._measured(problem)
+        return {
+            name: {
+                "used": sum(MEASURES[name].cost(costs, x, bits[x.name]) for x in problem.layers)
+                / MEASURES[name].unit,
+                "limit": limits[name] / MEASURES[name].unit if name in limits else None,
+            }
+            for name in table.cost
+            if name in limits or name == "latency"
+        }
+
+    def _measured(self, problem: Problem) -> Problem:
+        """The problem with the device's latencies, where there is a table."""
+        if self.latency_table is None:
+            return problem
+        return replace(problem, latency=LatencyTable.read(self.latency_table))
+
     def grid(self, problem: Problem) -> Grid:
         """The choices of every group of layers, and their costs."""
         choices = [(int(weight), int(activation)) for weight, activation in self.choices]
         is_float = all(activation == FLOAT for _, activation in choices)
         ends = (self.first_bits, self.last_bits)
         fixed = fixed_widths(problem, *ends, self.overrides, is_float)
-        if self.latency_table is not None:
-            problem = replace(problem, latency=LatencyTable.read(self.latency_table))
+        problem = self._measured(problem)
         return grid(problem if self.ties else replace(problem, ties={}), choices, fixed)
 
     def limits(self, table: Grid) -> dict[str, int]:

@@ -1,6 +1,8 @@
 """What an allocation chose, in words: the widths as a strip, the budgets, the predicted time."""
 
+import csv
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 UNITS = {"size": "MiB", "gbops": "GBOPS", "latency": "ms"}
@@ -9,22 +11,32 @@ UNITS = {"size": "MiB", "gbops": "GBOPS", "latency": "ms"}
 def spent(summary: dict[str, Any]) -> list[tuple[str, str]]:
     """A line for every budget and for the predicted latency; none of a run without a choice.
 
-    >>> spent({"budget": {"gbops": {"limit": 0.5, "used": 0.49}}, "predicted_latency_ms": 1.25})
+    >>> spent({"budget": {"gbops": {"limit": 0.5, "used": 0.49}, "latency": {"used": 1.25}}})
     [('budget', '0.49 of 0.5 GBOPS used, 98.0 %'), ('predicted latency', '1.25 ms')]
     """
-    budgets = summary.get("budget")
-    lines = [
-        ("budget", _used(name, budget))
-        for name, budget in (budgets.items() if isinstance(budgets, dict) else ())
-    ]
-    latency = summary.get("predicted_latency_ms")
-    return lines if latency is None else [*lines, ("predicted latency", f"{latency:.4g} ms")]
+    budget = summary.get("budget")
+    found = budget if isinstance(budget, dict) else {}
+    limited = [("budget", _used(n, b)) for n, b in found.items() if b.get("limit") is not None]
+    latency = found.get("latency")
+    predicted = [("predicted latency", f"{latency['used']:.4g} ms")] if latency else []
+    return limited + predicted
 
 
 def _used(name: str, budget: dict[str, float]) -> str:
     used, limit = budget["used"], budget["limit"]
     share = f", {100 * used / limit:.1f} %" if limit else ""
     return f"{used:.4g} of {limit:.4g} {UNITS.get(name, name)} used{share}"
+
+
+def widths_of(path: Path) -> list[tuple[float, float]]:
+    """The weight and activation bits of every layer in a `layers.csv`; none where there is none."""
+    if not path.is_file():
+        return []
+    with path.open(encoding="utf-8", newline="") as file:
+        return [
+            (float(row["weight_bits"]), float(row["activation_bits"]))
+            for row in csv.DictReader(file)
+        ]
 
 
 def strip(widths: Sequence[tuple[float, float]]) -> str:

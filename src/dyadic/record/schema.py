@@ -67,12 +67,16 @@ RESULTS: dict[str, type] = {
     "top5": float,
     "top1_drop": float,
     "mean_bits": float,
+    "budget": dict,
     "size_mib": float,
     "gbops": float,
     "levels": int,
     "compression": dict,
 }
-"""Of a summary: what came out. Accuracies in percent, of one test set."""
+"""Of a summary: what came out. Accuracies in percent, of one test set.
+
+`budget` by measure (size MiB, gbops, latency ms): `used`, and `limit` or None; {} without budgets.
+"""
 
 CIRCUMSTANCES: dict[str, type] = {
     "status": str,

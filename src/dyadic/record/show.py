@@ -8,8 +8,9 @@ from rich.console import Console
 from rich.table import Table
 
 from dyadic.errors import UserError
+from dyadic.record.chosen import spent, strip, widths_of
 from dyadic.record.files import Damaged, read_json
-from dyadic.record.schema import SUMMARY
+from dyadic.record.schema import LAYERS, SUMMARY
 
 log = logging.getLogger(__name__)
 REMEDY = "force=true runs it again"
@@ -42,11 +43,17 @@ def print_summary(summary: dict[str, Any], directory: Path) -> None:
     table = Table(title=summary["name"], show_header=False, title_justify="left")
     table.add_column()
     table.add_column(overflow="fold")  # a path that is cut off cannot be copied
+    layers = widths_of(directory / LAYERS)
     start = f" ({summary['start']})" if "start" in summary else ""
     table.add_row("float top-1", f"{summary['float_top1']:.2f} %{start}")
     table.add_row("quantized top-1", f"{summary['top1']:.2f} %")
     table.add_row("drop", f"{summary['top1_drop']:+.2f} points")
-    table.add_row("levels", str(summary["levels"]))
+    if layers and spent(summary):
+        table.add_row("bits, W/A", strip(layers))
+        for name, value in spent(summary):
+            table.add_row(name, value)
+    else:
+        table.add_row("levels", str(summary["levels"]))
     table.add_row("size", f"{summary['size_mib']:.4f} MiB")
     table.add_row("GBOPS", f"{summary['gbops']:.4f}")
     if integer := summary["integer"]:

@@ -75,45 +75,42 @@ def claim_page(
     own       the claim's rows of the decided table; arms: of `arm_rows`
     pictures  the chart of every setting, by the name of its file beside the page
     """
-    parts = [
-        f"# {claim.experiment}: {claim.paper}, {claim.table}",
-        f"The paper: {claim.statement}",
-        f"Here: **{counted(own)}**.",
-        *(f"![{d.title}]({name})\n\n{d.note}" for name, d in pictures.items()),
-        "## Verdicts",
-        "Differences in points of top-1, paired by seed. Interval: 95 %, Student's t. Holm's p is"
-        " corrected over all of this paper's comparisons.",
-        _verdicts(own),
-        *(
-            ["## Numbers", markdown(arms.drop(columns=["paper", "float network"]))]
-            * bool(len(arms))
-        ),
-        "## Repeat it",
-        f"    {command(claim.experiment)}\n    python -m dyadic.report.claims",
-        "## Recipe",
-        *_recipes(claim, runs),
-        "## Runs",
-        *_identities(claim, runs),
-    ]
-    if tried := _tried(claim, runs):
-        parts += ["## What else was tried", *tried]
-    return "\n\n".join(parts) + "\n"
-
-
-def _verdicts(own: pd.DataFrame) -> str:
     shown = pd.DataFrame(
         {
             "claim": own.claim,
             "verdict": own.says,
-            "published": [signed(value) for value in own.published],
-            "ours": [signed(value) for value in own.difference],
-            "95 % interval": [interval(row["low"], row["high"]) for row in rows(own)],
-            "by seed": [_by_seed(str(text)) for text in own.differences],
+            "published": own.published.map(signed),
+            "ours": own.difference.map(signed),
+            "95 % interval": [interval(*ends) for ends in zip(own.low, own.high, strict=True)],
+            "by seed": own.differences.map(_by_seed),
             "Holm's p": own.holm,
             "on": [place(row) for row in rows(own)],
         }
     )
-    return markdown(shown)
+    numbers = markdown(arms.drop(columns=["paper", "float network"]))
+    parts = {
+        f"# {claim.experiment}: {claim.paper}, {claim.table}": [
+            f"The paper: {claim.statement}",
+            f"Here: **{counted(own)}**.",
+            *(f"![{d.title}]({name})\n\n{d.note}" for name, d in pictures.items()),
+        ],
+        "## Verdicts": [VERDICTS, markdown(shown)],
+        "## Numbers": [numbers] * bool(len(arms)),
+        "## Repeat it": [
+            f"    {command(claim.experiment)}\n    python -m dyadic.report.claims",
+        ],
+        "## Recipe": _recipes(claim, runs),
+        "## Runs": _identities(claim, runs),
+        "## What else was tried": _tried(claim, runs),
+    }
+    filled = [[heading, *text] for heading, text in parts.items() if text]
+    return "\n\n".join(line for part in filled for line in part) + "\n"
+
+
+VERDICTS = (
+    "Differences in points of top-1, paired by seed. Interval: 95 %, Student's t. Holm's p is "
+    "corrected over all of this paper's comparisons."
+)
 
 
 def _by_seed(differences: str) -> str:

@@ -8,20 +8,20 @@
 has a pair of runs keeps what an earlier table says of it, and its page.
 """
 
-import argparse
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
-from dyadic.errors import UserError
 from dyadic.record.files import write_text
 from dyadic.record.read import read_records
 from dyadic.report.charts.drawing import svg
 from dyadic.report.claim_page import arm_rows, claim_page
+from dyadic.report.command import command
 from dyadic.report.data.claims import Claim, read_claims
-from dyadic.report.data.frames import csv, rows, where
+from dyadic.report.data.frames import csv, where
 from dyadic.report.data.published import read_published
 from dyadic.report.data.verdicts import (
     STORED,
@@ -40,7 +40,7 @@ BEGIN, END = "<!-- claims:begin -->", "<!-- claims:end -->"
 PAPERS_BEGIN, PAPERS_END = "<!-- papers:begin -->", "<!-- papers:end -->"
 
 
-def update(options: argparse.Namespace) -> None:
+def update(options: Any) -> None:
     """Write all tables, pages and blocks."""
     claims = read_claims(options.experiments)
     published = read_published(options.experiments / "published")
@@ -92,7 +92,7 @@ def _kept(known: pd.DataFrame, empty: pd.DataFrame) -> pd.DataFrame:
     return earlier.assign(margin=earlier.claim.map(margins)) if same else empty
 
 
-def _filled(options: argparse.Namespace) -> Iterator[tuple[Path, str]]:
+def _filled(options: Any) -> Iterator[tuple[Path, str]]:
     """The two READMEs as the committed table says they must be; the root's only with marks."""
     table = read_verdicts(options.out / "claims.csv")
     readme = options.experiments / "README.md"
@@ -115,7 +115,7 @@ def block(table: pd.DataFrame) -> str:
             "verdict": table.says,
             "published": [signed(value) for value in table.published],
             "ours": [signed(value) for value in table.difference],
-            "95 % interval": [interval(row["low"], row["high"]) for row in rows(table)],
+            "95 % interval": [interval(*ends) for ends in zip(table.low, table.high, strict=True)],
             "seeds": table.seeds,
             "Holm's p": table.holm,
         }
@@ -129,25 +129,23 @@ def papers_block(table: pd.DataFrame) -> str:
     return markdown(board)
 
 
+def act(options: Any) -> int:
+    """Write everything; or with --check 1 where a README is not what the table says."""
+    if not options.check:
+        update(options)
+        return 0
+    for path, text in _filled(options):
+        if path.read_text(encoding="utf-8") != text:
+            print(f"{path} is stale: run `python -m dyadic.report.claims`", file=sys.stderr)
+            return 1
+    return 0
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Entry point; returns the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m dyadic.report.claims", description=__doc__)
-    parser.add_argument("runs", type=Path, nargs="?", default=Path("results/runs"))
-    parser.add_argument("out", type=Path, nargs="?", default=Path("results/tables"))
-    parser.add_argument("--experiments", type=Path, default=Path("experiments"))
-    parser.add_argument("--check", action="store_true", help="fail where a README is stale")
-    options = parser.parse_args(arguments)
-    try:
-        if not options.check:
-            update(options)
-            return 0
-        for path, text in _filled(options):
-            if path.read_text(encoding="utf-8") != text:
-                raise UserError(f"{path} is stale: run `python -m dyadic.report.claims`")
-    except UserError as error:
-        print(error, file=sys.stderr)
-        return 1 if options.check else 2
-    return 0
+    paths: dict[str, Any] = {"runs": Path("results/runs"), "out": Path("results/tables")}
+    folder = Path("experiments")
+    return command("claims", act, arguments, **paths, experiments=folder, check=False)
 
 
 if __name__ == "__main__":

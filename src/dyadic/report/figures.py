@@ -3,16 +3,15 @@
 python -m dyadic.report.figures [RUNS] [OUT]      top1_against_bits.svg, pareto_size_mib.svg ...
 """
 
-import argparse
 import sys
 from pathlib import Path
+from typing import Any
 
 from dyadic.errors import UserError
 from dyadic.record.files import write_text
 from dyadic.record.read import read_records
 from dyadic.report.charts.drawing import svg
-from dyadic.report.data.runs import overview
-from dyadic.report.data.seeds import configurations
+from dyadic.report.command import command
 from dyadic.report.page.overview import settings
 
 
@@ -21,32 +20,23 @@ def write_figures(runs: Path, out: Path) -> list[Path]:
 
     Raises UserError where no run has finished.
     """
-    records = read_records(runs)
-    frame = overview(records)
-    found = settings(frame, configurations(frame), records)
+    found = settings(read_records(runs))
     if not found:
         raise UserError(f"no finished run in {runs}; `make run` makes one")
-    written = []
     for name, figure in found[0]["figures"].items():
-        path = out / f"{name}.svg"
-        write_text(path, svg(figure))
-        written.append(path)
-    return written
+        write_text(out / f"{name}.svg", svg(figure))
+    return [out / f"{name}.svg" for name in found[0]["figures"]]
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Entry point; returns the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m dyadic.report.figures")
-    parser.add_argument("runs", type=Path, nargs="?", default=Path("results/runs"))
-    parser.add_argument("out", type=Path, nargs="?", default=Path("results/figures"))
-    options = parser.parse_args(arguments)
-    try:
-        for path in write_figures(options.runs, options.out):
-            print(path)
-    except UserError as error:
-        print(error, file=sys.stderr)
-        return 2
-    return 0
+
+    def act(options: Any) -> int:
+        print(*write_figures(options.runs, options.out), sep="\n")
+        return 0
+
+    folders: dict[str, Any] = {"runs": Path("results/runs"), "out": Path("results/figures")}
+    return command("figures", act, arguments, **folders)
 
 
 if __name__ == "__main__":

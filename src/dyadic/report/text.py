@@ -54,6 +54,18 @@ def interval(low: float, high: float) -> str:
     return "" if low != low else f"{signed(low)} to {signed(high)}"
 
 
+def duration(seconds: float) -> str:
+    """Minutes and seconds, or hours and minutes from an hour on; "" for none.
+
+    >>> duration(75), duration(7500)
+    ('1:15 min', '2:05 h')
+    """
+    large, small = divmod(round(seconds), 60)
+    if large < 60:
+        return f"{large}:{small:02d} min" if seconds else ""
+    return f"{large // 60}:{large % 60:02d} h"
+
+
 def number(value: float, form: str = "g") -> str:
     """A number, "" for nan."""
     return format(value, form) if np.isfinite(value) else ""

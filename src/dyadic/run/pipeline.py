@@ -13,7 +13,7 @@ import torch
 from pytorch_lightning.loggers import Logger
 from torch import Tensor, nn
 
-from dyadic.allocation.allocation import Allocation
+from dyadic.allocation.allocation import Allocation, Constrained
 from dyadic.allocation.cost import LayerCost
 from dyadic.allocation.problem import Problem
 from dyadic.allocation.sensitivity.sensitivity import Sample, Sensitivity
@@ -82,6 +82,7 @@ class Trained:
     """A network after its schedule: its scores, its bits, what training said.
 
     sensitivity   of each layer, at widths that all of them share; empty where none was chosen
+    budget        what the widths use of each budget, as `Constrained.spent` says; empty without one
     """
 
     network: QuantizedNetwork
@@ -91,6 +92,7 @@ class Trained:
     score: Score
     history: list[dict]
     seconds: dict[str, float]
+    budget: dict[str, dict[str, float | None]] = field(default_factory=dict)
 
 
 def rehearse(run: Run) -> None:
@@ -134,7 +136,9 @@ def train(run: Run) -> Trained:
         "quantize": _training_seconds(history) or round(quantized - started, 1),
         "evaluate": round(time.monotonic() - quantized, 1),
     }
-    return Trained(network, bits, sensitivity, float_run, score, history, seconds)
+    chosen = run.allocation
+    budget = chosen.spent(problem, bits) if isinstance(chosen, Constrained) else {}
+    return Trained(network, bits, sensitivity, float_run, score, history, seconds, budget)
 
 
 def float_baseline(run: Run) -> Baseline:

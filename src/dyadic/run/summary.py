@@ -24,6 +24,10 @@ from dyadic.run.layers import histograms, layer_rows, write_histograms, write_la
 from dyadic.run.pipeline import Run, Trained, calibration_images
 from dyadic.run.tracker import log_record
 
+TYPED = {"Fixed": "fixed", "Cbc": "ilp", "Highs": "ilp", "RandomFill": "random"}
+TYPED |= {"ClosedForm": "sqnr"}
+"""The names that a user typed, by the class or function that they built."""
+
 
 def finish(run: Run, trained: Trained, facts: dict[str, Any]) -> dict[str, Any]:
     """Prove the integers, write the record, and return the summary (written last, atomically)."""
@@ -66,6 +70,7 @@ def _numbers(
         "top5": round(score.top5, 4),
         "top1_drop": round(baseline.top1 - score.top1, 4),
         "allocation": _allocation(run.allocation),
+        "budget": trained.budget,
         "mean_bits": round(mean_bits(costs, bits), 4),
         "size_mib": round(size_mib(costs, bits), 5),
         "compression": compression(rows),
@@ -89,10 +94,11 @@ def _normalization(state: Mapping[str, torch.Tensor]) -> dict[str, list[float]]:
 
 
 def _allocation(allocation: Allocation) -> str:
-    """The allocation's class; where it has budgets, the solver that meets them."""
+    """The allocation as `allocation=` names it; one of the user's own by its class."""
     chosen = allocation.solver if isinstance(allocation, Constrained) else allocation
     named = getattr(chosen, "func", chosen)  # a partial's function
-    return getattr(named, "__name__", type(named).__name__)
+    name = getattr(named, "__name__", type(named).__name__)
+    return TYPED.get(name, name)
 
 
 def mean_bits(costs: list[LayerCost], bits: Mapping[str, Bits]) -> float:

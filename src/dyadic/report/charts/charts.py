@@ -90,7 +90,7 @@ def layers(title: str, table: pd.DataFrame, note: str) -> Drawing:
     A column whose name ends in `log` is drawn on a log axis.
     """
     names = [str(name) for name in table if name not in ("run", "layer")]
-    renamed = table.rename(columns={name: _field(name) for name in names})
+    renamed = table.rename(columns={name: field(name) for name in names})
     return Drawing(title, _panels(names), {"layers": renamed}, note)
 
 
@@ -104,7 +104,7 @@ def _panel(name: str, first: bool, count: int) -> Any:
     text = declaration(
         "layer",
         name=name,
-        field=_field(name),
+        field=field(name),
         width=420 // count,
         mark={"type": "point", "size": 40} if log else "bar",
         scale="log" if log else "linear",
@@ -114,14 +114,23 @@ def _panel(name: str, first: bool, count: int) -> Any:
     return json.loads(text)
 
 
-def _field(name: str) -> str:
+OVERLAID = {"SQNR of the weights, dB": "sqnr_db", "weight bits": "weight_bits"}
+"""Panels of an overlay, and the columns of `layers.csv` that they show."""
+
+
+def field(name: str) -> str:
+    """A panel's name as that of a column, without what Vega would read as a path.
+
+    >>> field("sensitivity, log")
+    'sensitivity_log'
+    """
     return name.replace(" ", "_").replace(",", "")
 
 
 def overlays() -> dict[str, Any]:
     """The declarations that the page fills with the runs a reader compares."""
     declared = {name: declaration(name) for name in ("training", "histograms")}
-    declared["layers"] = _panels(["SQNR of the weights, dB", "weight bits"])
+    declared["layers"] = _panels([*OVERLAID])
     return {name: json.loads(text) for name, text in declared.items()}
 
 

@@ -1,81 +1,75 @@
 """Run records as one table: a row a run."""
 
-from math import nan
+from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
-from dyadic.record.read import Record
+from dyadic.record.read import Record, numbers
 
-TEXTS = ["name", "dataset", "model", "method", "status", "hardware", "started", "ended", "note"]
+TEXTS = [
+    *["name", "dataset", "model", "method", "status", "reason", "phase", "hardware", "precision"],
+    *["ended", "note", "schedule", "allocation", "weight", "activation", "engines"],
+    *["configuration", "float_network"],
+]
 NUMBERS = [
-    "bits",
-    "mean_bits",
-    "seed",
-    "levels",
-    "float_top1",
-    "float_top5",
-    "top1",
-    "top5",
-    "top1_drop",
-    "size_mib",
-    "gbops",
-]
-INTEGER = [
-    "images",
-    "mismatched_logits",
-    "mismatched_vs_float64",
-    "float32_top1_disagreement",
-    "top1",
+    *["bits", "mean_bits", "seed", "levels", "float_top1", "float_top5", "top1", "top5"],
+    *["top1_drop", "size_mib", "gbops", "epochs_baseline", "epochs_quantize", "seconds"],
+    *["held_out", "integer_images", "integer_top1"],
 ]
 
 
-def overview(records: list[Record]) -> pd.DataFrame:
+def overview(records: Sequence[Record]) -> pd.DataFrame:
     """One row a run: the summary's fields, flat, and what the page asks about them.
 
     `bits` is nan where widths were chosen layer by layer (by the ILP, say): such a run belongs to
     no width, and `mean_bits` says how many bits a weight has.
 
-    Beside the summary: `weight`, `activation` (quantizers), `images` ... (integer check),
+    Beside the summary: `weight`, `activation` (quantizers, "float" where a side has none),
     `integer_passed` (True, False, or None where the run was not deployed), `seconds` in total,
     `configuration`, equal for runs that differ only in their seed, `float_network`, equal for runs
     whose baselines do, `held_out` training images, `reason` of a failed or broken run, and the
     `phase` in which one that has not ended is.
     """
-    return pd.DataFrame([_row(record) for record in records], columns=COLUMNS)
+    frame = pd.DataFrame([_row(record) for record in records])
+    frame = frame.reindex(columns=[*TEXTS, *NUMBERS, "integer_passed"])
+    for name in TEXTS:
+        column = frame[name].astype(object)
+        frame[name] = column.where(column.notna(), "").map(str)
+    for name in NUMBERS:
+        frame[name] = numbers(frame[name])
+    frame["integer_passed"] = frame.integer_passed.astype(object)
+    return frame
 
 
 def _row(record: Record) -> dict[str, Any]:
-    summary, choices = record.summary, record.choices
-    integer = _mapping(summary, "integer")
-    quantizer, epochs = _mapping(summary, "quantizer"), _mapping(summary, "epochs")
-    if not summary:
-        summary = _chosen(choices)
-    row: dict[str, Any] = {key: _text(summary.get(key)) for key in TEXTS}
-    row |= {key: _number(summary.get(key)) for key in NUMBERS}
-    row |= {f"integer_{key}": _number(integer.get(key)) for key in INTEGER}
-    row |= {f"epochs_{key}": _number(epochs.get(key)) for key in ("baseline", "quantize")}
-    row |= {key: _quantizer(quantizer, key) for key in ("weight", "activation")}
-    row |= {key: _text(summary.get(key)) for key in ("schedule", "allocation")}
-    row |= {"name": record.name, "status": record.status, "reason": record.reason}
-    row["phase"] = _phase(record)
-    row["bits"] = nan if mixed(row["allocation"]) else row["bits"]
-    row["engines"] = _engines(integer.get("engines"))
-    row["integer_passed"] = integer_passed(integer)
-    row["seconds"] = _total(_mapping(summary, "seconds"))
-    row["configuration"] = record.identity["experiment"] if record.choices else record.name
-    row["float_network"] = record.identity["network"]
-    held_out = _number(_mapping(choices, "dataset").get("holdout"))
-    row["held_out"] = held_out if held_out == held_out else 0.0
-    return row
+    summary = record.summary or _chosen(record.choices)
+    row = {key.replace(".", "_"): value for key, value in flat(summary).items()}
+    for part in ("weight", "activation"):
+        name = row.get(f"quantizer_{part}", "")
+        row[part] = "float" if name is None else name
+    row["bits"] = None if mixed(str(row.get("allocation", ""))) else row.get("bits")
+    engines, seconds = row.get("integer_engines"), record.summary.get("seconds")
+    row["engines"] = " ".join(map(str, engines)) if isinstance(engines, list) else engines
+    row["seconds"] = numbers(list(seconds.values())).sum() if isinstance(seconds, dict) else 0
+    row["integer_passed"] = integer_passed(record.summary.get("integer"))
+    row["held_out"] = flat(record.choices).get("dataset.holdout") or 0
+    known = record.identity if record.choices else {"experiment": record.name}
+    return row | {
+        "configuration": known["experiment"],
+        "float_network": record.identity["network"],
+        "name": record.name,
+        "status": record.status,
+        "reason": record.reason,
+        "phase": "" if record.status == "done" else _phase(record),
+    }
 
 
 def _phase(record: Record) -> str:
-    """Where a run that has not ended stands; "" of one that has."""
-    history = record.history() if record.status != "done" else pd.DataFrame()
+    """Where a run that has not ended stands."""
+    history = record.history()
     if history.empty:
-        return "" if record.status == "done" else "no epoch yet"
+        return "no epoch yet"
     last = history.iloc[-1]
     return f"epoch {last.epoch:g}" + (f", {last.phase}" if last.phase else "")
 
@@ -83,34 +77,17 @@ def _phase(record: Record) -> str:
 def mixed(allocation: str) -> bool:
     """Whether widths were chosen layer by layer, and not as one number for all.
 
-    >>> mixed("Cbc"), mixed("dyadic.allocation.Fixed"), mixed("")
+    >>> mixed("ilp"), mixed("dyadic.allocation.Fixed"), mixed("")
     (True, False, False)
     """
-    return allocation.rsplit(".", 1)[-1].lower() not in ("", "fixed")
+    return allocation.rsplit(".", 1)[-1].lower() not in ("", "fixed", "none")
 
 
-COLUMNS = [
-    *TEXTS,
-    *NUMBERS,
-    *(f"integer_{key}" for key in INTEGER),
-    *[
-        "epochs_baseline",
-        "epochs_quantize",
-        "weight",
-        "activation",
-        "schedule",
-        "allocation",
-        "engines",
-    ],
-    *["integer_passed", "seconds", "configuration", "float_network", "held_out"],
-    *["reason", "phase"],
-]
-
-
-def integer_passed(integer: dict[str, Any]) -> bool | None:
+def integer_passed(integer: Any) -> bool | None:
     """Whether every engine agreed on every logit, with each other and with float64."""
     keys = ("mismatched_logits", "mismatched_vs_float64")
-    counts = [integer[key] for key in keys if isinstance(integer.get(key), int | float)]
+    found = [integer.get(key) for key in keys] if isinstance(integer, dict) else []
+    counts = [count for count in found if isinstance(count, int | float)]
     return not any(counts) if counts else None
 
 
@@ -131,32 +108,3 @@ def flat(choices: Any, prefix: str = "") -> dict[str, Any]:
         return {prefix: choices}
     parts = [flat(value, f"{prefix}.{key}".strip(".")) for key, value in choices.items()]
     return {key: value for part in parts for key, value in part.items()}
-
-
-def _mapping(summary: dict[str, Any], key: str) -> dict[str, Any]:
-    value = summary.get(key)
-    return value if isinstance(value, dict) else {}
-
-
-def _number(value: Any) -> float:
-    try:
-        return float(value)
-    except (TypeError, ValueError):
-        return float("nan")
-
-
-def _text(value: Any) -> str:
-    return "" if value is None else str(value)
-
-
-def _quantizer(quantizer: dict[str, Any], part: str) -> str:
-    """The quantizer's name; `float` where the record says that there is none."""
-    return "float" if part in quantizer and quantizer[part] is None else _text(quantizer.get(part))
-
-
-def _engines(value: Any) -> str:
-    return " ".join(map(str, value)) if isinstance(value, list) else _text(value)
-
-
-def _total(seconds: dict[str, Any]) -> float:
-    return float(np.nansum([_number(value) for value in seconds.values()]))

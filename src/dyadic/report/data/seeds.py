@@ -65,22 +65,33 @@ class Paired:
         return float(np.mean(self.differences)) if self.differences else math.nan
 
     @property
+    def sd(self) -> float:
+        """Standard deviation of the sample; nan for fewer than two."""
+        return float(np.std(self.differences, ddof=1)) if self.seeds > 1 else math.nan
+
+    @property
     def half(self) -> float:
         """Half the interval: t(n - 1) · sd / √n; nan for fewer than two seeds."""
-        if self.seeds < 2:
-            return math.nan
-        sd = float(np.std(self.differences, ddof=1))
-        return float(stats.t.ppf((1 + CONFIDENCE) / 2, self.seeds - 1)) * sd / math.sqrt(self.seeds)
+        return float(_half(self.sd, self.seeds)) if self.seeds > 1 else math.nan
+
+    @property
+    def low(self) -> float:
+        """Where the interval begins."""
+        return self.mean - self.half
+
+    @property
+    def high(self) -> float:
+        """Where the interval ends."""
+        return self.mean + self.half
 
     @property
     def p(self) -> float:
         """Of the two-sided t-test against the margin; nan below `LEAST` seeds."""
         if self.seeds < LEAST:
             return math.nan
-        error = float(np.std(self.differences, ddof=1)) / math.sqrt(self.seeds)
-        if not error:
+        if not self.sd:
             return float(math.isclose(self.mean, self.margin, abs_tol=1e-9))
-        t = abs(self.mean - self.margin) / error
+        t = abs(self.mean - self.margin) / self.sd * math.sqrt(self.seeds)
         return 2 * float(stats.t.sf(t, self.seeds - 1))
 
     @property
@@ -92,9 +103,9 @@ class Paired:
         """
         if self.seeds < LEAST:
             return TOO_FEW if self.seeds else NOT_RUN
-        if self.mean - self.half >= self.margin - 1e-9:
+        if self.low >= self.margin - 1e-9:
             return HELD
-        return NOT_HELD if self.mean + self.half < self.margin else UNDECIDED
+        return NOT_HELD if self.high < self.margin else UNDECIDED
 
     @property
     def needed(self) -> int | None:
@@ -103,12 +114,8 @@ class Paired:
         >>> Paired((0.3, -0.2, 0.4, -0.1, 0.3)).needed
         17
         """
-        if self.seeds < 2:
-            return LEAST
-        sd, distance = float(np.std(self.differences, ddof=1)), abs(self.mean - self.margin)
         counts = np.arange(LEAST, MOST + 1)
-        halves = stats.t.ppf((1 + CONFIDENCE) / 2, counts - 1) * sd / np.sqrt(counts)
-        enough = counts[halves <= distance]
+        enough = counts[_half(self.sd, counts) <= abs(self.mean - self.margin)]
         return int(enough[0]) if len(enough) else None
 
     def words(self) -> str:
@@ -123,6 +130,10 @@ class Paired:
             return self.verdict
         needed = f"about {self.needed}" if self.needed else f"more than {MOST}"
         return f"{UNDECIDED} ({needed} seeds would decide)"
+
+
+def _half(sd: float, counts: Any) -> Any:
+    return stats.t.ppf((1 + CONFIDENCE) / 2, counts - 1) * sd / np.sqrt(counts)
 
 
 def paired(better: pd.Series, worse: pd.Series, margin: float = 0.0) -> Paired:
@@ -142,7 +153,7 @@ def holm(p: pd.Series) -> pd.Series:
     return (ascending * factors).cummax().clip(upper=1.0).reindex(p.index)
 
 
-MEANS = ["top1", "float_top1", "top1_drop"]
+MEANS = ["top1", "float_top1", "top1_drop", "integer_top1"]
 CHOICES = ["weight", "activation", "schedule", "allocation", "epochs_quantize"]
 CARRIED = ["levels", "mean_bits", "size_mib", "gbops", *CHOICES]
 FLOAT = "float"
@@ -177,36 +188,28 @@ EXTRA = ["by_seed", "integer_passed", *CARRIED]
 
 
 def _carried(group: pd.DataFrame) -> dict[str, Any]:
+    """The median of numbers, which equal ones do not change; the last of texts."""
     passed = known(group.integer_passed)
     row = {"by_seed": by_seed(group), "integer_passed": all(passed) if passed else None}
-    return row | {name: _middle(group[name]) for name in CARRIED}
-
-
-def _middle(values: Any) -> Any:
-    """The median of numbers, which equal ones do not change; the last of texts."""
-    return values.median() if pd.api.types.is_numeric_dtype(values) else values.iloc[-1]
+    plain = group[CARRIED]
+    return row | plain.iloc[-1].to_dict() | plain.select_dtypes("number").median().to_dict()
 
 
 def _variants(frame: pd.DataFrame) -> list[str]:
-    """The choices that vary within a method's rows of equal bits; a digest where none does."""
-    names = [""] * len(frame)
-    numbered = frame.assign(position=range(len(frame)))
-    for _, group in groups(numbered, [*SETTING, "method", "bits"]):
+    """The choices that vary within a method's rows of equal bits; then cost, or a digest."""
+    names = pd.Series("", frame.index)
+    for _, group in groups(frame, [*SETTING, "method", "bits"]):
         varying = [c for c in CHOICES if len(set(map(str, group[c]))) > 1]
-        texts = [" ".join(_short(row[c]) for c in varying) for row in rows(group)]
-        for row, text in zip(rows(group), texts, strict=True):
-            same = where(group, [other == text for other in texts])
-            names[row["position"]] = f"{text} {_telling(row, same)}".strip()
-    return names
-
-
-def _telling(row: dict[str, Any], same: pd.DataFrame) -> str:
-    """What tells a row from others of the same choices: its cost, else a digest."""
-    if len(same) == 1:
-        return ""
-    if same.gbops.nunique() == len(same):
-        return f"{row['gbops']:.3g} GBOPS"
-    return f"#{row['configuration'][:4]}"
+        texts = pd.Series([" ".join(_short(row[c]) for c in varying) for row in rows(group)])
+        costs = [f"{cost:.3g} GBOPS" for cost in group.gbops]
+        digests = [f"#{digest[:4]}" for digest in group.configuration]
+        telling = costs if len(set(costs)) == len(costs) else digests
+        alike = texts.duplicated(keep=False)
+        said = [
+            f"{t} {x}".strip() if d else t for t, x, d in zip(texts, telling, alike, strict=True)
+        ]
+        names[group.index] = said
+    return list(names)
 
 
 def _short(value: Any) -> str:
@@ -223,6 +226,5 @@ ALLOCATIONS = {
     "ilp": "ILP",
     "RandomFill": "random",
     "ClosedForm": "closed form",
-    "Constrained": "mixed",
 }
 """How a reader calls the ways to choose widths, where the record's name is another."""

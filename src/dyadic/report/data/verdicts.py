@@ -147,9 +147,8 @@ def decided(stored: pd.DataFrame) -> pd.DataFrame:
         table[name] = table[name].astype(object).where(table[name].notna(), "")
     both = [(row, pair_of(row)) for row in rows(table)]
     pairs = [pair for _, pair in both]
-    table["low"] = [pair.mean - pair.half for pair in pairs]
-    table["high"] = [pair.mean + pair.half for pair in pairs]
-    table["p"] = pd.Series([pair.p for pair in pairs], dtype=float)
+    for name in ("low", "high", "p"):
+        table[name] = pd.Series([getattr(pair, name) for pair in pairs], dtype=float)
     parts = [holm(group.p) for _, group in groups(table, ["paper"])]
     table["holm"] = pd.concat(parts) if parts else table.p
     table["verdict"] = [_older(row) or pair.verdict for row, pair in both]

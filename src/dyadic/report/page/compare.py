@@ -11,8 +11,7 @@ from dyadic.report.data.runs import flat
 SAME = ("name", "results_dir", "data_dir", "force", "resume")
 """Choices that say nothing about a run."""
 
-COMPARED = {"SQNR_of_the_weights_dB": "sqnr_db", "weight_bits": "weight_bits"}
-"""Columns of the overlay's declaration, and those of `layers.csv`."""
+CURVES = ["epoch", "top1", "train_loss", "val_loss", "share"]
 
 
 def comparisons(records: Sequence[Record], histograms: dict[str, int]) -> dict[str, Any]:
@@ -23,47 +22,28 @@ def comparisons(records: Sequence[Record], histograms: dict[str, int]) -> dict[s
     `declared` are the charts' declarations; `keys` the choices in which runs differ, and `values`
     their texts, which each run's `config` numbers.
     """
-    keys, values, numbered = _choices(records)
-    return {
-        "declared": charts.overlays(),
-        "keys": keys,
-        "values": values,
-        "runs": {
-            record.name: {
-                "config": numbered[record.name],
-                "epochs": _epochs(record),
-                "layers": _layers(record),
-                "bins": histograms.get(record.name),
-            }
-            for record in records
-        },
-    }
-
-
-def _choices(
-    records: Sequence[Record],
-) -> tuple[list[str], list[str], dict[str, list[int]]]:
-    found = {record.name: flat(record.choices) for record in records}
-    keys = sorted({key for choices in found.values() for key in choices} - set(SAME))
-    texts = {name: [_text(choices, key) for key in keys] for name, choices in found.items()}
-    varying = [k for k in range(len(keys)) if len({row[k] for row in texts.values()}) > 1]
-    values = sorted({row[k] for row in texts.values() for k in varying})
+    found = [flat(record.choices) for record in records]
+    keys = sorted({key for choices in found for key in choices} - set(SAME))
+    texts = {key: [str(choices.get(key, "")) for choices in found] for key in keys}
+    varying = [key for key in keys if len(set(texts[key])) > 1]
+    values = sorted({text for key in varying for text in texts[key]})
     index = {text: k for k, text in enumerate(values)}
-    numbered = {name: [index[row[k]] for k in varying] for name, row in texts.items()}
-    return [keys[k] for k in varying], values, numbered
-
-
-def _text(choices: dict[str, Any], key: str) -> str:
-    return str(choices[key]) if key in choices else ""
+    runs = {
+        record.name: {
+            "config": [index[texts[key][k]] for key in varying],
+            "epochs": _epochs(record),
+            "layers": _layers(record),
+            "bins": histograms.get(record.name),
+        }
+        for k, record in enumerate(records)
+    }
+    return {"declared": charts.overlays(), "keys": varying, "values": values, "runs": runs}
 
 
 def _epochs(record: Record) -> dict[str, list[Any]]:
     history = record.history()
-    if history.empty:
-        return {}
-    table = charts.epoch_table(record.name, history)
-    kept = table[["epoch", "top1", "train_loss", "val_loss", "share"]]
-    return _plain(kept.dropna(axis=1, how="all"))
+    table = charts.epoch_table(record.name, history).filter(CURVES)
+    return {} if history.empty else _plain(table.dropna(axis=1, how="all"))
 
 
 def _layers(record: Record) -> dict[str, list[Any]]:
@@ -71,8 +51,8 @@ def _layers(record: Record) -> dict[str, list[Any]]:
     if "layer" not in table:
         return {}
     short = charts.short_names(list(map(str, table.layer)))
-    columns = {to: numbers(table[name]) for to, name in COMPARED.items() if name in table}
-    return _plain(table[[]].assign(layer=short, **columns))
+    found = {to: numbers(table[name]) for to, name in charts.OVERLAID.items() if name in table}
+    return _plain(table[[]].assign(layer=short, **{charts.field(k): v for k, v in found.items()}))
 
 
 def _plain(frame: Any) -> dict[str, list[Any]]:

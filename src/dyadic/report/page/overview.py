@@ -1,5 +1,6 @@
 """The first part of the page: what the runs say together, per data set and network."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -9,10 +10,10 @@ from dyadic.record.read import Record
 from dyadic.report.charts.charts import scores
 from dyadic.report.charts.drawing import Drawing
 from dyadic.report.data.frames import first_of_each, groups, known, ordered, rows, where
-from dyadic.report.data.runs import flat, mixed
-from dyadic.report.data.seeds import ALLOCATIONS, LEAST, SETTING, finished
+from dyadic.report.data.runs import flat, mixed, overview
+from dyadic.report.data.seeds import ALLOCATIONS, LEAST, SETTING, configurations, finished
 from dyadic.report.data.winners import AHEAD, ALONE, comparable, floor, front, winners
-from dyadic.report.text import interval, listed, number, percent, plural, signed
+from dyadic.report.text import interval, listed, percent, plural, signed
 
 HEADLINE_BITS = 4
 GENERATED = "synthetic"
@@ -25,80 +26,58 @@ NAMED = {
     "dataset.holdout": "{} images held out",
     "precision": "{}",
     "hardware": "{}",
-    "model.width": "width {}",
 }
 """How a title says what tells a setting from another of the same network and data."""
 
+MAKES_SETTING = ("dataset.", "model.", "trainer.baseline.", "trainer.hardware.", "start.")
 
-def slots(overview: pd.DataFrame) -> dict[str, int]:
+
+def slots(runs: pd.DataFrame) -> dict[str, int]:
     """Colour and shape of every method, the same all over the page."""
-    methods = sorted(set(overview.method) - {""})
-    return {method: slot for slot, method in enumerate(methods)}
+    return {method: slot for slot, method in enumerate(sorted(set(runs.method) - {""}))}
 
 
-def settings(
-    overview: pd.DataFrame, table: pd.DataFrame, records: list[Record]
-) -> list[dict[str, Any]]:
+def settings(records: Sequence[Record]) -> list[dict[str, Any]]:
     """Per data set, network, hardware and float network: headline, winners by bits, charts.
 
     The one with the most evidence first: those with a width at which methods can be compared, then
-    by pairs of a method and a seed. Generated data come last: they say nothing.
+    by pairs of a method and a seed, then by runs. Generated data come last: they say nothing.
     """
-    colours, choices = slots(overview), {record.name: record for record in records}
-    grouped = groups(finished(overview), SETTING)
-    facts = [_facts(choices[runs.name.iloc[0]], str(key[3])) for key, runs in grouped]
-    names = _distinct([(str(key[1]), str(key[0])) for key, _ in grouped], facts)
-    tables = [where(table, _alike(table, key)) for key, _ in grouped]
-    found = [
-        _setting(runs, own, colours) | {"title": name, "evidence": _evidence(runs, own)}
-        for (_, runs), own, name in zip(grouped, tables, names, strict=True)
-    ]
-    return sorted(found, key=lambda item: (item["dataset"] == GENERATED, *item["evidence"]))
+    runs = overview(records)
+    table, colours = configurations(runs), slots(runs)
+    grouped, found = groups(finished(runs), SETTING), []
+    for (key, own), title in zip(grouped, _titles(grouped, records), strict=True):
+        alike = np.logical_and.reduce([table[k] == v for k, v in zip(SETTING, key, strict=True)])
+        found.append(_setting(own, where(table, alike), colours) | {"title": title})
+    return sorted(found, key=lambda item: (item["dataset"] == GENERATED, item["evidence"]))
 
 
-def _alike(frame: pd.DataFrame, setting: tuple[Any, ...]) -> Any:
-    equal = [frame[key] == value for key, value in zip(SETTING, setting, strict=True)]
-    return np.logical_and.reduce(equal)
-
-
-def _evidence(runs: pd.DataFrame, table: pd.DataFrame) -> tuple[int, int, int]:
-    """What sorts by evidence, most first: methods at one width, methods and seeds, runs."""
-    methods = comparable(table).groupby("bits").method.nunique()
-    pairs = runs[["method", "seed"]].drop_duplicates()
-    return -int(methods.gt(1).any()), -len(pairs), -len(runs)
-
-
-def _facts(record: Record, network: str) -> dict[str, Any]:
-    """What of a run's choices makes its setting: data, network, baseline, hardware."""
-    choices = flat(record.choices)
-    parts = ("dataset.", "model.", "trainer.baseline.", "trainer.hardware.", "start.")
-    kept = {key: value for key, value in choices.items() if key.startswith(parts)}
-    said = {key: record.summary.get(key) for key in ("precision", "hardware")}
-    return kept | said | {"float network": network}
-
-
-def _distinct(titles: list[tuple[str, str]], facts: list[dict[str, Any]]) -> list[str]:
-    """Network and data, and what tells those of the same two apart."""
+def _titles(grouped: list[tuple[Any, pd.DataFrame]], records: Sequence[Record]) -> list[str]:
+    """Network and data of every setting, and what tells it from others of the same two."""
+    by_name = {record.name: record for record in records}
+    facts = [_facts(by_name[runs.name.iloc[0]], runs.iloc[0]) for _, runs in grouped]
     found = []
-    for title, own in zip(titles, facts, strict=True):
-        others = [f for t, f in zip(titles, facts, strict=True) if t == title]
-        keys = sorted({key for f in others for key in f}, key=_rank)
-        varying = [k for k in keys if len({str(f.get(k)) for f in others}) > 1]
+    for own in facts:
+        others = [other for other in facts if other["title"] == own["title"]]
+        order = [*NAMED, *sorted({key for other in others for key in other} - set(NAMED))]
+        varying = [k for k in order if len({str(other.get(k)) for other in others}) > 1]
         clear = [k for k in varying if k != "float network"][:3] or varying
-        words = [_fact(key, own.get(key)) for key in clear]
-        found.append(", ".join([f"{title[0]} on {title[1]}", *words]))
-    doubled = {name for name in found if found.count(name) > 1}
-    pairs = zip(found, facts, strict=True)
-    return [f"{n}, float network {f['float network']}" if n in doubled else n for n, f in pairs]
+        words = [
+            NAMED.get(key, f"{key.rsplit('.', 1)[-1].strip('_')} {{}}").format(own.get(key))
+            for key in clear
+        ]
+        found.append(", ".join([own["title"], *words]))
+    more = [f", float network {own['float network']}" for own in facts]
+    return [n + m if found.count(n) > 1 else n for n, m in zip(found, more, strict=True)]
 
 
-def _rank(key: str) -> tuple[int, str]:
-    known_keys = list(NAMED)
-    return (known_keys.index(key) if key in known_keys else len(known_keys), key)
-
-
-def _fact(key: str, value: Any) -> str:
-    return NAMED.get(key, f"{key.rsplit('.', 1)[-1].strip('_')} {{}}").format(value)
+def _facts(record: Record, row: Any) -> dict[str, Any]:
+    """What of a run makes its setting: data, network, baseline, hardware."""
+    kept = {k: v for k, v in flat(record.choices).items() if k.startswith(MAKES_SETTING)}
+    said = {"precision": row.precision, "hardware": row.hardware}
+    return (
+        kept | said | {"float network": row.float_network, "title": f"{row.model} on {row.dataset}"}
+    )
 
 
 def _setting(runs: pd.DataFrame, table: pd.DataFrame, colours: dict[str, int]) -> dict[str, Any]:
@@ -109,19 +88,21 @@ def _setting(runs: pd.DataFrame, table: pd.DataFrame, colours: dict[str, int]) -
     for cost, label in (("size_mib", "size, MiB"), ("gbops", "bit operations, GBOPS")):
         if len({value for value in known(list(runs[cost])) if value > 0}) > 1:
             figures[f"pareto_{cost}"] = _pareto(runs, cost, label, colours)
-    held_out = runs.held_out.iloc[0]
+    held_out, epochs = runs.held_out.iloc[0], runs.epochs_baseline.iloc[0]
     without = f" without {plural(int(held_out), 'held-out image')}" if held_out else ""
-    epochs = runs.epochs_baseline.iloc[0]
     of = f" of {plural(int(epochs), 'epoch')}" if np.isfinite(epochs) else ""
     summary = f"{plural(len(runs), 'finished run')}, {plural(runs.seed.nunique(), 'seed')}, on "
     summary += f"{runs.hardware.iloc[0]}; float network{of}{without}, top-1 {percent(baseline)} %."
+    agreed = {bits: agreement(own) for bits, own in groups(runs, ["bits"])}
+    contested = bool((best.verdict != ALONE).any())
+    pairs = runs[["method", "seed"]].drop_duplicates()
     return {
         "dataset": runs.dataset.iloc[0],
-        "model": runs.model.iloc[0],
+        "evidence": (-int(contested), -len(pairs), -len(runs)),
         "summary": summary,
         "float": percent(baseline),
         "headline": headline(best),
-        "winners": [_winner(row, where(runs, runs.bits == row["bits"])) for row in rows(best)],
+        "winners": [row | {"integers": agreed[row["bits"]]} for row in rows(best)],
         "figures": figures,
     }
 
@@ -133,54 +114,21 @@ def headline(best: pd.DataFrame) -> tuple[str, str]:
     """
     if best.empty:
         return ("No run with a bit width has finished yet.", "")
-    ranked = sorted(rows(best), key=lambda r: (-r["methods"], abs(r["bits"] - HEADLINE_BITS)))
-    row = ranked[0]
-    score = f"{row['method']}: {percent(row['top1'], row['top1_sd'])} % top-1 on "
+    row = min(rows(best), key=lambda r: (-r["methods"], abs(r["bits"] - HEADLINE_BITS)))
+    first, second, pair, bits = row["method"], row["second"], row["pair"], _bits(row)
+    score = f"{first}: {percent(row['top1'], row['top1_sd'])} % top-1 on "
     score += plural(int(row["seeds"]), "seed")
-    bits, pair = _bits(row), row["pair"]
     if row["verdict"] == ALONE:
-        return (
-            f"No two methods have run at the same width; {row['method']} at {bits}.",
-            f"{score}.",
-        )
-    names = f"{row['method']} and {row['second']}"
-    how = f"{signed(pair.mean)} points to {row['second']}"
+        return (f"No two methods have run at the same width; {first} at {bits}.", f"{score}.")
+    more = f"{signed(pair.mean)} points to {second}" if pair.seeds else ""
+    more += f", 95 % {interval(pair.low, pair.high)}" if pair.seeds >= LEAST else ""
+    more = f"{score}; {more or row['verdict']}, {plural(pair.seeds, 'paired seed')},"
+    more += f" {plural(row['methods'], 'method')} at this width."
     if row["verdict"] == AHEAD:
-        sure = f"95 % interval {interval(pair.mean - pair.half, pair.mean + pair.half)}"
-        said = f"At {bits} {row['method']} is ahead of {row['second']} by {pair.mean:.2f} points."
-        return said, f"{score}; {sure}, {plural(pair.seeds, 'paired seed')}, {_of(row)}."
-    if 0 < pair.seeds < LEAST:
-        said = f"At {bits} {row['method']} has the highest mean, on too few seeds for a verdict."
-        return (
-            said,
-            f"{score}; {how} on {plural(pair.seeds, 'paired seed')} of {LEAST}, {_of(row)}.",
-        )
-    said = f"At {bits} {names} cannot be told apart."
-    return said, f"{score}; {how}, {row['verdict']}, {_of(row)}."
-
-
-def _of(row: dict[str, Any]) -> str:
-    return f"{plural(row['methods'], 'method')} at this width"
-
-
-def _winner(row: dict[str, Any], runs: pd.DataFrame) -> dict[str, Any]:
-    pair = row["pair"]
-    alone = row["verdict"] == ALONE
-    return {
-        "bits": f"{row['bits']:g}",
-        "name": f"{row['method']} {row['variant']}".strip(),
-        "activations": row["activation"] or "",
-        "levels": number(row["levels"]),
-        "score": percent(row["top1"], row["top1_sd"]),
-        "seeds": row["seeds"],
-        "drop": f"{row['top1_drop']:.2f}",
-        "second": "" if alone else row["second"],
-        "lead": signed(pair.mean),
-        "interval": interval(pair.mean - pair.half, pair.mean + pair.half),
-        "verdict": row["verdict"],
-        "ahead": row["verdict"] == AHEAD,
-        "integers": agreement(runs),
-    }
+        return f"At {bits} {first} is ahead of {second} by {pair.mean:.2f} points.", more
+    if pair.seeds < LEAST:
+        return f"At {bits} {first} has the highest mean, on too few seeds for a verdict.", more
+    return f"At {bits} {first} and {second} cannot be told apart.", more
 
 
 def agreement(runs: pd.DataFrame) -> tuple[str, str]:
@@ -220,9 +168,8 @@ def _highest(best: pd.DataFrame) -> str:
 
 
 def _words(row: dict[str, Any]) -> str:
-    name = f"{row['method']} {row['variant']}".strip()
-    score = percent(row["top1"], row["top1_sd"])
-    return f"{name}, {_bits(row)}: {score} %, {plural(row['seeds'], 'seed')}"
+    score = f"{percent(row['top1'], row['top1_sd'])} %, {plural(row['seeds'], 'seed')}"
+    return f"{row['method']} {row['variant']}".strip() + f", {_bits(row)}: {score}"
 
 
 def _pareto(runs: pd.DataFrame, cost: str, label: str, colours: dict[str, int]) -> Drawing:
@@ -230,19 +177,21 @@ def _pareto(runs: pd.DataFrame, cost: str, label: str, colours: dict[str, int]) 
     low = floor(points.top1)
     kinds = [kind_of(allocation) for allocation in points.allocation]
     named = [f"{m}, {kind}" if kind else m for m, kind in zip(points.method, kinds, strict=True)]
-    drawn = points.assign(x=points[cost], y=points.top1, series=named, solid=[not k for k in kinds])
-    drawn["says"] = [_run_words(row) for row in rows(points)]
-    drawn["weight"] = [0.4 if kind == "random" else 1.0 for kind in kinds]
+    said = [f"{r['name']}: {r['size_mib']:.3g} MiB, {r['gbops']:.3g} GBOPS" for r in rows(points)]
+    drawn = pd.DataFrame(
+        {"series": named, "x": points[cost], "y": points.top1, "says": said}
+        | {"solid": [not kind for kind in kinds]}
+        | {"weight": [0.4 if kind == "random" else 1.0 for kind in kinds]}
+    )
     best = front(points if low is None else where(points, points.top1 >= low), cost)
     label_of = [f"{row['method']} {_width(row)}" for row in rows(best)]
     corners = pd.DataFrame({"x": best[cost], "y": best.top1, "label": label_of})
     hidden = int((points.top1 < low).sum()) if low is not None else 0
     note = "Every run; on the line are those that none beats in both. Corner: method and bits."
     note += f" {plural(hidden, 'run')} below {low:.0f} % not drawn." if hidden else ""
-    slots = {n: colours[m] for n, m in sorted(zip(named, points.method, strict=True))}
-    drawn = drawn.filter(["series", "x", "y", "says", "solid", "weight"])
+    shown = {n: colours[m] for n, m in sorted(zip(named, points.method, strict=True))}
     title = _cheapest(points, cost, label.rsplit(" ", 1)[-1])
-    return scores(title, drawn, (label, "top-1, %"), slots, note, corners, low)
+    return scores(title, drawn, (label, "top-1, %"), shown, note, corners, low)
 
 
 def kind_of(allocation: str) -> str:
@@ -255,8 +204,8 @@ def _cheapest(runs: pd.DataFrame, cost: str, unit: str) -> str:
     """The least cost that stays close to float, as a sentence."""
     close = where(runs, runs.top1_drop <= CLOSE)
     if close.empty:
-        best = rows(ordered(runs, "top1_drop"))[0]
-        return f"No run is within {CLOSE:g} point of float; {best['name']} comes nearest"
+        nearest = runs.loc[runs.top1_drop.idxmin()]
+        return f"No run is within {CLOSE:g} point of float; {nearest['name']} comes nearest"
     best = rows(ordered(close, [cost, "top1_drop"]))[0]
     name = f"{best['method']} at {_bits(best)}, seed {best['seed']:g},"
     return f"{name} is within {CLOSE:g} point of float with {best[cost]:.3g} {unit}"
@@ -269,8 +218,3 @@ def _width(row: dict[str, Any]) -> str:
 
 def _bits(row: dict[str, Any]) -> str:
     return f"{_width(row)} {'bit' if _width(row) == '1' else 'bits'}"
-
-
-def _run_words(row: dict[str, Any]) -> str:
-    cost = f"{row['size_mib']:.3g} MiB, {row['gbops']:.3g} GBOPS"
-    return f"{row['name']}: {row['top1']:.2f} %, {cost}"

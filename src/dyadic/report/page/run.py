@@ -3,7 +3,7 @@
 import base64
 import io
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,7 @@ from dyadic.record.read import Record, numbers
 from dyadic.report.charts import charts
 from dyadic.report.charts.drawing import Drawing
 from dyadic.report.page.front import run_figure
-from dyadic.report.text import percent, plural
+from dyadic.report.text import number, plural
 
 HISTOGRAMS = 24
 LAYERS = 60
@@ -38,7 +38,6 @@ class Detail:
     figures: list[Drawing]
     histograms: Drawing | None
     images: list[tuple[str, str]]
-    image_note: str
 
 
 def detail(record: Record, row: Any, fronts: Mapping[str, pd.DataFrame]) -> Detail:
@@ -50,18 +49,14 @@ def detail(record: Record, row: Any, fronts: Mapping[str, pd.DataFrame]) -> Deta
     arrays, layers = record.histograms(), record.layers()
     figures = [_training(record), *_layers(layers, record), run_figure(record, fronts)]
     figures.append(_confusion(arrays, record.summary))
-    images, image_note = _images(arrays, record.summary)
-    files = [name for name in FILES if (record.path / name).exists()]
-    drawn = [figure for figure in figures if figure is not None]
     return Detail(
         name=record.name,
         command=repeat(record),
-        files=files,
+        files=[name for name in FILES if (record.path / name).exists()],
         facts=_facts(record, row),
-        figures=drawn,
+        figures=[figure for figure in figures if figure is not None],
         histograms=_histograms(record, arrays, layers),
-        images=images,
-        image_note=image_note,
+        images=_images(arrays, record.summary),
     )
 
 
@@ -73,25 +68,13 @@ def repeat(record: Record) -> str:
 
 def _facts(record: Record, row: Any) -> list[tuple[str, str]]:
     """Name and value of what identifies the run; values that the record lacks are left out."""
-    shown = {
-        "data": row.dataset,
-        "network": row.model,
-        "weights": row.weight,
-        "activations": row.activation,
-        "schedule": row.schedule,
-        "allocation": row.allocation,
-        "seed": f"{row.seed:g}" if np.isfinite(row.seed) else "",
-        "top-1": f"{percent(row.top1)} %" if np.isfinite(row.top1) else "",
-        "float top-1": f"{percent(row.float_top1)} %" if np.isfinite(row.float_top1) else "",
-        **dict(spent(record.summary)),
-        "hardware": row.hardware,
-        "ended": row.ended[:16].replace("T", " "),
-        "status": "" if record.status == "done" else record.status,
-        "phase": row.phase,
-        "reason": row.reason,
-        "note": row.note,
-    }
-    return [(key, value) for key, value in shown.items() if value]
+    names = ["dataset", "model", "weight", "activation", "schedule", "allocation", "hardware"]
+    shown = {name: getattr(row, name) for name in [*names, "phase", "reason", "note"]}
+    shown |= {"seed": number(row.seed), "ended": row.ended[:16].replace("T", " ")}
+    for name, value in (("top-1", row.top1), ("float top-1", row.float_top1)):
+        shown[name] = f"{value:.2f} %" if np.isfinite(value) else ""
+    shown["status"] = "" if record.status == "done" else record.status
+    return [(k, v) for k, v in [*shown.items(), *spent(record.summary)] if v]
 
 
 def _training(record: Record) -> Drawing | None:
@@ -112,83 +95,84 @@ def _training(record: Record) -> Drawing | None:
 
 
 def _layers(layers: pd.DataFrame, record: Record) -> list[Drawing | None]:
+    """The widths as a strip, and charts of bits, noise and differences, layer by layer."""
     if "layer" not in layers:
         return []
     shown = layers.head(LAYERS)
     cut = f" First {LAYERS} of {len(layers)} layers." if len(layers) > LAYERS else ""
-    make = [_strip, _bits, _sqnr, _difference]
-    return [figure(shown, cut, record) for figure in make]
+    found = [_strip(shown, record), _bits(shown, record), _sqnr(shown, record)]
+    found.append(_difference(shown, record))
+    return [replace(figure, note=figure.note + cut) if figure else None for figure in found]
 
 
-def _table(layers: pd.DataFrame, record: Record, panels: dict[str, list[float]]) -> pd.DataFrame:
-    return pd.DataFrame({"run": record.name, "layer": _names(layers), **panels})
+def _panels(title: str, layers: pd.DataFrame, record: Record, note: str, **names: str) -> Drawing:
+    """A chart of the columns that the run measured; `names` by panel."""
+    columns = {panel: _column(layers, name) for panel, name in names.items()}
+    kept = {panel: values for panel, values in columns.items() if values is not None}
+    table = pd.DataFrame({"run": record.name, "layer": _names(layers), **kept})
+    return charts.layers(title, table, note)
 
 
-def _strip(layers: pd.DataFrame, cut: str, record: Record) -> Drawing | None:
+def _strip(layers: pd.DataFrame, record: Record) -> Drawing | None:
     """The widths where they differ between layers."""
-    parts = {"weights": "weight_bits", "activations": "activation_bits"}
-    found = {part: _column(layers, name) for part, name in parts.items()}
-    weights = found["weights"]
+    weights = _column(layers, "weight_bits")
     if weights is None or len(set(weights[1:-1])) < 2:
         return None
+    parts = {"weights": weights, "activations": _column(layers, "activation_bits")}
     tables = [
         pd.DataFrame({"layer": _names(layers), "part": part, "bits": bits})
-        for part, bits in found.items()
+        for part, bits in parts.items()
         if bits is not None
     ]
-    said = "; ".join(f"{name} {value}" for name, value in spent(record.summary))
     title = f"Chosen widths, {_weighted(layers, weights):.2f} bits a weight on average"
-    return charts.widths(title, pd.concat(tables, ignore_index=True), (said and f"{said}.") + cut)
+    note = "; ".join(f"{name}: {value}" for name, value in spent(record.summary))
+    return charts.widths(title, pd.concat(tables, ignore_index=True), note and f"{note}.")
 
 
-def _bits(layers: pd.DataFrame, cut: str, record: Record) -> Drawing | None:
-    bits = _column(layers, "weight_bits")
+def _bits(layers: pd.DataFrame, record: Record) -> Drawing | None:
+    bits, read = _column(layers, "weight_bits"), _column(layers, "activation_bits")
     if bits is None:
         return None
-    panels = {"weight bits": bits}
+    names = {"weight bits": "weight_bits"}
     note = "Bits of each layer's weights; 32 are float."
-    read = _column(layers, "activation_bits")
     if read is not None and min(read) < FLOAT_BITS:
-        panels["activation bits"] = read
+        names["activation bits"] = "activation_bits"
         note = "Bits of each layer's weights and of what it reads; 32 are float."
     sensitivity = _column(layers, "sensitivity")
     title = f"{_weighted(layers, bits):.2f} bits a weight on average"
     if sensitivity is not None:
-        panels["sensitivity, log"] = sensitivity
+        names["sensitivity, log"] = "sensitivity"
         title += f"; {_names(layers)[int(np.nanargmax(sensitivity))]} is the most sensitive"
         note += " Sensitivity: the predicted harm of the narrowest widths in use, for every layer."
-    return charts.layers(title, _table(layers, record, panels), note + cut)
+    return _panels(title, layers, record, note, **names)
 
 
 def _weighted(layers: pd.DataFrame, bits: list[float]) -> float:
-    parameters = _column(layers, "parameters") or [1.0] * len(bits)
-    return float(np.average(bits, weights=parameters))
+    return float(np.average(bits, weights=_column(layers, "parameters")))
 
 
-def _sqnr(layers: pd.DataFrame, cut: str, record: Record) -> Drawing | None:
+def _sqnr(layers: pd.DataFrame, record: Record) -> Drawing | None:
     values = _column(layers, "sqnr_db")
     if values is None:
         return None
     worst = int(np.nanargmin(values))
     title = f"{_names(layers)[worst]} keeps the least signal: {values[worst]:.1f} dB"
-    panels = {"SQNR of the weights, dB": values}
     note = "Signal to quantization noise; 6 dB are one bit."
-    return charts.layers(title, _table(layers, record, panels), note + cut)
+    return _panels(title, layers, record, note, **{"SQNR of the weights, dB": "sqnr_db"})
 
 
-def _difference(layers: pd.DataFrame, cut: str, record: Record) -> Drawing | None:
+def _difference(layers: pd.DataFrame, record: Record) -> Drawing | None:
     values = _column(layers, "float_difference_steps")
     if values is None:
         return None
     worst = int(np.nanargmax(values))
     title = f"Float and integers differ by at most {values[worst]:.3g} steps"
-    panels = {"largest difference, steps": values}
-    bits = _column(layers, "accumulator_bits")
-    panels |= {"accumulator, bits": bits} if bits is not None else {}
     note = f"The trained float32 network against the program; worst in {_names(layers)[worst]}."
     note += " A step is one code of the layer's output: fine codes, as of 16 bits before an"
     note += " addition, make many steps of a small difference."
-    return charts.layers(title, _table(layers, record, panels), note + cut)
+    names = {"largest difference, steps": "float_difference_steps"}
+    names["accumulator, bits"] = "accumulator_bits"
+    return _panels(title, layers, record, note, **names)
 
 
 def _names(layers: pd.DataFrame) -> list[str]:
@@ -255,22 +239,18 @@ def _confusion(arrays: dict[str, NDArray[Any]], summary: dict[str, Any]) -> Draw
     return charts.confusion(title, matrix, names, note)
 
 
-def _images(
-    arrays: dict[str, NDArray[Any]], summary: dict[str, Any]
-) -> tuple[list[tuple[str, str]], str]:
-    """(address, caption) of images that float and integers classify differently, and a sentence."""
+def _images(arrays: dict[str, NDArray[Any]], summary: dict[str, Any]) -> list[tuple[str, str]]:
+    """(address, caption) of images that float and integers classify differently."""
     images, labels = arrays.get("disagreeing"), arrays.get("disagreeing_labels")
-    if images is None or labels is None or images.ndim != 4 or not len(images):
-        return [], ""
+    if images is None or labels is None or images.ndim != 4:
+        return []
     classes = len(arrays["confusion"]) if "confusion" in arrays else int(labels.max(initial=0)) + 1
     names = _class_names(summary, classes)
-    shown = [
+    return [
         (data_uri(image.astype(np.uint8)), "{}: float {}, integer {}".format(*words))
         for image, row in zip(images[:IMAGES], labels[:IMAGES], strict=True)
         for words in [[names[int(k)] for k in row]]
     ]
-    count = plural(len(images), "test image")
-    return shown, f"{count} with another class from the integers than from float32"
 
 
 def data_uri(image: NDArray[np.uint8]) -> str:

@@ -32,7 +32,7 @@
     spec.datasets = tables;
     fit(spec, place.clientWidth || 360);
     // ast: expressions are interpreted, so the page needs no eval
-    return vegaEmbed(place, spec, { config: page.config, actions: false, ast: true, renderer: "svg", logLevel: 1 })
+    return vegaEmbed(place, spec, { config: { ...page.config, background: "transparent" }, actions: false, ast: true, renderer: "svg", logLevel: 1 })
       .catch((error) => { place.textContent = error.message; throw error; });
   }
 

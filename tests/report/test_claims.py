@@ -197,15 +197,6 @@ def test_a_cell_that_a_spreadsheet_would_run_is_text(workplace):
         assert not any(re.match(r'"?[=@+]|"?-\D', cell) for cell in cells)
 
 
-def test_a_table_of_few_seeds_without_their_differences_keeps_its_mean(tmp_path):
-    (tmp_path / "claims.csv").write_text(
-        "experiment,paper,table,claim,margin,published,differences,difference,seeds\n"
-        "a,inq,T,x,0.0,1.0,,0.5,3\n"
-    )
-    row = read_verdicts(tmp_path / "claims.csv").iloc[0]
-    assert (row.difference, row.says) == (0.5, "too few seeds (3 of 5)")
-
-
 def test_without_runs_every_claim_is_not_run_and_earlier_tables_stay(workplace, tmp_path):
     assert set(workplace.verdicts().verdict) == {"not run"}
     for seed in (0, 1):

@@ -59,11 +59,6 @@ def scores(
     return Drawing(title, declared, data, note)
 
 
-def claims(title: str, dots: pd.DataFrame, means: pd.DataFrame, note: str = "") -> Drawing:
-    """Every seed as a dot, the interval as a band, the margin as a tick across it."""
-    return Drawing(title, declaration("claims"), {"dots": dots, "means": means}, note)
-
-
 def training(title: str, epochs: pd.DataFrame, baseline: float, note: str) -> Drawing:
     """Top-1, losses and quantized share after each epoch; the schedule's events as hairlines.
 
@@ -200,8 +195,3 @@ def confusion(title: str, matrix: NDArray[Any], names: Sequence[str], note: str)
         for j, predicted in enumerate(names)
     ]
     return Drawing(title, declaration("confusion"), {"cells": pd.DataFrame(cells)}, note)
-
-
-def widths(title: str, table: pd.DataFrame, note: str) -> Drawing:
-    """The bits of every layer as a strip, from the input to the right: layer, part, bits."""
-    return Drawing(title, declaration("widths"), {"widths": table}, note)

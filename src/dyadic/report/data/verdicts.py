@@ -22,7 +22,6 @@ from dyadic.report.data.frames import groups, rows, where
 from dyadic.report.data.runs import overview
 from dyadic.report.data.seeds import (
     HELD,
-    LEAST,
     NOT_HELD,
     NOT_RUN,
     SETTING,
@@ -145,15 +144,17 @@ def decided(stored: pd.DataFrame) -> pd.DataFrame:
     table = stored.reindex(columns=STORED).reset_index(drop=True)
     for name in (*WHERE, "differences"):
         table[name] = table[name].astype(object).where(table[name].notna(), "")
-    both = [(row, pair_of(row)) for row in rows(table)]
-    pairs = [pair for _, pair in both]
+    pairs = [pair_of(row) for row in rows(table)]
     for name in ("low", "high", "p"):
         table[name] = pd.Series([getattr(pair, name) for pair in pairs], dtype=float)
     parts = [holm(group.p) for _, group in groups(table, ["paper"])]
     table["holm"] = pd.concat(parts) if parts else table.p
-    table["verdict"] = [_older(row) or pair.verdict for row, pair in both]
-    table["says"] = [_older(row, True) or pair.words() for row, pair in both]
-    return _typed(table)
+    table["verdict"] = [pair.verdict for pair in pairs]
+    table["says"] = [pair.words() for pair in pairs]
+    for column in ("margin", "published", "difference", "low", "high"):
+        table[column] = numbers(table[column]).round(2)
+    table["p"], table["holm"] = numbers(table.p).round(4), numbers(table.holm).round(4)
+    return table.assign(seeds=table.seeds.astype("Int64"))
 
 
 def _written(pair: Paired) -> str:
@@ -163,7 +164,7 @@ def _written(pair: Paired) -> str:
 
 
 def pair_of(row: dict[str, Any]) -> Paired:
-    """The differences that a row holds; none where an older table has their mean alone.
+    """The differences that a row holds.
 
     >>> pair_of({"differences": "0:0.5 1:-0.25", "margin": 0.0}).differences
     (0.5, -0.25)
@@ -171,21 +172,6 @@ def pair_of(row: dict[str, Any]) -> Paired:
     parts = [part.split(":") for part in str(row["differences"]).split()]
     values = tuple(float(difference) for _, difference in parts)
     return Paired(values, row["margin"], tuple(int(seed) for seed, _ in parts))
-
-
-def _older(row: dict[str, Any], words: bool = False) -> str:
-    """The verdict of a table that holds a mean over few seeds, and not the seeds' differences."""
-    seeds = 0 if pd.isna(row["seeds"]) or row["differences"] else int(row["seeds"])
-    return (f"{TOO_FEW} ({seeds} of {LEAST})" if words else TOO_FEW) if seeds else ""
-
-
-def _typed(table: pd.DataFrame) -> pd.DataFrame:
-    """The same types whether computed or read, numbers rounded for print."""
-    for column in ("margin", "published", "difference", "low", "high"):
-        table[column] = numbers(table[column]).round(2)
-    table["p"], table["holm"] = numbers(table.p).round(4), numbers(table.holm).round(4)
-    table["seeds"] = table.seeds.astype("Int64")
-    return table
 
 
 def read_verdicts(path: Path) -> pd.DataFrame:

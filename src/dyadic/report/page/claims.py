@@ -4,8 +4,7 @@ from typing import Any
 
 import pandas as pd
 
-from dyadic.report.charts.charts import claims as claim_chart
-from dyadic.report.charts.drawing import Drawing
+from dyadic.report.charts.drawing import Drawing, declaration
 from dyadic.report.data.frames import groups, known, rows, where
 from dyadic.report.data.verdicts import KINDS, WHERE, pair_of
 from dyadic.report.text import interval
@@ -72,4 +71,4 @@ def _picture(own: pd.DataFrame) -> Drawing:
     said = [interval(*ends) for ends in zip(means.low, means.high, strict=True)]
     means = means.assign(published=means.published.where(near), interval=said)
     title = f"{counted(own)}: {place(own.iloc[0])}"
-    return claim_chart(title, pd.DataFrame(dots), means, NOTE)
+    return Drawing(title, declaration("claims"), {"dots": pd.DataFrame(dots), "means": means}, NOTE)

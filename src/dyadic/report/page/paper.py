@@ -43,43 +43,24 @@ def papers(
     colours: dict[str, int],
 ) -> list[dict[str, Any]]:
     """Every paper with published numbers or claims, by name; then the tables of no paper."""
-    names = sorted({*published.paper, *verdicts.paper})
-    sections = [
-        _paper(name, where(published, published.paper == name), table, tables, verdicts, colours)
-        for name in names
-    ]
-    claimed = {stem for name in names for stem in tables_of(name, tables)}
-    rest = [_shown(_words(stem), f) for stem, f in tables.items() if stem not in claimed]
+    names, found, rest = sorted({*published.paper, *verdicts.paper}), [], dict(tables)
+    for name in names:
+        own, ours = tables_of(name, tables), where(table, table.method.isin(methods_of(name)))
+        theirs = where(published, published.paper == name)
+        rest = {stem: frame for stem, frame in rest.items() if stem not in own}
+        shown = [_shown(stem, frame) for stem, frame in own.items()]
+        shown += [_shown("Every published number", _printed(theirs), None)] * bool(len(theirs))
+        counts = f"{plural(len(theirs), 'published number')}, "
+        counts += f"{plural(int(ours.seeds.sum()), 'run')} of ours"
+        section = {"name": name, "source": _sources(theirs.source), "summary": counts}
+        section |= {"claims": claim_sections(where(verdicts, verdicts.paper == name))}
+        section |= {"figure": _figure(theirs, ours, colours), "tables": shown}
+        found.append(section | {"ours": _shown("ours", _ours(ours)) if len(ours) else None})
     if rest:
         other = {"name": "other tables", "source": "", "figure": None, "ours": None, "claims": []}
-        sections.append(other | {"tables": rest, "summary": plural(len(rest), "table")})
-    return sections
-
-
-def _paper(
-    name: str,
-    published: pd.DataFrame,
-    table: pd.DataFrame,
-    tables: dict[str, pd.DataFrame],
-    verdicts: pd.DataFrame,
-    colours: dict[str, int],
-) -> dict[str, Any]:
-    ours = where(table, table.method.isin(methods_of(name)))
-    own = where(verdicts, verdicts.paper == name)
-    runs = int(ours.seeds.sum())
-    counts = f"{plural(len(published), 'published number')}, {plural(runs, 'run')} of ours"
-    shown = [_shown(_words(stem), frame) for stem, frame in tables_of(name, tables).items()]
-    if len(published):
-        shown.append(_shown("Every published number", _printed(published), None))
-    return {
-        "name": name,
-        "source": _sources(published.source),
-        "summary": counts,
-        "claims": claim_sections(own),
-        "figure": _figure(published, ours, colours),
-        "ours": _shown(f"Our runs for {name}", _ours(ours)) if len(ours) else None,
-        "tables": shown,
-    }
+        other |= {"tables": [_shown(stem, frame) for stem, frame in rest.items()]}
+        found.append(other | {"summary": plural(len(rest), "table")})
+    return found
 
 
 def _sources(column: pd.Series) -> str:
@@ -95,7 +76,7 @@ def _figure(published: pd.DataFrame, ours: pd.DataFrame, colours: dict[str, int]
     axis = "activation" if theirs.weight_bits.nunique() == 1 else "weight"
     theirs = where(theirs, theirs[f"{axis}_bits"] < FLOAT_BITS)
     measured = where(ours, ours.bits.notna() & ours.top1_drop.notna())
-    points = pd.concat([_their_points(theirs, axis), _our_points(measured)], ignore_index=True)
+    points = pd.DataFrame([*_their_points(theirs, axis), *_our_points(measured)])
     if points.empty:
         return None
     # One collapse would flatten the rest
@@ -104,45 +85,36 @@ def _figure(published: pd.DataFrame, ours: pd.DataFrame, colours: dict[str, int]
     note = "Less is better. Hollow: published, each against the float network that it names."
     note += f" {plural(far, 'number')} above {ceiling:.0f} points not drawn." if far else ""
     near = where(points, points.y <= ceiling)
-    slots = _slots(near, colours)
+    names = enumerate(dict.fromkeys(near.series))
+    slots = {name: colours.get(name.removesuffix(OURS), k) for k, name in names}
     labels = (f"{axis} bits", "drop in top-1, points")
-    return scores(_comparison(measured), near.drop(columns="slot"), labels, slots, note)
-
-
-def _slots(points: pd.DataFrame, colours: dict[str, int]) -> dict[str, int]:
-    names = list(dict.fromkeys(points.series))
-    return {n: colours.get(n.removesuffix(OURS), k) for k, n in enumerate(names)}
+    return scores(_comparison(measured), near, labels, slots, note)
 
 
 OURS = ", ours"
-POINTS = ["series", "x", "y", "says", "solid", "slot"]
 
 
-def _their_points(theirs: pd.DataFrame, axis: str) -> pd.DataFrame:
-    """A hollow series for each of the networks with most numbers; all are in the table."""
+def _their_points(theirs: pd.DataFrame, axis: str) -> list[dict[str, Any]]:
+    """Those of each of the networks with most numbers; all are in the table."""
     counted = sorted(groups(theirs, ["network", "data"]), key=lambda item: -len(item[1]))
-    found = [
+    return [
         {"series": f"{network}, {data}", "x": row[f"{axis}_bits"], "y": row["top1_drop"]}
         | {"says": f"{row['table']}, {row['row']}: {row['top1_drop']:.2f}", "solid": False}
         for (network, data), group in counted[:NETWORKS]
         for row in rows(group)
     ]
-    return pd.DataFrame(found, columns=POINTS)
 
 
-def _our_points(measured: pd.DataFrame) -> pd.DataFrame:
-    found = [
+def _our_points(measured: pd.DataFrame) -> list[dict[str, Any]]:
+    return [
         {"series": f"{row['method']}{OURS}", "x": row["bits"], "y": row["top1_drop"], "solid": True}
-        | {"says": _our_words(row)}
+        | {"says": f"{row['variant']} {row['model']} on {row['dataset']}: {_drop(row)}".strip()}
         for row in rows(measured)
     ]
-    return pd.DataFrame(found, columns=POINTS)
 
 
-def _our_words(row: dict[str, Any]) -> str:
-    words = f"{row['method']} {row['variant']} on {row['dataset']}, {row['model']}"
-    drop = f"{percent(row['top1_drop'], row['top1_drop_sd'])}, {plural(row['seeds'], 'seed')}"
-    return f"{words}: {drop}"
+def _drop(row: dict[str, Any]) -> str:
+    return f"{percent(row['top1_drop'], row['top1_drop_sd'])}, {plural(row['seeds'], 'seed')}"
 
 
 def _comparison(ours: pd.DataFrame) -> str:
@@ -184,7 +156,7 @@ def _shown(name: str, frame: pd.DataFrame, limit: int | None = ROWS) -> dict[str
     kept = frame.drop(columns=repeated)
     cut = kept if limit is None else kept.head(limit)
     return {
-        "name": name,
+        "name": _words(name),
         "columns": list(zip(map(_words, cut.columns), numeric(cut), strict=True)),
         "cells": cells(cut),
         "notes": [(_words(c), str(frame[c].iloc[0])) for c in repeated],

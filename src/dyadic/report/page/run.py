@@ -14,7 +14,7 @@ from PIL import Image
 from dyadic.record.chosen import spent
 from dyadic.record.read import Record, numbers
 from dyadic.report.charts import charts
-from dyadic.report.charts.drawing import Drawing
+from dyadic.report.charts.drawing import Drawing, declaration
 from dyadic.report.page.front import run_figure
 from dyadic.report.text import number, plural
 
@@ -126,7 +126,8 @@ def _strip(layers: pd.DataFrame, record: Record) -> Drawing | None:
     ]
     title = f"Chosen widths, {_weighted(layers, weights):.2f} bits a weight on average"
     note = "; ".join(f"{name}: {value}" for name, value in spent(record.summary))
-    return charts.widths(title, pd.concat(tables, ignore_index=True), note and f"{note}.")
+    data = {"widths": pd.concat(tables, ignore_index=True)}
+    return Drawing(title, declaration("widths"), data, note and f"{note}.")
 
 
 def _bits(layers: pd.DataFrame, record: Record) -> Drawing | None:

@@ -13,7 +13,7 @@ from tests.integer.engines.compiled.test_layers import one_convolution
 from tests.integer.random_programs import random_images, random_program
 from tests.integer.resnet20 import resnet20
 
-from dyadic.integer.engines.compiled import CompiledEngine, available_paths, build, layout
+from dyadic.integer.engines.compiled import CompiledEngine, available_paths, build, engine, layout
 from dyadic.integer.engines.reference import ReferenceEngine
 from dyadic.integer.program.dyadic import dyadic
 from dyadic.integer.program.operations import Flatten, Linear, Program, SumPool, Weights
@@ -21,7 +21,7 @@ from dyadic.integer.program.operations import Flatten, Linear, Program, SumPool,
 PAGE = 4096
 
 
-def classifier(size: int, classes: int, channels: int = 3) -> Program:
+def classifier(size: int, classes: int, channels: int = 40) -> Program:
     """Sums over the image and a fully connected layer: the batch are its pixels."""
     rng = np.random.default_rng(classes)
     codes = rng.integers(0, 255, (classes, channels)).astype(np.uint8)
@@ -52,6 +52,8 @@ def _pair(value):
 def main(cases: list) -> int:
     """How many of the cases are wrong."""
     build.FLAGS = (*build.FLAGS, "-DDY_GUARD", "-O1")
+    for cache in (build.library, engine._bound, engine.available_paths):
+        cache.cache_clear()
     layout.GUARD = PAGE
     wrong = 0
     for kind, arguments, count in cases:

@@ -51,7 +51,7 @@ def test_one_image_of_every_size():
 @pytest.mark.parametrize("classes", CLASSES)
 def test_classifiers_of_every_size(size, classes):
     for images in range(1, 10):
-        run_guarded(["classifier", {"size": size, "classes": classes, "channels": 64}, images])
+        run_guarded(["classifier", {"size": size, "classes": classes}, images])
 
 
 @pytest.mark.slow
@@ -78,7 +78,7 @@ def test_images_that_are_far_apart(monkeypatch, path):
         return Layout(made.slots, 2**29, made.slack)
 
     monkeypatch.setattr(engine, "plan", apart)
-    program = classifier(1, 20, channels=40)
+    program = classifier(1, 20)
     images = random_images(program, 8)
     made = CompiledEngine(program, threads=1, path=path).run(images)
     assert np.array_equal(made, ReferenceEngine(program).run(images))

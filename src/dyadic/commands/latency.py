@@ -17,7 +17,7 @@ from dyadic.allocation.cost import LayerCost
 from dyadic.allocation.latency import LatencyTable, Timer, measure
 from dyadic.errors import UserError
 from dyadic.integer.engines.compiled import CompiledEngine
-from dyadic.integer.engines.compiled.engine import available_paths
+from dyadic.integer.engines.compiled.sets import available_paths
 from dyadic.integer.program.bounds import Proof, prove
 from dyadic.integer.program.files import load
 from dyadic.integer.program.operations import Conv, Flatten, Linear, Program, Weights

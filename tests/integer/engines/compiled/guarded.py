@@ -51,8 +51,8 @@ def _pair(value):
 
 def main(cases: list) -> int:
     """How many of the cases are wrong."""
-    build.FLAGS = (*build.FLAGS, "-DDY_GUARD", "-O1")
-    for cache in (build.library, engine._bound, engine.available_paths):
+    build.FLAGS = (*build.FLAGS, "-DDY_GUARD", "-DDY_DEBUG", "-O1")
+    for cache in (build.library, engine._bound):
         cache.cache_clear()
     layout.GUARD = PAGE
     wrong = 0

@@ -4,9 +4,11 @@ import os
 import stat
 
 import pytest
+from tests.integer.resnet20 import resnet20
 
 from dyadic.errors import UserError
-from dyadic.integer.engines.compiled import build
+from dyadic.integer.engines.available import engines
+from dyadic.integer.engines.compiled import CompiledEngine, binding, build, engine
 from dyadic.integer.engines.compiled.build import CompilerNotFound, find_compiler, library
 
 
@@ -16,13 +18,14 @@ def _forget():
     library.cache_clear()
     yield
     library.cache_clear()
+    engine._bound.cache_clear()
 
 
 def test_no_compiler_has_an_error_of_its_own(monkeypatch):
     monkeypatch.setenv("PATH", "/nowhere")
     monkeypatch.delenv("CC", raising=False)
     with pytest.raises(CompilerNotFound, match="install gcc or clang") as caught:
-        library()
+        library("portable")
     assert isinstance(caught.value, UserError)
     assert "\n" not in str(caught.value)
 
@@ -35,23 +38,73 @@ def test_the_users_compiler_comes_first(monkeypatch, tmp_path):
     monkeypatch.setenv("DYADIC_CACHE", str(tmp_path / "cache"))
     assert find_compiler() == str(mine)
     with pytest.raises(UserError, match="could not compile the engine"):
-        library()
+        library("portable")
     assert os.listdir(tmp_path / "cache") == []
+
+
+def test_a_compiler_that_fails_leaves_the_other_engines(monkeypatch, tmp_path):
+    monkeypatch.setenv("CC", "/bin/false")
+    monkeypatch.setenv("DYADIC_CACHE", str(tmp_path))
+    engine._bound.cache_clear()
+    with pytest.raises(CompilerNotFound, match="/bin/false could not compile the engine"):
+        CompiledEngine(resnet20(size=12))
+    found = engines(resnet20(size=12))
+    assert list(found.available) == ["reference", "onnx"]
+    assert found.missing == [
+        "no compiled engine: /bin/false could not compile the engine: no message"
+    ]
+
+
+@pytest.mark.parametrize("damage", ["cut", "bit"])
+def test_a_damaged_library_is_made_again(monkeypatch, tmp_path, damage):
+    monkeypatch.setenv("DYADIC_CACHE", str(tmp_path))
+    whole = library("portable")
+    content = bytearray(whole.read_bytes())
+    if damage == "bit":
+        content[len(content) // 2] ^= 4
+    whole.unlink()  # other tests have it loaded
+    whole.write_bytes(content if damage == "bit" else content[: len(content) // 2])
+    library.cache_clear()
+    assert build._checksum(library("portable")) == library("portable").stem[-16:]
+
+
+@pytest.mark.parametrize("home", ["nobody's", "file"])
+def test_without_a_place_to_keep_it_a_library_is_this_processs_own(monkeypatch, tmp_path, home):
+    monkeypatch.delenv("DYADIC_CACHE", raising=False)
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    (tmp_path / "file").touch()
+    if home == "file":
+        monkeypatch.setenv("HOME", str(tmp_path / "file"))
+    else:
+        monkeypatch.setattr(build.Path, "home", nobody)
+    assert library("portable").parent.name.startswith("dyadic-")
+
+
+def nobody():
+    raise RuntimeError("Could not determine home directory.")
+
+
+def test_other_structures_are_refused(monkeypatch):
+    fields = [*binding.Window._fields_, ("more", binding.c_int32)]
+    other = type("Window", (binding.Structure,), {"_fields_": fields})
+    monkeypatch.setattr(binding, "STRUCTURES", (other,))
+    with pytest.raises(UserError, match="has other structures"):
+        binding.bind(str(library("portable")))
 
 
 def test_a_library_is_built_once(monkeypatch, tmp_path):
     monkeypatch.setenv("DYADIC_CACHE", str(tmp_path))
-    first = library()
+    first = library("portable")
     built = first.stat().st_mtime_ns
     library.cache_clear()
-    assert library() == first
+    assert library("portable") == first
     assert first.stat().st_mtime_ns == built
     assert os.listdir(tmp_path) == [first.name]
 
 
 def test_other_flags_make_another_library(monkeypatch, tmp_path):
     monkeypatch.setenv("DYADIC_CACHE", str(tmp_path))
-    first = library()
+    first = library("portable")
     library.cache_clear()
     monkeypatch.setattr(build, "FLAGS", (*build.FLAGS, "-DANOTHER"))
-    assert library() != first
+    assert library("portable") != first

@@ -11,7 +11,7 @@ from tests.integer.random_programs import programs, random_images
 from tests.integer.resnet20 import resnet20
 
 from dyadic.errors import UserError
-from dyadic.integer.engines.compiled import CompiledEngine
+from dyadic.integer.engines.compiled import CompiledEngine, available_paths, binding
 from dyadic.integer.engines.compiled.engine import BATCH
 from dyadic.integer.engines.reference import ReferenceEngine
 from dyadic.integer.program.dyadic import dyadic
@@ -129,9 +129,31 @@ def test_other_images_are_refused():
         engine.run(np.zeros((1, 1, 13, 12), np.uint8))
 
 
-def test_a_path_that_is_not_there_is_refused():
-    with pytest.raises(UserError, match="path=neon is not available"):
-        CompiledEngine(resnet20(size=12), path="neon")
+@pytest.mark.parametrize("path", ["neon", "avx2", "neon_dotprod"])
+def test_a_path_that_is_not_there_is_refused(monkeypatch, path):
+    monkeypatch.setattr(
+        "dyadic.integer.engines.compiled.engine.available_paths", lambda: ("portable",)
+    )
+    with pytest.raises(UserError, match=f"path={path} is not available here; this processor has"):
+        CompiledEngine(resnet20(size=12), path=path)
+
+
+def test_an_unknown_kind_of_step_is_refused():
+    engine = CompiledEngine(resnet20(size=12))
+    plan = engine._planned.plan
+    assert engine._planned.library.dy_knows(plan)
+    plan.steps[3].kind = len(binding.STEPS)
+    assert not engine._planned.library.dy_knows(plan)
+    assert engine._planned.library.dy_open(plan, 1, 1) is None
+
+
+def test_it_says_how_layers_are_computed():
+    program = resnet20(size=12)
+    for path in available_paths():
+        made = CompiledEngine(program, path=path).algorithms
+        assert list(made) == [op.name for op in program.operations if isinstance(op, Linear)]
+        assert set(made.values()) <= {"direct", "winograd F(2,3)", "winograd F(4,3)", "plain"}
+        assert (set(made.values()) == {"plain"}) == (path == "portable")
 
 
 @pytest.mark.parametrize("threads", [1, 2, 5])

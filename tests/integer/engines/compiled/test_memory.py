@@ -14,7 +14,8 @@ from tests.integer.engines.compiled.guarded import classifier
 from tests.integer.engines.compiled.test_layers import CONVOLUTIONS
 from tests.integer.random_programs import random_images
 
-from dyadic.integer.engines.compiled import CompiledEngine, available_paths, engine
+from dyadic.integer.engines.compiled import CompiledEngine, available_paths
+from dyadic.integer.engines.compiled import plan as planning
 from dyadic.integer.engines.compiled.layout import Layout, plan
 from dyadic.integer.engines.reference import ReferenceEngine
 
@@ -77,7 +78,7 @@ def test_images_that_are_far_apart(monkeypatch, path):
         made = plan(*arguments, **options)
         return Layout(made.slots, 2**29, made.slack)
 
-    monkeypatch.setattr(engine, "plan", apart)
+    monkeypatch.setattr(planning, "plan", apart)
     program = classifier(1, 20)
     images = random_images(program, 8)
     made = CompiledEngine(program, threads=1, path=path).run(images)

@@ -3,6 +3,8 @@
 import ctypes
 from ctypes import POINTER, Structure, c_int32, c_int64, c_uint8, c_void_p
 
+from dyadic.errors import UserError
+
 TYPES = {"uint8": 0, "int8": 1, "int16": 2, "int32": 3}
 OUTPUTS = 3
 NONE = -1
@@ -12,7 +14,7 @@ STEPS: list[str] = [
     *("max_pool", "sum_pool", "sum_spans", "repeat", "lookup", "multiply", "select", "pad"),
     "flatten",
 ]
-UNITS = ("vnni8", "vnni16")
+UNITS = ("dot8", "dot16", "depthwise")
 FORMS = ("int8", "int16", "int32", "int64", "shift")
 
 
@@ -77,8 +79,10 @@ class Gemm(Structure):
     """dy_gemm."""
 
     _fields_ = [
-        *_ints("unit in_place flip fold limit stretch_count words blocks"),
-        *_pointers("stretches weights odd bias odd_bias odd_b"),
+        *_ints("unit in_place flip fold limit stretch_count words blocks group_blocks"),
+        *_ints("patch shift"),
+        *_longs("group_bytes row"),
+        *_pointers("stretches weights odd bias odd_bias odd_b patch_bias"),
         ("lanes", Lanes),
         *_ints("add lo hi output_count"),
         ("outputs", Output * OUTPUTS),
@@ -119,9 +123,16 @@ class Plan(Structure):
     ]
 
 
+STRUCTURES = (Tensor, Scale, Window, Conv, Lanes, Output, Gemm, Slot, Step, Plan)
+
+
 def bind(path: str) -> ctypes.CDLL:
-    """The library with its functions' types."""
+    """The library with its functions' types.
+
+    Raises: UserError for a library whose structures are others than these.
+    """
     library = ctypes.CDLL(path)
+    _check(library, path)
     library.dy_open.argtypes = [POINTER(Plan), c_int32, c_int32]
     library.dy_open.restype = c_void_p
     library.dy_close.argtypes = [c_void_p]
@@ -130,6 +141,22 @@ def bind(path: str) -> ctypes.CDLL:
     library.dy_run.restype = None
     library.dy_read.argtypes = [c_void_p, c_int32, POINTER(c_int32)]
     library.dy_read.restype = None
-    library.dy_has_units.argtypes = []
-    library.dy_has_units.restype = c_int32
+    library.dy_knows.argtypes = [POINTER(Plan)]
+    library.dy_knows.restype = c_int32
     return library
+
+
+def layout() -> list[int]:
+    """Size and offsets of every structure, in the order of dyadic_layout.c."""
+    numbers = []
+    for structure in STRUCTURES:
+        fields = [getattr(structure, field[0]).offset for field in structure._fields_]
+        numbers += [ctypes.sizeof(structure), *fields]
+    return numbers
+
+
+def _check(library: ctypes.CDLL, path: str) -> None:
+    here = layout()
+    there = list((c_int64 * len(here)).in_dll(library, "dy_layout"))
+    if here != there:
+        raise UserError(f"{path} has other structures than this version of dyadic; delete it")

@@ -1,4 +1,8 @@
-"""The C engine as a shared library: compiled once per machine, kept by what determines it."""
+"""The C engine as shared libraries, one for each instruction set: found in the wheel, or compiled
+once per machine and kept by what determines it.
+
+A kept library's name has its checksum: one that is cut short or damaged is made again, not loaded.
+"""
 
 import atexit
 import hashlib
@@ -12,17 +16,17 @@ from functools import cache
 from pathlib import Path
 
 from dyadic.errors import UserError
+from dyadic.integer.engines.compiled.sets import SETS
 
 SOURCES = Path(__file__).parent / "c"
+PACKAGED = Path(__file__).parent / "lib"
 COMPILERS = ("cc", "gcc", "clang")
 CACHE_VARIABLE = "DYADIC_CACHE"
-X86 = platform.machine().lower() in ("x86_64", "amd64", "i686")
-NATIVE = ("-march=native",) if X86 else ()  # elsewhere not every compiler knows the flag
-FLAGS = ("-std=gnu99", "-O3", *NATIVE, "-fPIC", "-shared", "-pthread")
+FLAGS = ("-std=gnu99", "-O3", "-fwrapv", "-fPIC", "-shared", "-pthread", "-Wno-psabi")
 
 
 class CompilerNotFound(UserError):
-    """No C compiler is installed, or none that works: the other engines run without one."""
+    """No C compiler is there that works: the other engines run the program without one."""
 
 
 def find_compiler() -> str:
@@ -41,63 +45,79 @@ def find_compiler() -> str:
 
 
 def cache_directory() -> Path:
-    """Where libraries are kept: $DYADIC_CACHE, or `dyadic` in the user's cache directory."""
+    """Where libraries are kept: $DYADIC_CACHE, or `dyadic` in the user's cache directory; where
+    nothing can be written there, a directory of this process.
+    """
+    try:
+        directory = _wanted_directory()
+        directory.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=directory):
+            return directory
+    except (OSError, RuntimeError):  # RuntimeError: nobody's home
+        return _own_directory()
+
+
+def _wanted_directory() -> Path:
     if os.environ.get(CACHE_VARIABLE):
         return Path(os.environ[CACHE_VARIABLE])
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "dyadic"
 
 
-def _folder() -> Path:
-    """The cache; a folder of this process where it cannot be written, as without a home."""
-    try:
-        folder = cache_directory()
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            return folder
-    except (OSError, RuntimeError):  # the latter where there is no home at all
-        folder = Path(tempfile.mkdtemp(prefix="dyadic-"))
-        atexit.register(shutil.rmtree, folder, ignore_errors=True)
-        return folder
+@cache
+def _own_directory() -> Path:
+    directory = Path(tempfile.mkdtemp(prefix="dyadic-"))
+    atexit.register(shutil.rmtree, directory, ignore_errors=True)
+    return directory
 
 
 @cache
-def library() -> Path:
-    """The shared library, built if this machine has none of these sources yet.
+def library(path: str) -> Path:
+    """The shared library of an instruction set: the wheel's, or built if this machine has none of
+    these sources yet.
 
-    Raises: CompilerNotFound; UserError if the sources do not compile.
+    Raises: CompilerNotFound where there is no compiler, or none that compiles the sources.
     """
-    compiler = find_compiler()
-    sources = sorted(SOURCES.glob("*.c"))
-    key = _key(compiler, sorted(SOURCES.glob("*.[ch]")))
-    path = _folder() / f"engine-{key}.so"
-    if not path.exists():
-        with tempfile.TemporaryDirectory(dir=path.parent) as directory:
-            built = Path(directory) / path.name
-            _compile([compiler, *FLAGS, "-o", str(built), *map(str, sources)])
-            built.replace(path)  # complete or not there at all
-    return path
+    packaged = PACKAGED / f"{path}.so"
+    if packaged.exists():
+        return packaged
+    compiler, directory = find_compiler(), cache_directory()
+    flags = (*FLAGS, *SETS[path].flags)
+    key = _key(compiler, flags, sorted(SOURCES.glob("*.[ch]")))
+    kept = sorted(directory.glob(f"{path}-{key}-*.so"))
+    whole = next((file for file in kept if file.stem.endswith(_checksum(file))), None)
+    return whole or _build(compiler, flags, directory, f"{path}-{key}")
 
 
-def _key(compiler: str, files: Sequence[Path]) -> str:
-    """A hash of sources, flags, compiler and processor: -march=native depends on all of them."""
+def _build(compiler: str, flags: Sequence[str], directory: Path, name: str) -> Path:
+    """Complete or not there at all."""
+    with tempfile.TemporaryDirectory(dir=directory) as beside:
+        built = Path(beside) / "built.so"
+        compile_library(compiler, flags, built)
+        target = directory / f"{name}-{_checksum(built)}.so"
+        return built.replace(target)
+
+
+def compile_library(compiler: str, flags: Sequence[str], target: Path) -> None:
+    """Compile the sources with these flags.
+
+    Raises: CompilerNotFound, with the compiler's first complaint.
+    """
+    sources = map(str, sorted(SOURCES.glob("*.c")))
+    command = [compiler, *flags, "-o", str(target), *sources]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode or not target.exists():
+        first = next((line for line in done.stderr.splitlines() if "error" in line), "no message")
+        raise CompilerNotFound(f"{compiler} could not compile the engine: {first}")
+
+
+def _key(compiler: str, flags: Sequence[str], files: Sequence[Path]) -> str:
+    """A hash of sources, flags, machine and compiler."""
     version = subprocess.run([compiler, "--version"], capture_output=True, check=False).stdout
-    digest = hashlib.sha256(version + " ".join(FLAGS).encode() + _processor().encode())
+    digest = hashlib.sha256(version + " ".join((*flags, platform.machine())).encode())
     for file in files:
         digest.update(file.name.encode() + b"\0" + file.read_bytes())
     return digest.hexdigest()[:16]
 
 
-def _processor() -> str:
-    """What the processor can do, as far as the system tells."""
-    information = Path("/proc/cpuinfo")
-    if not information.exists():
-        return f"{platform.machine()} {platform.processor()}"
-    lines = information.read_text().splitlines()
-    return next((line for line in lines if line.startswith(("flags", "Features"))), "")
-
-
-def _compile(command: list[str]) -> None:
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode:
-        first = next((line for line in done.stderr.splitlines() if "error" in line), "no message")
-        raise CompilerNotFound(f"{command[0]} could not compile the engine: {first}")
+def _checksum(file: Path) -> str:
+    return hashlib.sha256(file.read_bytes()).hexdigest()[:16]

@@ -4,7 +4,6 @@ import ctypes
 import os
 from ctypes import POINTER, c_int32, c_uint8
 from functools import cache
-from math import prod
 from threading import Lock
 from weakref import finalize
 
@@ -13,22 +12,13 @@ import numpy as np
 from dyadic.errors import UserError
 from dyadic.integer.engines.compiled import binding
 from dyadic.integer.engines.compiled.build import library
-from dyadic.integer.engines.compiled.fusion import Group, fuse, single
-from dyadic.integer.engines.compiled.gemm import Choice, choose
-from dyadic.integer.engines.compiled.layout import SLACK, plan
-from dyadic.integer.engines.compiled.steps import Steps
+from dyadic.integer.engines.compiled.plan import Planned
+from dyadic.integer.engines.compiled.sets import available_paths
 from dyadic.integer.engines.images import check_images
 from dyadic.integer.program.bounds import Proof, prove
 from dyadic.integer.program.operations import Linear, Program
 
 BATCH = 8  # images that are in the arena together
-LINE = 64
-
-# Instruction sets, best first, and the units that each brings.
-PATHS = {
-    "vnni": ("vnni8", "vnni16"),
-    "portable": (),
-}
 
 
 class CompiledEngine:
@@ -36,10 +26,10 @@ class CompiledEngine:
 
     program  proven by `dyadic.integer.program.bounds.prove`
     threads  threads of one run; all the process may use, if None
-    path     "vnni" or "portable" instructions; the best there are, if None
+    path     an instruction set of `available_paths()`; the best there is, if None
 
-    Raises: CompilerNotFound where there is no C compiler; ProgramError for a program that cannot be
-    proven exact; UserError for a path that this processor does not have.
+    Raises: CompilerNotFound where there is no C compiler that works; ProgramError for a program
+    that cannot be proven exact; UserError for a path that this processor does not have.
     """
 
     name = "compiled"
@@ -54,7 +44,14 @@ class CompiledEngine:
         if self.path not in available_paths():
             have = ", ".join(available_paths())
             raise UserError(f"path={self.path} is not available here; this processor has {have}")
-        self._planned = _Planned(self.program, self.proof, PATHS[self.path], traced=False)
+        self._planned = _Planned(self.program, self.proof, self.path, traced=False)
+
+    @property
+    def algorithms(self) -> dict[str, str]:
+        """How each layer is computed: "direct", "winograd F(2,3)", "depthwise", "plain", ..."""
+        choices = self._planned.steps.choices
+        layers = (op.name for op in self.program.operations if isinstance(op, Linear))
+        return {n: choices[n].algorithm if n in choices else "plain" for n in layers}
 
     def run(self, images: np.ndarray) -> np.ndarray:
         """Integer logits, int32 [N, classes], of uint8 images [N, C, H, W]."""
@@ -68,7 +65,7 @@ class CompiledEngine:
         """
         check_images(images, self.program)
         names = [operation.name for operation in self.program.operations]
-        planned = _Planned(self.program, self.proof, PATHS[self.path], traced=True)
+        planned = _Planned(self.program, self.proof, self.path, traced=True)
         tensors = self._batches(planned, images, names)
         return {"input": images, **dict(zip(names, tensors, strict=True))}
 
@@ -95,43 +92,16 @@ def _processors() -> int:
 
 
 @cache
-def _bound() -> ctypes.CDLL:
-    return binding.bind(str(library()))
+def _bound(path: str) -> ctypes.CDLL:
+    return binding.bind(str(library(path)))
 
 
-@cache
-def available_paths() -> tuple[str, ...]:
-    """The paths that this processor can take, best first; "portable" is always one.
-
-    Raises: CompilerNotFound.
-    """
-    has = bool(_bound().dy_has_units())
-    return tuple(path for path, units in PATHS.items() if has or not units)
-
-
-class _Planned:
+class _Planned(Planned):
     """A plan in memory, and the engine that runs it; opened for as many images as come."""
 
-    def __init__(
-        self, program: Program, proof: Proof, units: tuple[str, ...], traced: bool
-    ) -> None:
-        choices = _choices(program, proof, units)
-        groups = single(program) if traced else fuse(program, set(choices), binding.OUTPUTS)
-        borders = _borders(groups, choices)
-        layout = plan(groups, proof, borders, share=not traced)
-        self.steps = Steps(layout, proof, choices, vector=bool(units))
-        steps = self.steps.build(groups)
-        slots = self.steps.slots()
-        self.plan = binding.Plan(
-            slot_count=len(slots),
-            step_count=len(steps),
-            slots=(binding.Slot * len(slots))(*slots),
-            steps=(binding.Step * len(steps))(*steps),
-            pixels=prod(program.input_shape),
-            arena=layout.arena,
-            slack=layout.slack,
-            scratch=-(-(self.steps.scratch + SLACK) // LINE) * LINE,
-        )
+    def __init__(self, program: Program, proof: Proof, path: str, traced: bool) -> None:
+        super().__init__(program, proof, path, traced)
+        self.library = _bound(path)
         self.handle, self.capacity, self.lock = None, 0, Lock()
 
     def run(self, images: np.ndarray, threads: int) -> None:
@@ -139,36 +109,19 @@ class _Planned:
         if len(images) > self.capacity:
             self._open(len(images), threads)
         pixels = images.ctypes.data_as(POINTER(c_uint8))
-        _bound().dy_run(self.handle, pixels, len(images))
+        self.library.dy_run(self.handle, pixels, len(images))
 
     def read(self, name: str, into: np.ndarray) -> None:
         """A tensor of the last run."""
         target = into.ctypes.data_as(POINTER(c_int32))
-        _bound().dy_read(self.handle, self.steps.index[name], target)
+        self.library.dy_read(self.handle, self.steps.index[name], target)
 
     def _open(self, images: int, threads: int) -> None:
         if self.handle is not None:
             self._close()
-        self.handle = _bound().dy_open(ctypes.byref(self.plan), images, threads)
+        self.capacity = 0
+        self.handle = self.library.dy_open(ctypes.byref(self.plan), images, threads)
         if self.handle is None:
             raise MemoryError(f"no memory for the activations of {images} images")
-        self._close = finalize(self, _bound().dy_close, self.handle)
+        self._close = finalize(self, self.library.dy_close, self.handle)
         self.capacity = images
-
-
-def _choices(program: Program, proof: Proof, units: tuple[str, ...]) -> dict[str, Choice]:
-    """The layers that become matrix products."""
-    layers = (operation for operation in program.operations if isinstance(operation, Linear))
-    found = ((layer.name, choose(layer, proof, units)) for layer in layers)
-    return {name: choice for name, choice in found if choice is not None}
-
-
-def _borders(groups: tuple[Group, ...], choices: dict[str, Choice]) -> dict[str, tuple[int, int]]:
-    """The widest border that anybody reads of each tensor."""
-    borders: dict[str, tuple[int, int]] = {}
-    for group in groups:
-        if group.operation.name in choices:
-            source, border = group.operation.inputs[0], choices[group.operation.name].border
-            have = borders.get(source, (0, 0))
-            borders[source] = (max(have[0], border[0]), max(have[1], border[1]))
-    return borders

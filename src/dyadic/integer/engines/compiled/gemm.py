@@ -1,84 +1,44 @@
-"""Layers as matrix products on 8- or 16-bit dot products: what `dy_gemm` needs.
+"""Layers as matrix products: weights packed, and the numbers that `dy_gemm` needs."""
 
-Which layers: one group, int32 accumulators, an input of at most 16 bits. Weights beyond int8 (INQ's
-+128) are the sum of two int8 planes that meet the same input one after the other.
-"""
-
-from collections.abc import Sequence
 from dataclasses import dataclass
+from math import gcd
 
 import numpy as np
 
-from dyadic.integer.engines.compiled.layout import Border, Slot, storage
+from dyadic.integer.engines.compiled import winograd
+from dyadic.integer.engines.compiled.choose import (
+    BLOCK,
+    WORD,
+    Choice,
+    fits,
+    is_depthwise,
+    stretches,
+)
+from dyadic.integer.engines.compiled.lanes import Lanes
+from dyadic.integer.engines.compiled.layout import Slot
 from dyadic.integer.engines.compiled.rows import as_conv
-from dyadic.integer.program.bounds import Accumulator, Proof
-from dyadic.integer.program.operations import Conv, Linear, Requantize
+from dyadic.integer.engines.compiled.sets import InstructionSet
+from dyadic.integer.program.operations import Conv, Linear
 
-BLOCK = 16  # output channels side by side
-TWO_BYTES = (-256, 254)  # what a sum of two int8 can be
-WORD = 4  # bytes of the input that one lane of a dot product takes
 GATHER_BYTES = 2**18
-LOW_WORD = 32  # bits of a product that high words lack
-HIGH = LOW_WORD + 1  # least c for which high words are enough: what rounds is one of them
-SPARE_ROWS = 32  # a tile may read beyond the last gathered row
-WASTE = 1.4  # of products, by padding or on the border, that reading in place may cost
-WASTE_STRIDED = 2.5  # gathering what strides skip costs more than reading it in line
-LONG_ROW = 4  # shorter ones leave tiles half empty
-
-
-@dataclass(frozen=True)
-class Lanes:
-    """b and c, int32 [n], one for each lane, and the shift `up` that makes every c at least 33.
-
-    high  whether it does, and |x| << up fits int32: then the products' high words are enough,
-          since `(x * b + 2**(c - 1)) >> c` is `((x << u) * b + 2**(c + u - 1)) >> (c + u)`, and
-          c counts from 32 on
-    """
-
-    b: np.ndarray
-    c: np.ndarray
-    up: np.ndarray
-    high: bool
-    lo: int
-    hi: int
-
-    @property
-    def rounds(self) -> np.ndarray:
-        """What rounds half up, in high words."""
-        return 1 << (self.c - 1)
-
-    @classmethod
-    def of(cls, operation: Linear | Requantize, lanes: int, largest: int) -> "Lanes":
-        """A scale spread over so many lanes, for |x| <= largest; c counts only where b is not 0."""
-        scale, odd = operation.scale, isinstance(operation, Linear) and operation.odd is not None
-        b = spread(scale.b, lanes)
-        c = spread(scale.c if odd else np.where(scale.b == 0, HIGH, scale.c), lanes, fill=HIGH)
-        up = (HIGH - c).clip(0)
-        high = not odd and largest << int(up.max()) < 2**31
-        c, up = (c + up - LOW_WORD, up) if high else (c, np.zeros_like(up))
-        return cls(b, c, up, high, operation.lo, operation.hi)
-
-
-@dataclass(frozen=True)
-class Choice:
-    """How a layer is to be computed, decided before memory is planned.
-
-    unit      "vnni8" or "vnni16"
-    in_place  whether the input is read where it is, with `border` zeros around it, or gathered
-    """
-
-    unit: str
-    in_place: bool
-    border: Border
+SPARE_ROWS = 32  # a vector may be written beyond the last gathered row
+VECTOR = 64  # bytes of the longest vector
+TILE_CHANNELS = 64  # of the widest tile
+PATCHES = {2: 28, 4: 14}  # transformed at a time, at least
+PATCH_BYTES = 2**18  # of transformed input, about, where more patches fit it
 
 
 @dataclass(frozen=True)
 class Gemm:
     """A packed layer.
 
-    flip       signed input as unsigned, 128 higher; the bias takes 128 * sum(w) off again
-    planes     weights [blocks, words, BLOCK, WORD bytes]; a second one for sqrt(2)
-    stretches  int64 [n, 2]: offset in bytes from a pixel, length in words
+    flip          bytes as those of the other sign, 128 off; the bias takes that off again
+    planes        weights [blocks, words, BLOCK, WORD bytes]; a second one for sqrt(2);
+                  [(m + 2)^2, blocks, ...] by Winograd's algorithm
+    stretches     int64 [n, 2]: offset in bytes from a pixel, length in words
+    group_blocks  blocks that see the same input, and `group_bytes` from it to the next one's
+    row           bytes of a gathered row, or of a patch's transformed pixel
+    patch_bias    int32 [(m + 2)^2, lanes], by Winograd's algorithm
     """
 
     choice: Choice
@@ -87,128 +47,155 @@ class Gemm:
     biases: tuple[np.ndarray, ...]
     lanes: Lanes
     stretches: np.ndarray
+    group_blocks: int
+    group_bytes: int
+    row: int
+    shift: int = 0
+    patch_bias: np.ndarray | None = None
 
     @property
     def blocks(self) -> int:
         """Blocks of output channels."""
-        return self.planes[0].shape[0]
+        return self.planes[0].shape[-4]
 
     @property
     def words(self) -> int:
         """Depth in words."""
-        return self.planes[0].shape[1]
-
-    @property
-    def row(self) -> int:
-        """Bytes of a gathered row."""
-        return WORD * int(self.stretches[0, 1])
+        return self.planes[0].shape[-3]
 
     @property
     def limit(self) -> int:
-        """Positions whose gathered input stays in the cache."""
-        return max(SPARE_ROWS, GATHER_BYTES // self.row)
+        """Positions whose gathered input stays in the cache, or patches."""
+        if self.choice.patch:
+            points = self.choice.patch.side**2
+            return max(PATCHES[self.choice.patch.m], PATCH_BYTES // (points * self.row))
+        return max(SPARE_ROWS, GATHER_BYTES // max(self.row, 1))
 
     @property
     def scratch(self) -> int:
-        """Bytes of gathered input."""
+        """Bytes of gathered input; or of transformed input, products, and outputs of a tile."""
+        if self.choice.patch:
+            m, points = self.choice.patch.m, self.choice.patch.side**2
+            return self.limit * (points * self.row + 4 * TILE_CHANNELS * (points + m * m))
         return 0 if self.choice.in_place else (self.limit + SPARE_ROWS) * self.row
 
 
-def spread(values: np.ndarray, lanes: int, fill: int = 0) -> np.ndarray:
-    """One value for all lanes, or one a channel and `fill` up to whole blocks."""
-    if len(values) == 1:
-        return np.full(lanes, values[0])
-    return np.concatenate([values, np.full(lanes - len(values), fill)])
-
-
-def choose(operation: Linear, proof: Proof, units: Sequence[str]) -> Choice | None:
-    """The first unit that can compute the layer, and how; None if no unit can."""
-    dtype = storage(proof.ranges[operation.inputs[0]])
-    unit = _unit(operation, proof.accumulators[operation.name], dtype, units)
-    if unit is None:
-        return None
-    own = (dtype == "int16") == (unit == "vnni16")
-    if not isinstance(operation, Conv):
-        return Choice(unit, own, (0, 0))
-    in_place = own and _reads_in_place(operation, unit, proof)
-    return Choice(unit, in_place, operation.padding if in_place else (0, 0))
-
-
-def _reads_in_place(operation: Conv, unit: str, proof: Proof) -> bool:
-    """Whether that wastes little."""
-    made, plain = proof.shapes[operation.name][2], operation.stride == (1, 1)
-    limit = WASTE if plain else WASTE_STRIDED
-    point = plain and operation.weights.codes.shape[2:] == (1, 1) and operation.padding == (0, 0)
-    return (point or made >= LONG_ROW) and _waste(operation, unit) <= limit
-
-
-def pack(operation: Linear, choice: Choice, source: Slot, largest: int) -> Gemm:
+def pack(
+    operation: Linear, choice: Choice, source: Slot, largest: int, path: InstructionSet
+) -> Gemm:
     """The layer for the place where its input lives; no accumulator is beyond `largest`."""
+    if choice.patch:
+        assert isinstance(operation, Conv)
+        return _pack_patches(operation, choice, choice.patch, source, largest, path)
     planes = tuple(as_conv(plane) for plane in operation.weights.planes)
-    rows = _rows(operation, choice.in_place, dense=source.stride == source.shape[0])
-    item = 2 if choice.unit == "vnni16" else 1
-    copies = 1 if item == 2 or all(_fits(plane, "int8") for plane in planes) else 2
-    packed = tuple(_pack(plane, rows, item, copies) for plane in planes)
-    flip = choice.unit == "vnni8" and source.dtype == "int8"
+    taken = _groups_at_once(operation)
+    flip = choice.unit == "dot8" and (source.dtype == "int8") != path.signed
+    biases = tuple(_flipped(plane, flip, path) for plane in planes)
+    planes = tuple(_dense(plane, operation, taken) for plane in planes)
+    if choice.unit == "depthwise":
+        packed, where = _depthwise(operation, planes, source)
+    else:
+        packed, where = _product(operation, choice, planes, source)
     lanes = len(packed[0]) * BLOCK
-    offsets = _offsets(operation, rows, source) if choice.in_place else np.zeros(1, int)
-    words = np.full(len(offsets) * copies, packed[0].shape[1] // (len(offsets) * copies))
+    first, *odd = (_padded(bias, lanes) for bias in biases)
+    first += _padded(operation.bias, lanes)
+    inputs = 1 if is_depthwise(operation) else planes[0].shape[1]
     return Gemm(
         choice,
         flip,
         packed,
-        tuple(_bias(operation, index, plane, flip, lanes) for index, plane in enumerate(planes)),
+        tuple(bias.astype(np.int32) for bias in (first, *odd)),
         Lanes.of(operation, lanes, largest),
-        np.stack([np.tile(offsets, copies), words], axis=1),
+        where,
+        _group_blocks(operation, taken),
+        (BLOCK if is_depthwise(operation) else inputs)
+        * (source.itemsize if choice.in_place else choice.item),
+        0 if choice.in_place else _row(operation, source, choice),
     )
 
 
-def _unit(operation: Linear, bound: Accumulator, dtype: str, units: Sequence[str]) -> str | None:
-    """The first of `units` whose types hold the input and the weights."""
+def _padded(values: np.ndarray, lanes: int) -> np.ndarray:
+    return np.concatenate([values, np.zeros(lanes - len(values), np.int64)])
+
+
+def _flipped(plane: np.ndarray, flip: bool, path: InstructionSet) -> np.ndarray:
+    """What flipping adds to each sum, taken off; int32 modulo 2^32 is how sums are added up."""
+    added = (-128 if path.signed else 128) * plane.reshape(len(plane), -1).sum(1, dtype=np.int64)
+    return -added if flip else np.zeros_like(added)
+
+
+# ---- groups ----------------------------------------------------------------------------------
+
+
+def _groups_at_once(operation: Linear) -> int:
+    """Groups whose outputs together are whole blocks."""
+    if not isinstance(operation, Conv) or operation.groups == 1 or is_depthwise(operation):
+        return 1
+    outputs = len(operation.weights.codes) // operation.groups
+    return min(operation.groups, BLOCK // gcd(BLOCK, outputs))
+
+
+def _group_blocks(operation: Linear, taken: int) -> int:
+    """Blocks that see the same input; every block its own channels in a depthwise layer."""
+    if is_depthwise(operation):
+        return 1
+    groups = operation.groups if isinstance(operation, Conv) else 1
+    outputs = len(operation.weights.codes) // groups * taken
+    return -(-outputs // BLOCK)
+
+
+def _dense(plane: np.ndarray, operation: Linear, taken: int) -> np.ndarray:
+    """[O, I, kh, kw] to [O, taken * I, kh, kw]: each group's inputs among those of all `taken`."""
+    if taken == 1:
+        return plane
+    outputs, inputs, *kernel = plane.shape
+    assert isinstance(operation, Conv)
+    dense = np.zeros((outputs, taken, inputs, *kernel), plane.dtype)
+    group = np.arange(outputs) // (outputs // operation.groups)
+    dense[np.arange(outputs), group % taken] = plane
+    return dense.reshape(outputs, taken * inputs, *kernel)
+
+
+# ---- packing ---------------------------------------------------------------------------------
+
+
+def _product(
+    operation: Linear, choice: Choice, planes: tuple[np.ndarray, ...], source: Slot
+) -> tuple[tuple[np.ndarray, ...], np.ndarray]:
+    """Packed planes, and the stretches of the input that they meet."""
     grouped = isinstance(operation, Conv) and operation.groups > 1
-    if grouped or bound.split or bound.dtype != "int32" or dtype == "int32":
-        return None
-    planes = operation.weights.planes
-    lo, hi = min(int(p.min()) for p in planes), max(int(p.max()) for p in planes)
-    small = dtype != "int16" and TWO_BYTES[0] <= lo and hi <= TWO_BYTES[1]
-    fits = {"vnni16": all(_fits(plane, "int16") for plane in planes)}
-    return next((unit for unit in units if fits.get(unit, small)), None)
+    inputs, height, width = planes[0].shape[1:]
+    if grouped:
+        number, elements = height * width, inputs
+    else:
+        number, elements = stretches(
+            operation, choice.in_place, dense=source.stride == source.shape[0]
+        )
+    copies = 1 if choice.item == 2 or all(fits(plane, "int8") for plane in planes) else 2
+    packed = tuple(_pack(plane, (number, elements), choice.item, copies) for plane in planes)
+    if choice.in_place:
+        offsets = _offsets(operation, number, source)
+    else:
+        offsets = np.arange(number) * source.shape[0] * choice.item
+    words = np.full(len(offsets) * copies, packed[0].shape[1] // (len(offsets) * copies))
+    return packed, np.stack([np.tile(offsets, copies), words], axis=1)
 
 
-def _fits(plane: np.ndarray, dtype: str) -> bool:
-    limits = np.iinfo(dtype)
-    return bool(limits.min <= plane.min() and plane.max() <= limits.max)
+def _row(operation: Linear, source: Slot, choice: Choice) -> int:
+    """Bytes of a gathered row, whole words."""
+    taps = as_conv(operation.weights.codes)[0, 0].size
+    return -(-taps * source.shape[0] * choice.item // WORD) * WORD
 
 
-def _waste(operation: Conv, unit: str) -> float:
-    """Depth of the products in place, padded, relative to the depth after gathering."""
-    item = 2 if unit == "vnni16" else 1
-    depths = []
-    for in_place in (True, False):
-        number, elements = _rows(operation, in_place, dense=True)
-        depths.append(number * -(-elements * item // WORD))
-    return depths[0] / depths[1]
-
-
-def _rows(operation: Linear, in_place: bool, dense: bool) -> tuple[int, int]:
-    """Stretches of the depth and elements of each: the whole, a kernel row each, or a tap each."""
-    inputs, height, width = as_conv(operation.weights.codes).shape[1:]
-    if not in_place:
-        return 1, height * width * inputs
-    if dense and (not isinstance(operation, Conv) or operation.dilation[1] == 1):
-        return height, width * inputs
-    return height * width, inputs
-
-
-def _offsets(operation: Linear, rows: tuple[int, int], source: Slot) -> np.ndarray:
-    """Bytes from a pixel to the begin of each stretch."""
+def _offsets(operation: Linear, number: int, source: Slot) -> np.ndarray:
+    """Bytes from a pixel to the begin of each stretch: taps, or rows of taps."""
     if not isinstance(operation, Conv):
         return np.zeros(1, int)
     height, width = operation.weights.codes.shape[2:]
     y = np.arange(height) * operation.dilation[0] - operation.padding[0]
     x = np.arange(width) * operation.dilation[1] - operation.padding[1]
     taps = y[:, None] * source.pitch + x * source.stride
-    return (taps if rows[0] == height * width else taps[:, 0]).flatten() * source.itemsize
+    return (taps if number == height * width else taps[:, 0]).flatten() * source.itemsize
 
 
 def _pack(plane: np.ndarray, rows: tuple[int, int], item: int, copies: int) -> np.ndarray:
@@ -223,9 +210,53 @@ def _pack(plane: np.ndarray, rows: tuple[int, int], item: int, copies: int) -> n
     return np.ascontiguousarray(blocks.transpose(0, 2, 1, 3))
 
 
-def _bias(operation: Linear, index: int, plane: np.ndarray, flip: bool, lanes: int) -> np.ndarray:
-    """int32 [lanes] modulo 2^32, which is how the sums are added up: only their end must fit."""
-    bias = operation.bias if index == 0 else np.zeros_like(operation.bias)
-    flipped = 128 * plane.reshape(len(plane), -1).sum(1) if flip else 0
-    shifted = bias - flipped
-    return np.concatenate([shifted, np.zeros(lanes - len(bias), np.int64)]).astype(np.int32)
+def _depthwise(
+    operation: Linear, planes: tuple[np.ndarray, ...], source: Slot
+) -> tuple[tuple[np.ndarray, ...], np.ndarray]:
+    """Two taps of a channel in a word; an odd one's partner is itself, with the weight 0."""
+    taps = planes[0][0, 0].size
+    offsets = _offsets(operation, taps, source)
+    offsets = np.append(offsets, offsets[-1:]) if taps % 2 else offsets
+    packed = []
+    for plane in planes:
+        table = plane.reshape(len(plane), taps)
+        padded = np.pad(table, ((0, -len(table) % BLOCK), (0, taps % 2))).astype(np.int16)
+        pairs = padded.reshape(-1, BLOCK, len(offsets) // 2, 2)
+        packed.append(np.ascontiguousarray(pairs.transpose(0, 2, 1, 3)))
+    return tuple(packed), np.stack([offsets, np.ones_like(offsets)], axis=1)
+
+
+# ---- Winograd --------------------------------------------------------------------------------
+
+
+def _pack_patches(
+    operation: Conv,
+    choice: Choice,
+    patch: winograd.Patch,
+    source: Slot,
+    largest: int,
+    path: InstructionSet,
+) -> Gemm:
+    """The layer by F(m x m, 3 x 3): a product for each of the (m + 2)^2 points of a patch."""
+    plane = operation.weights.planes[0]
+    inputs = plane.shape[1]
+    points = winograd.weights(plane, patch.m)
+    packed = np.stack([_pack(p[:, :, None, None], (1, inputs), choice.item, 1) for p in points])
+    lanes = packed.shape[1] * BLOCK
+    least = -128 if path.signed else 0
+    shift = least - patch.low if choice.unit == "dot8" else 0
+    added = -shift * points.sum(2)
+    patch_bias = np.pad(added, ((0, 0), (0, lanes - len(plane)))).astype(np.int32)
+    return Gemm(
+        choice,
+        False,
+        (packed,),
+        (_padded(operation.bias, lanes).astype(np.int32),),
+        Lanes.of(operation, lanes, largest),
+        np.array([[0, packed.shape[2]]]),
+        packed.shape[1],
+        0,
+        -(-inputs * choice.item // VECTOR) * VECTOR,
+        shift,
+        patch_bias,
+    )

@@ -81,7 +81,7 @@ def as_image(shape: Shape) -> Shape:
     return shape if len(shape) == 3 else (shape[0], 1, 1)
 
 
-def places(groups: Sequence[Group], proof: Proof) -> dict[str, Place]:
+def places(groups: Sequence[Group], proof: Proof, types: Mapping[str, str]) -> dict[str, Place]:
     """Tensors that need no memory of their own: slices of a concatenation, flattened pixels."""
     found: dict[str, Place] = {}
     for group in groups:
@@ -89,16 +89,18 @@ def places(groups: Sequence[Group], proof: Proof) -> dict[str, Place]:
         if isinstance(operation, Flatten) and prod(proof.shapes[operation.inputs[0]][1:]) == 1:
             found[operation.name] = (operation.inputs[0], 0)
         if isinstance(operation, Concat):
-            found.update(_slices(operation, proof, taken=found))
+            found.update(_slices(operation, proof, types, taken=found))
     return found
 
 
-def _slices(operation: Concat, proof: Proof, taken: Mapping[str, Place]) -> dict[str, Place]:
+def _slices(
+    operation: Concat, proof: Proof, types: Mapping[str, str], taken: Mapping[str, Place]
+) -> dict[str, Place]:
     """The inputs that can be made inside the concatenation: each once, stored in its type."""
     found: dict[str, Place] = {}
     channel = 0
     for name in operation.inputs:
-        same = storage(proof.ranges[name]) == storage(proof.ranges[operation.name])
+        same = types[name] == types[operation.name]
         if same and name not in taken and name not in found and name != "input":
             found[name] = (operation.name, channel)
         channel += proof.shapes[name][0]
@@ -106,21 +108,29 @@ def _slices(operation: Concat, proof: Proof, taken: Mapping[str, Place]) -> dict
 
 
 def plan(
-    groups: Sequence[Group], proof: Proof, borders: Mapping[str, Border], share: bool
+    groups: Sequence[Group],
+    proof: Proof,
+    borders: Mapping[str, Border],
+    share: bool,
+    types: Mapping[str, str] | None = None,
 ) -> Layout:
-    """Slots for all tensors that the groups make or read; memory is shared over time if `share`."""
-    placed = places(groups, proof)
+    """Slots for all tensors that the groups make or read; memory is shared over time if `share`.
+
+    types  of each tensor; the narrowest, if None
+    """
+    types = types or {name: storage(values) for name, values in proof.ranges.items()}
+    placed = places(groups, proof, types)
     names = dict.fromkeys(name for group in groups for name in (*group.inputs, *group.outputs))
     roots = {name: _root(name, placed) for name in names}
     border = {root: (0, 0) for root, _ in roots.values()}
     for name, (root, _) in roots.items():
         wanted = borders.get(name, (0, 0))
         border[root] = (max(border[root][0], wanted[0]), max(border[root][1], wanted[1]))
-    sizes = {root: _bytes(root, proof, border[root]) for root in border}
+    sizes = {root: _bytes(proof.shapes[root], types[root], border[root]) for root in border}
     offsets, arena = _guard(sizes) if GUARD else overlay(sizes, _lifetimes(groups, roots, share))
     slots = {
         name: Slot(
-            as_image(proof.shapes[name]), storage(proof.ranges[name]), root, channel,
+            as_image(proof.shapes[name]), types[name], root, channel,
             as_image(proof.shapes[root])[0], border[root], offsets[root], sizes[root],
         )
         for name, (root, channel) in roots.items()
@@ -136,11 +146,11 @@ def _root(name: str, placed: Mapping[str, Place]) -> Place:
     return name, channel
 
 
-def _bytes(name: str, proof: Proof, border: Border) -> int:
+def _bytes(shape: Shape, dtype: str, border: Border) -> int:
     """Bytes of an image with its border, up to a cache line."""
-    channels, rows, columns = as_image(proof.shapes[name])
+    channels, rows, columns = as_image(shape)
     pixels = (rows + 2 * border[0]) * (columns + border[1]) + border[1]
-    size = channels * pixels * np.dtype(storage(proof.ranges[name])).itemsize
+    size = channels * pixels * np.dtype(dtype).itemsize
     return -(-size // LINE) * LINE
 
 

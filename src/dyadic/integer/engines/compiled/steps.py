@@ -7,10 +7,13 @@ from math import prod
 import numpy as np
 
 from dyadic.integer.engines.compiled import binding
+from dyadic.integer.engines.compiled.choose import BLOCK, Choice
 from dyadic.integer.engines.compiled.fusion import Group
-from dyadic.integer.engines.compiled.gemm import BLOCK, Choice, Lanes, pack, spread
+from dyadic.integer.engines.compiled.gemm import pack
+from dyadic.integer.engines.compiled.lanes import Lanes, spread
 from dyadic.integer.engines.compiled.layout import Layout, Slot
 from dyadic.integer.engines.compiled.rows import rows
+from dyadic.integer.engines.compiled.sets import SETS, InstructionSet
 from dyadic.integer.program.bounds import Proof
 from dyadic.integer.program.operations import (
     AdaptiveSumPool,
@@ -42,7 +45,7 @@ class Steps:
     """Translates groups into `dy_step`s; owns every array that a step points to.
 
     choices  layers that are matrix products; all others are `dy_convolve`s
-    vector   whether the other operations may use AVX-512
+    path     the instructions that there are
     shifts   whether a `dy_convolve` turns powers of two into shifts
     """
 
@@ -51,11 +54,11 @@ class Steps:
         layout: Layout,
         proof: Proof,
         choices: dict[str, Choice],
-        vector: bool = False,
+        path: InstructionSet = SETS["portable"],
         shifts: bool = False,
     ) -> None:
         self.layout, self.proof, self.choices = layout, proof, choices
-        self.vector, self.shifts = vector, shifts
+        self.path, self.shifts = path, shifts
         self.index = {name: i for i, name in enumerate(layout.slots)}
         self.arrays: list[np.ndarray] = []
         self.steps: list[binding.Step] = []
@@ -83,7 +86,7 @@ class Steps:
         return binding.Slot(view, *place, *slot.border, self.index[slot.root])
 
     def _append(self, kind: str, source: str | None, target: str) -> binding.Step:
-        step = binding.Step(kind=binding.STEPS.index(kind), vector=self.vector, other=binding.NONE)
+        step = binding.Step(kind=binding.STEPS.index(kind), other=binding.NONE)
         step.source = binding.NONE if source is None else self.index[source]
         step.target = self.index[target]
         self.steps.append(step)
@@ -141,9 +144,10 @@ class Steps:
     def _(self, operation: Requantize) -> None:
         step = self._append("requantize", operation.inputs[0], operation.name)
         step.scale = self._scale(operation.scale, operation.lo, operation.hi)
-        if self.vector:
+        if self.path.dots:
             largest = max(map(abs, self.proof.ranges[operation.inputs[0]]))
-            step.gemm.lanes = self._lanes(Lanes.of(operation, BLOCK, largest))
+            lanes = Lanes.of(operation, BLOCK, largest)
+            step.gemm.lanes, step.vector = self._lanes(lanes), lanes.high
 
     @_step.register
     def _(self, operation: Threshold) -> None:
@@ -197,6 +201,8 @@ class Steps:
 
     def _pool(self, kind: str, operation: MaxPool | SumPool) -> None:
         step = self._append(kind, operation.inputs[0], operation.name)
+        types = {self.layout.slots[name].dtype for name in (operation.inputs[0], operation.name)}
+        step.vector = kind == "max_pool" and len(types) == 1 and types != {"int32"}
         window = (*operation.kernel, *operation.stride, *operation.padding)
         step.window = binding.Window(*window, 1, 1)
 
@@ -262,7 +268,7 @@ class Steps:
     def _product(self, operation: Linear, output: str) -> binding.Gemm:
         source, target = self.layout.slots[operation.inputs[0]], self.layout.slots[output]
         largest = self.proof.accumulators[operation.name].largest
-        gemm = pack(operation, self.choices[operation.name], source, largest)
+        gemm = pack(operation, self.choices[operation.name], source, largest, self.path)
         self.scratch = max(self.scratch, gemm.scratch)
         planes = [self._keep(plane, plane.dtype.str) for plane in gemm.planes]
         biases = [self._keep(bias, "int32") for bias in gemm.biases]
@@ -276,12 +282,18 @@ class Steps:
             stretch_count=len(gemm.stretches),
             words=gemm.words,
             blocks=gemm.blocks,
+            group_blocks=gemm.group_blocks,
+            patch=gemm.choice.patch.m if gemm.choice.patch else 0,
+            shift=gemm.shift,
+            group_bytes=gemm.group_bytes,
+            row=gemm.row,
             stretches=self._keep(gemm.stretches, "int64"),
             weights=planes[0],
             bias=biases[0],
             odd=planes[1] if odd else None,
             odd_bias=biases[1] if odd else None,
             odd_b=self._keep(spread(odd.b, lanes), "int32") if odd else None,
+            patch_bias=None if gemm.patch_bias is None else self._keep(gemm.patch_bias, "int32"),
             lanes=self._lanes(gemm.lanes),
         )
 

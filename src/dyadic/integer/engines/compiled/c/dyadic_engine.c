@@ -13,7 +13,7 @@ enum {
     SMALL = 1 << 14,                       /* elements for which a second thread does not pay */
     TASK_PRODUCTS = 1 << 21,               /* multiplications that are worth a task */
     TASK_POSITIONS = 64,
-    TILE_BLOCKS = 4,
+    TASK_BLOCKS = 4,
     TASK_WEIGHTS = 1 << 19                 /* bytes */
 };
 
@@ -104,7 +104,7 @@ static void run_rows(const dy_engine *engine, const dy_step *step, int32_t image
         dy_copy(&in, &out, first, last);
         break;
     case DY_STEP_MAX_POOL:
-        if (step->vector && in.type == out.type)
+        if (step->vector)
             dy_vector_max_pool(&step->window, &in, &out, first, last);
         else
             dy_max_pool(&step->window, &in, &out, first, last);
@@ -130,8 +130,11 @@ static void run_rows(const dy_engine *engine, const dy_step *step, int32_t image
     case DY_STEP_REPEAT:
         dy_repeat(step->times_y, step->times_x, &in, &out, first, last);
         break;
-    default:
+    case DY_STEP_FLATTEN:
         dy_flatten(&in, &out, first, last);
+        break;
+    default:
+        abort(); /* dy_open refuses it */
     }
 }
 
@@ -172,7 +175,7 @@ static int32_t rows_of(const dy_engine *engine, const dy_step *step)
 typedef struct {
     const dy_engine *engine;
     const dy_step *step;
-    int32_t images, positions, position_parts, block_parts;
+    int32_t images, positions, pixels, position_parts, block_parts;
 } product_job;
 
 /* The batch's only pixels as one image's row. */
@@ -201,11 +204,11 @@ static void clear_borders(const product_job *j, int32_t image)
             clear_border(j->engine, j->engine->plan->slots[gemm->outputs[i].slot].root, image);
 }
 
-/* Where a part begins: tiles have up to TILE_BLOCKS blocks. */
+/* Where a part begins: a tile has up to TASK_BLOCKS blocks. */
 static int32_t share_of_blocks(const product_job *j, int32_t part)
 {
-    const int32_t all = j->step->gemm.blocks, groups = (all + TILE_BLOCKS - 1) / TILE_BLOCKS;
-    const int32_t blocks = groups * part / j->block_parts * TILE_BLOCKS;
+    const int32_t all = j->step->gemm.blocks, groups = (all + TASK_BLOCKS - 1) / TASK_BLOCKS;
+    const int32_t blocks = groups * part / j->block_parts * TASK_BLOCKS;
     return blocks < all ? blocks : all;
 }
 
@@ -233,7 +236,17 @@ static void product_task(void *context, int64_t task, int32_t thread)
     p.first_block = share_of_blocks(j, blocks);
     p.last_block = share_of_blocks(j, blocks + 1);
     p.scratch = engine->scratch[thread];
-    dy_multiply(&p);
+    if (gemm->patch)
+        dy_winograd(&p);
+    else
+        dy_multiply(&p);
+}
+
+/* Bytes. */
+static int64_t weights_of(const dy_gemm *gemm)
+{
+    const int32_t side = gemm->patch ? gemm->patch + 2 : 1;
+    return (int64_t)side * side * gemm->words * 64 * gemm->blocks;
 }
 
 static int32_t at_least_one(int64_t parts, int64_t most)
@@ -245,12 +258,12 @@ static int32_t at_least_one(int64_t parts, int64_t most)
 static void cut(product_job *j)
 {
     const dy_gemm *gemm = &j->step->gemm;
-    const int64_t weights = (int64_t)gemm->words * 64 * gemm->blocks;
+    const int64_t weights = weights_of(gemm);
     const int64_t products = weights * j->positions * j->images;
     const int64_t wanted = at_least_one(products / TASK_PRODUCTS, j->engine->threads * SHARES);
     const int64_t each = (wanted + j->images - 1) / j->images;
-    const int32_t groups = (gemm->blocks + TILE_BLOCKS - 1) / TILE_BLOCKS;
-    j->position_parts = at_least_one(each, j->positions / TASK_POSITIONS);
+    const int32_t groups = (gemm->blocks + TASK_BLOCKS - 1) / TASK_BLOCKS;
+    j->position_parts = at_least_one(each, j->positions * j->pixels / TASK_POSITIONS);
     if (!gemm->in_place && j->positions > (int64_t)gemm->limit * j->position_parts)
         j->position_parts = (j->positions + gemm->limit - 1) / gemm->limit;
     j->block_parts = at_least_one(weights / TASK_WEIGHTS + 1, groups);
@@ -260,9 +273,12 @@ static void cut(product_job *j)
 
 static void run_product(dy_engine *engine, const dy_step *step)
 {
-    product_job j = {engine, step, step->gemm.fold ? 1 : engine->count, 0, 1, 1};
+    product_job j = {engine, step, step->gemm.fold ? 1 : engine->count, 0, 1, 1, 1};
     const dy_tensor out = operand(&j, step->target, 0);
-    j.positions = out.height * out.width;
+    const int32_t patch = step->gemm.patch;
+    j.pixels = patch ? patch * patch : 1;
+    j.positions = patch ? dy_patches(&step->gemm, out.height) * dy_patches(&step->gemm, out.width)
+                        : out.height * out.width;
     cut(&j);
     dy_pool_run(engine->pool, product_task, &j,
                 (int64_t)j.images * j.position_parts * j.block_parts);
@@ -313,9 +329,8 @@ static int32_t split_of(const dy_plan *plan)
     int32_t i;
     for (i = 0; i < plan->step_count; i++) {
         const dy_step *step = plan->steps + i;
-        const int64_t weights = (int64_t)step->gemm.words * 64 * step->gemm.blocks;
         if (step->kind == DY_STEP_GEMM
-            && weights > plan->slots[step->source].size + plan->slots[step->target].size)
+            && weights_of(&step->gemm) > plan->slots[step->source].size + plan->slots[step->target].size)
             break;
     }
     return i;
@@ -369,10 +384,21 @@ static int has_memory(const dy_engine *engine)
     return i == engine->threads && engine->arena && engine->pool && guard_tensors(engine);
 }
 
+int32_t dy_knows(const dy_plan *plan)
+{
+    int32_t i;
+    for (i = 0; i < plan->step_count; i++)
+        if (plan->steps[i].kind < 0 || plan->steps[i].kind >= DY_STEP_KINDS)
+            return 0;
+    return 1;
+}
+
 dy_engine *dy_open(const dy_plan *plan, int32_t images, int32_t threads)
 {
-    dy_engine *engine = calloc(1, sizeof *engine + (size_t)threads * sizeof engine->scratch[0]);
+    dy_engine *engine = NULL;
     int32_t i;
+    if (dy_knows(plan))
+        engine = calloc(1, sizeof *engine + (size_t)threads * sizeof engine->scratch[0]);
     if (!engine)
         return NULL;
     engine->plan = plan;

@@ -26,7 +26,8 @@ enum {
     DY_STEP_MULTIPLY,
     DY_STEP_SELECT,
     DY_STEP_PAD,
-    DY_STEP_FLATTEN
+    DY_STEP_FLATTEN,
+    DY_STEP_KINDS
 };
 
 /* Where a tensor lives in the arena of each image, with a border of zeros. */
@@ -41,7 +42,7 @@ typedef struct {
 
 typedef struct {
     int32_t kind;
-    int32_t vector;                        /* whether AVX-512 may be used; gemm.lanes is the scale */
+    int32_t vector;                        /* by dyadic_vector.h; a scale is gemm.lanes */
     int32_t source, other, target;         /* slots; -1 for none, source -1 for the pixels */
     int32_t lo, hi;                        /* of an addition; lo of a table */
     int32_t count;                         /* of thresholds */
@@ -62,15 +63,19 @@ typedef struct {
     const dy_step *steps;
     int64_t pixels;                        /* bytes of an input image */
     int64_t arena;                         /* bytes of activations for one image, whole lines */
-    int64_t slack;                         /* bytes behind the arena that may be read */
+    int64_t slack;                         /* bytes behind the last arena that may be read */
     int64_t scratch;                       /* bytes of a thread's own memory */
 } dy_plan;
 
 typedef struct dy_engine dy_engine;
 
-/* `plan` must outlive the engine. NULL if there is no memory for `images` images. */
+/* `plan` must outlive the engine. NULL if there is no memory for `images` images, or a step is of
+ * no kind above (dy_knows). */
 dy_engine *dy_open(const dy_plan *plan, int32_t images, int32_t threads);
 void dy_close(dy_engine *engine);
+
+/* Whether all steps are of a kind above. */
+int32_t dy_knows(const dy_plan *plan);
 
 /* pixels [images][channels][height][width]; images at most what dy_open was told. */
 void dy_run(dy_engine *engine, const uint8_t *pixels, int32_t images);

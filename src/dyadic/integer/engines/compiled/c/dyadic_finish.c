@@ -4,17 +4,14 @@
 
 #ifdef DY_TILES
 
-/* Pixels of one output row, and the tile's rows that hold their sums. */
-typedef struct {
-    int32_t y, x, count;
-    const int32_t *sums, *odd;
-} segment;
+#define UNROLLED _Pragma("GCC unroll 4") for
+
+enum { ANY = -1 };                         /* a type that is not known beforehand */
 
 /* A channel of a segment's first pixel. */
-static uint8_t *address(const dy_tensor *t, const segment *s, int32_t channel)
+static uint8_t *address(const dy_tensor *t, const dy_segment *s, int32_t channel)
 {
-    const int64_t index = s->y * t->pitch + s->x * t->stride + channel;
-    return t->data + index * dy_size_of(t);
+    return t->data + (s->y * t->pitch + s->x * t->stride + channel) * dy_size_of(t);
 }
 
 static int64_t step_of(const dy_tensor *t)
@@ -24,13 +21,12 @@ static int64_t step_of(const dy_tensor *t)
 
 /* ---- by high words, all channels of a pixel together ----------------------------------- */
 
-enum { ANY = -1 };                         /* a type that is not known beforehand */
-
-static inline dy_target target_of(const dy_product *p, const segment *s, int32_t channel,
-                                  const int32_t blocks, int32_t output, int32_t lo, int32_t hi)
+static inline dy_target target_of(const dy_product *p, const dy_segment *s, int32_t channel,
+                                  const int32_t vectors, int32_t output, int32_t lo, int32_t hi)
 {
     const dy_tensor *t = &p->outputs[output];
-    dy_target to = dy_target_of(t->type, dy_smaller(t->channels - channel, 16 * blocks), lo, hi);
+    const int32_t lanes = dy_smaller(t->channels - channel, DY_LANES * vectors);
+    dy_target to = dy_target_of(t->type, lanes, lo, hi);
     to.at = address(t, s, channel);
     to.step = step_of(t);
     return to;
@@ -38,21 +34,21 @@ static inline dy_target target_of(const dy_product *p, const segment *s, int32_t
 
 /* One output of the codes and nothing else. */
 static inline __attribute__((always_inline)) void
-finish_plain(const dy_product *p, const segment *s, int32_t channel, const int32_t blocks,
+finish_plain(const dy_product *p, const dy_segment *s, int32_t channel, const int32_t vectors,
              const int shifted)
 {
     const dy_lanes *lanes = &p->gemm->lanes;
-    dy_target to = target_of(p, s, channel, blocks, 0, lanes->lo, lanes->hi);
-    dy_constants k[4];
-    int32_t i, b;
-    _Pragma("GCC unroll 4") for (b = 0; b < blocks; b++)
-        k[b] = dy_high_constants_of(lanes, channel + 16 * b);
+    dy_target to = target_of(p, s, channel, vectors, 0, lanes->lo, lanes->hi);
+    dy_constants k[DY_VECTORS];
+    int32_t i, v;
+    UNROLLED(v = 0; v < vectors; v++)
+        k[v] = dy_constants_of(lanes, channel + DY_LANES * v);
     for (i = 0; i < s->count; i++) {
-        const int32_t *sums = s->sums + i * DY_TILE_CHANNELS;
-        __m512i x[4] = {{0}, {0}, {0}, {0}};
-        _Pragma("GCC unroll 4") for (b = 0; b < blocks; b++)
-            x[b] = dy_scale_high(_mm512_load_si512(sums + 16 * b), &k[b], shifted);
-        dy_put(&to, to.type, blocks, x);
+        const int32_t *sums = s->sums + i * s->step;
+        dy_vector x[DY_VECTORS] = {{0}};
+        UNROLLED(v = 0; v < vectors; v++)
+            x[v] = dy_scale_high(dy_load(sums + DY_LANES * v), &k[v], shifted);
+        dy_put(&to, to.type, vectors, x);
     }
 }
 
@@ -63,72 +59,64 @@ typedef struct {
     int32_t rescaled;
 } output;
 
-static inline output output_of(const dy_product *p, const segment *s, int32_t channel,
-                               const int32_t blocks, int32_t i)
+static inline output output_of(const dy_product *p, const dy_segment *s, int32_t channel,
+                               const int32_t vectors, int32_t i)
 {
     const dy_gemm *gemm = p->gemm;
     const int rescaled = gemm->outputs[i].lanes.b != NULL;
     const dy_lanes *lanes = rescaled ? &gemm->outputs[i].lanes : &gemm->lanes;
-    const output o = {target_of(p, s, channel, blocks, i, rescaled ? lanes->lo : INT32_MIN,
+    const output o = {target_of(p, s, channel, vectors, i, rescaled ? lanes->lo : INT32_MIN,
                                 rescaled ? lanes->hi : INT32_MAX),
-                      dy_high_constants_of(lanes, 0), rescaled};
+                      dy_constants_of(lanes, 0), rescaled};
     return o;
 }
 
 static inline __attribute__((always_inline)) void
-put_rescaled(output *o, const int32_t type, const int32_t blocks, const __m512i x[4])
+put_rescaled(output *o, const int32_t type, const int32_t vectors, const dy_vector x[DY_VECTORS])
 {
-    __m512i y[4] = {x[0], x[1], x[2], x[3]};
-    int32_t b;
+    dy_vector y[DY_VECTORS];
+    int32_t v;
+    memcpy(y, x, sizeof y);
     if (type != ANY || o->rescaled)
-        _Pragma("GCC unroll 4") for (b = 0; b < blocks; b++)
-            y[b] = dy_scale_high(x[b], &o->k, 1);
-    dy_put(&o->to, type == ANY ? o->to.type : type, blocks, y);
-}
-
-/* The codes of a pixel, clamped. */
-static inline __attribute__((always_inline)) void
-codes_of(__m512i x[4], const int32_t *sums, const dy_constants k[4], const int32_t blocks,
-         const int shifted)
-{
-    int32_t b;
-    _Pragma("GCC unroll 4") for (b = 0; b < blocks; b++)
-        x[b] = dy_limit(dy_scale_high(_mm512_load_si512(sums + 16 * b), &k[b], shifted), k[0].lo,
-                        k[0].hi);
+        UNROLLED(v = 0; v < vectors; v++)
+            y[v] = dy_scale_high(x[v], &o->k, 1);
+    dy_put(&o->to, type == ANY ? o->to.type : type, vectors, y);
 }
 
 /* Adds a residual of a type and clamps; one or two rescaled outputs of known types, or up to three
  * of any kind. */
 static inline __attribute__((always_inline)) void
-finish_residual(const dy_product *p, const segment *s, int32_t channel, const int32_t blocks,
+finish_residual(const dy_product *p, const dy_segment *s, int32_t channel, const int32_t vectors,
                 const int32_t type, const int32_t first, const int32_t second, int32_t outputs)
 {
     const dy_gemm *gemm = p->gemm;
-    const __m512i lo = _mm512_set1_epi32(gemm->lo), hi = _mm512_set1_epi32(gemm->hi);
-    const int32_t size = dy_size_of(&p->residual);
+    const dy_vector lo = dy_set(gemm->lo), hi = dy_set(gemm->hi);
+    const dy_vector code_lo = dy_set(gemm->lanes.lo), code_hi = dy_set(gemm->lanes.hi);
+    const int32_t width = DY_LANES * dy_size_of(&p->residual);
     const uint8_t *from = gemm->add < 0 ? NULL : address(&p->residual, s, channel);
-    output o0 = output_of(p, s, channel, blocks, 0);
-    output o1 = outputs > 1 ? output_of(p, s, channel, blocks, 1) : o0;
-    output o2 = outputs > 2 ? output_of(p, s, channel, blocks, 2) : o0;
-    dy_constants k[4];
-    int32_t i, b;
-    _Pragma("GCC unroll 4") for (b = 0; b < blocks; b++)
-        k[b] = dy_high_constants_of(&gemm->lanes, channel + 16 * b);
+    output o0 = output_of(p, s, channel, vectors, 0);
+    output o1 = outputs > 1 ? output_of(p, s, channel, vectors, 1) : o0;
+    output o2 = outputs > 2 ? output_of(p, s, channel, vectors, 2) : o0;
+    dy_constants k[DY_VECTORS];
+    int32_t i, v;
+    UNROLLED(v = 0; v < vectors; v++)
+        k[v] = dy_constants_of(&gemm->lanes, channel + DY_LANES * v);
     for (i = 0; i < s->count; i++) {
-        __m512i x[4] = {{0}, {0}, {0}, {0}};
-        codes_of(x, s->sums + i * DY_TILE_CHANNELS, k, blocks, first == ANY);
+        const int32_t *sums = s->sums + i * s->step;
+        dy_vector x[DY_VECTORS] = {{0}};
+        UNROLLED(v = 0; v < vectors; v++)
+            x[v] = dy_limit(dy_scale_high(dy_load(sums + DY_LANES * v), &k[v], first == ANY),
+                            code_lo, code_hi);
         if (from) {
-            _Pragma("GCC unroll 4") for (b = 0; b < blocks; b++)
-                x[b] = _mm512_add_epi32(x[b], dy_load_all(type, from + 16 * b * size));
-            _Pragma("GCC unroll 4") for (b = 0; b < blocks; b++)
-                x[b] = dy_limit(x[b], lo, hi);
+            UNROLLED(v = 0; v < vectors; v++)
+                x[v] = dy_limit(x[v] + dy_widen(type, from + v * width), lo, hi);
             from += step_of(&p->residual);
         }
-        put_rescaled(&o0, first, blocks, x);
+        put_rescaled(&o0, first, vectors, x);
         if (outputs > 1)
-            put_rescaled(&o1, second, blocks, x);
+            put_rescaled(&o1, second, vectors, x);
         if (outputs > 2)
-            put_rescaled(&o2, ANY, blocks, x);
+            put_rescaled(&o2, ANY, vectors, x);
     }
 }
 
@@ -153,69 +141,117 @@ static int kind_of(const dy_product *p)
 }
 
 #define DEFINE_FINISH(BLOCKS)                                                                    \
-    static void finish_##BLOCKS(const dy_product *p, const segment *s, int32_t channel)          \
+    static void finish_##BLOCKS(const dy_product *p, const dy_segment *s, int32_t channel)       \
     {                                                                                            \
+        enum { VECTORS = BLOCKS * DY_PARTS };                                                    \
         const int32_t kind = kind_of(p);                                                         \
         if (kind == PLAIN)                                                                       \
-            finish_plain(p, s, channel, BLOCKS, 0);                                              \
+            finish_plain(p, s, channel, VECTORS, 0);                                             \
         else if (kind == PLAIN_SHIFTED)                                                          \
-            finish_plain(p, s, channel, BLOCKS, 1);                                              \
+            finish_plain(p, s, channel, VECTORS, 1);                                             \
         else if (kind == TO_U8)                                                                  \
-            finish_residual(p, s, channel, BLOCKS, DY_S16, DY_U8, ANY, 1);                       \
+            finish_residual(p, s, channel, VECTORS, DY_S16, DY_U8, ANY, 1);                      \
         else if (kind == TO_S16_AND_U8)                                                          \
-            finish_residual(p, s, channel, BLOCKS, DY_S16, DY_S16, DY_U8, 2);                    \
+            finish_residual(p, s, channel, VECTORS, DY_S16, DY_S16, DY_U8, 2);                   \
         else if (kind == TO_U8_AND_S16)                                                          \
-            finish_residual(p, s, channel, BLOCKS, DY_S16, DY_U8, DY_S16, 2);                    \
+            finish_residual(p, s, channel, VECTORS, DY_S16, DY_U8, DY_S16, 2);                   \
         else                                                                                     \
-            finish_residual(p, s, channel, BLOCKS, p->residual.type, ANY, ANY,                   \
+            finish_residual(p, s, channel, VECTORS, p->residual.type, ANY, ANY,                  \
                             p->gemm->output_count);                                              \
     }
 
 DEFINE_FINISH(1)
+#if DY_TILES_ARE_WIDE
 DEFINE_FINISH(2)
 DEFINE_FINISH(3)
 DEFINE_FINISH(4)
+#endif
 
-static void finish_high(const dy_product *p, const segment *s, int32_t channel, int32_t blocks)
+static void finish_high(const dy_product *p, const dy_segment *s, int32_t channel, int32_t blocks)
 {
-    if (blocks == 1)
-        finish_1(p, s, channel);
-    else if (blocks == 2)
-        finish_2(p, s, channel);
-    else if (blocks == 3)
-        finish_3(p, s, channel);
-    else
-        finish_4(p, s, channel);
+    typedef void finish(const dy_product *p, const dy_segment *s, int32_t channel);
+    static finish *const sizes[] = {
+        finish_1,
+#if DY_TILES_ARE_WIDE
+        finish_2, finish_3, finish_4
+#endif
+    };
+    sizes[blocks - 1](p, s, channel);
 }
 
 /* ---- with whole products, 16 channels after another ------------------------------------ */
 
-static void finish_block(const dy_product *p, const segment *s, int32_t channel)
+static int64_t half(int32_t c)
+{
+    return ((int64_t)1 << c) >> 1;
+}
+
+static int32_t clamp(int64_t x, int32_t lo, int32_t hi)
+{
+    return (int32_t)(x < lo ? lo : x > hi ? hi : x);
+}
+
+/* x * b >> c, rounded and clamped, plus the other plane's product if `odd_b` is not NULL. */
+static void rescale_block(const dy_lanes *lanes, int32_t channel, int32_t x[DY_BLOCK],
+                          const int32_t *odd, const int32_t *odd_b)
+{
+    const int32_t base = lanes->high ? 32 : 0; /* what c lacks */
+    int32_t i;
+    for (i = 0; i < DY_BLOCK; i++) {
+        const int32_t lane = channel + i, c = lanes->c[lane] + base;
+        const int64_t up = lanes->up ? lanes->up[lane] : 0;
+        const int64_t more = odd_b ? (int64_t)odd[i] * odd_b[lane] : 0;
+        const int64_t product = ((int64_t)x[i] << up) * lanes->b[lane] + more;
+        x[i] = clamp((product + half(c)) >> c, lanes->lo, lanes->hi);
+    }
+}
+
+static void load_block(const dy_tensor *t, const uint8_t *from, int32_t *to, int32_t count)
+{
+    int32_t i;
+    for (i = 0; i < count; i++, from += dy_size_of(t)) {
+        int16_t small;
+        memcpy(&small, from, t->type == DY_S16 ? 2 : 0);
+        if (t->type == DY_S32)
+            memcpy(to + i, from, 4);
+        else
+            to[i] = t->type == DY_S16 ? small : t->type == DY_U8 ? *from : (int8_t)*from;
+    }
+}
+
+/* Little-endian: the low bytes of a value within the type's bounds are the value in the type. */
+static void store_block(const dy_tensor *t, uint8_t *to, const int32_t *from, int32_t count)
+{
+    const int32_t size = dy_size_of(t);
+    int32_t i;
+    for (i = 0; i < count; i++, to += size)
+        memcpy(to, from + i, (uint32_t)size);
+}
+
+static void finish_block(const dy_product *p, const dy_segment *s, int32_t channel,
+                         const int32_t *sums, const int32_t *odd)
 {
     const dy_gemm *gemm = p->gemm;
-    const dy_output *o = gemm->outputs;
-    const __mmask16 mask = dy_mask(p->outputs[0].channels - channel);
-    const dy_constants k = dy_constants_of(&gemm->lanes, channel);
-    const __m512i odd_b = gemm->odd ? _mm512_loadu_si512(gemm->odd_b + channel) : k.b;
-    const __m512i lo = _mm512_set1_epi32(gemm->lo), hi = _mm512_set1_epi32(gemm->hi);
-    dy_constants scales[DY_OUTPUTS];
-    int32_t i, n;
-    for (n = 0; n < gemm->output_count; n++)
-        scales[n] = o[n].lanes.b ? dy_constants_of(&o[n].lanes, 0) : k;
-    for (i = 0; i < s->count; i++) {
-        __m512i x = _mm512_load_si512(s->sums + i * DY_TILE_CHANNELS);
-        if (gemm->odd)
-            x = dy_rescale_pair(x, _mm512_load_si512(s->odd + i * DY_TILE_CHANNELS), odd_b, &k);
-        else
-            x = dy_rescale(x, &k);
+    const int32_t count = dy_smaller(DY_BLOCK, p->outputs[0].channels - channel);
+    int32_t i, n, e, x[DY_BLOCK], y[DY_BLOCK];
+    for (i = 0; i < s->count; i++, sums += s->step, odd += s->step) {
+        memcpy(x, sums, sizeof x);
+        rescale_block(&gemm->lanes, channel, x, odd, gemm->odd ? gemm->odd_b : NULL);
         if (gemm->add >= 0) {
             const uint8_t *from = address(&p->residual, s, channel) + i * step_of(&p->residual);
-            x = dy_limit(_mm512_add_epi32(x, dy_load_lanes(p->residual.type, from, mask)), lo, hi);
+            load_block(&p->residual, from, y, count);
+            for (e = 0; e < count; e++)
+                x[e] = clamp((int64_t)x[e] + y[e], gemm->lo, gemm->hi);
         }
-        for (n = 0; n < gemm->output_count; n++)
-            dy_store_lanes(p->outputs[n].type,
-                           address(&p->outputs[n], s, channel) + i * step_of(&p->outputs[n]), mask,
-                           o[n].lanes.b ? dy_rescale(x, &scales[n]) : x);
+        for (n = 0; n < gemm->output_count; n++) {
+            const dy_lanes *lanes = &gemm->outputs[n].lanes;
+            memcpy(y, x, sizeof y);
+            if (lanes->b)
+                rescale_block(lanes, 0, y, NULL, NULL);
+            store_block(&p->outputs[n],
+                        address(&p->outputs[n], s, channel) + i * step_of(&p->outputs[n]), y,
+                        count);
+        }
     }
 }
 
@@ -233,31 +269,37 @@ static int is_high(const dy_gemm *gemm)
 /* Where a row ends, the guess at the next one's place may be wrong. */
 void dy_finish_soon(const dy_product *p, const dy_tile *tile, int32_t block)
 {
-    const segment s = {tile->y, tile->x, 0, NULL, NULL};
-    const uint8_t *from = address(&p->residual, &s, 16 * block);
+    const dy_segment s = {tile->y, tile->x, 0, 0, NULL, NULL};
+    const uint8_t *from = address(&p->residual, &s, DY_BLOCK * block);
     const int64_t step = step_of(&p->residual);
-    const int32_t bytes = 16 * tile->blocks * dy_size_of(&p->residual);
+    const int32_t bytes = DY_BLOCK * tile->blocks * dy_size_of(&p->residual);
     int32_t i, done;
     for (i = 0; i < tile->pixels; i++, from += step)
         for (done = 0; done < bytes; done += 64)
-            _mm_prefetch(from + done, _MM_HINT_T0);
+            __builtin_prefetch(from + done);
+}
+
+void dy_finish_segment(const dy_product *p, const dy_segment *s, int32_t block, int32_t blocks)
+{
+    int32_t i;
+    if (is_high(p->gemm))
+        finish_high(p, s, DY_BLOCK * block, blocks);
+    else
+        for (i = 0; i < blocks; i++)
+            finish_block(p, s, DY_BLOCK * (block + i), s->sums + DY_BLOCK * i,
+                         s->odd + DY_BLOCK * i);
 }
 
 void dy_finish(const dy_product *p, const dy_tile *tile, int32_t block, const int32_t *sums,
                const int32_t *odd)
 {
-    const int high = is_high(p->gemm);
-    int32_t y = tile->y, x = tile->x, done = 0, i;
+    const int32_t width = p->outputs[0].width;
+    int32_t y = tile->y, x = tile->x, done = 0;
     for (; done < tile->pixels; y++, x = 0) {
-        const int32_t left = dy_smaller(tile->pixels - done, p->outputs[0].width - x);
-        segment s = {y, x, dy_smaller(left, p->outputs[0].width - x), NULL, NULL};
-        s.sums = sums + done * DY_TILE_CHANNELS;
-        s.odd = odd + done * DY_TILE_CHANNELS;
-        if (high)
-            finish_high(p, &s, 16 * block, tile->blocks);
-        for (i = 0; !high && i < tile->blocks; i++, s.sums += 16, s.odd += 16)
-            finish_block(p, &s, 16 * (block + i));
-        done += left;
+        const dy_segment s = {y, x, dy_smaller(tile->pixels - done, width - x), DY_TILE_CHANNELS,
+                              sums + done * DY_TILE_CHANNELS, odd + done * DY_TILE_CHANNELS};
+        dy_finish_segment(p, &s, block, tile->blocks);
+        done += s.count;
     }
 }
 

@@ -1,9 +1,6 @@
-#define _GNU_SOURCE
 #include "dyadic_gemm.h"
 
 #include "dyadic_finish.h"
-
-#include <string.h>
 
 #ifdef DY_TILES
 
@@ -23,21 +20,12 @@ static void widen(const dy_tensor *in, int64_t index, int16_t *to)
             to[i] = from[i];
 }
 
-/* Copies whole vectors: what is written behind the end is overwritten by what follows, and both
- * the arena and the scratch have room behind them. */
-static inline void copy_ahead(uint8_t *to, const uint8_t *from, int32_t bytes)
-{
-    int32_t done;
-    for (done = 0; done < bytes; done += 64)
-        _mm512_storeu_si512(to + done, _mm512_loadu_si512(from + done));
-}
-
 /* One output pixel's input, taps x channels, in the row's type. */
 static void gather_row(const dy_product *p, int32_t y, int32_t x, uint8_t *to)
 {
     const dy_window *w = p->window;
     const dy_tensor *in = &p->in;
-    const int32_t size = dy_size_of(in), made = p->gemm->unit == DY_VNNI16 ? 2 : 1;
+    const int32_t size = dy_size_of(in), made = p->gemm->unit == DY_DOT16 ? 2 : 1;
     const int32_t tap = in->channels * made;
     int32_t i, j;
     for (i = 0; i < w->height; i++) {
@@ -48,7 +36,7 @@ static void gather_row(const dy_product *p, int32_t y, int32_t x, uint8_t *to)
                           && left + w->width <= in->width && size == made;
         if (whole) {
             const int64_t index = row * in->pitch + left * in->stride;
-            copy_ahead(to, in->data + index * size, tap * w->width);
+            dy_copy_ahead(to, in->data + index * size, tap * w->width);
             to += tap * w->width;
             continue;
         }
@@ -67,9 +55,9 @@ static void gather_row(const dy_product *p, int32_t y, int32_t x, uint8_t *to)
 
 static void gather(const dy_product *p, uint8_t *to)
 {
-    const int32_t width = p->outputs[0].width, row = 4 * p->gemm->stretches[0].words;
+    const int32_t width = p->outputs[0].width;
     int32_t y = p->first / width, x = p->first % width, position;
-    for (position = p->first; position < p->last; position++, to += row) {
+    for (position = p->first; position < p->last; position++, to += p->gemm->row) {
         gather_row(p, y, x, to);
         if (++x == width) {
             x = 0;
@@ -122,19 +110,28 @@ static const uint8_t *rows_from(const dy_product *p, const dy_tile *t, int32_t p
            + t->x * t->step;
 }
 
+/* Blocks of one tile: of one group, and no more than there is room for. */
+static int32_t blocks_from(const dy_product *p, int32_t block)
+{
+    const int32_t group = p->gemm->group_blocks;
+    const int32_t left =
+        p->gemm->unit == DY_DEPTHWISE ? p->last_block : group - block % group;
+    return dy_smaller(dy_smaller(left, p->last_block - block), DY_TILE_BLOCKS);
+}
+
 static void multiply_panel(const dy_product *p, dy_tile *t, int32_t first, int32_t last)
 {
     const int by_rows = is_by_rows(p);
     int32_t block, position;
     for (block = p->first_block; block < p->last_block; block += t->blocks) {
-        t->blocks = dy_tile_blocks(p->last_block - block);
+        t->blocks = blocks_from(p, block);
         t->y = first / row_of(p);
         t->x = first % row_of(p);
         for (position = first; position < last; position += t->pixels) {
             const int32_t left = last - position;
             t->pixels = dy_tile_pixels(t->blocks,
                                        by_rows ? dy_smaller(left, row_of(p) - t->x) : left);
-            t->rows = rows_from(p, t, position);
+            t->rows = rows_from(p, t, position) + block / p->gemm->group_blocks * p->gemm->group_bytes;
             multiply_tile(p, t, block);
             for (t->x += t->pixels; t->x >= row_of(p); t->x -= row_of(p))
                 t->y++;
@@ -160,10 +157,11 @@ void dy_multiply(const dy_product *p)
     dy_tile t = {0};
     t.unit = gemm->unit;
     t.flip = gemm->flip;
+    t.type = p->in.type;
     t.depth = gemm->words;
     t.stretches = gemm->stretches;
     t.stretch_count = gemm->stretch_count;
-    t.step = !gemm->in_place ? 4 * gemm->stretches[0].words : pixel * p->window->step_x;
+    t.step = gemm->in_place ? pixel * p->window->step_x : gemm->row;
     if (!gemm->in_place)
         gather(p, p->scratch);
     for (first = p->first; first < p->last; first = panel_end(p, first))
@@ -171,11 +169,6 @@ void dy_multiply(const dy_product *p)
 }
 
 #else
-
-int32_t dy_has_units(void)
-{
-    return 0;
-}
 
 void dy_multiply(const dy_product *product)
 {

@@ -1,17 +1,22 @@
-/* Convolutions as matrix products on 8- or 16-bit dot products (AVX512-VNNI).
+/* Convolutions as matrix products on 8- or 16-bit dot products.
  *
  * A convolution is [pixels x depth] times [depth x channels]. The input is read in place,
  * border included, or gathered first.
  *
  * Weights are packed [channels / 16][depth / 4][16][4] bytes (16-bit: [depth / 2][16][2]), the
- * order in which vpdpbusd and vpdpwssd read them.
+ * order in which dot products read them. A group of a grouped convolution is a product of its own,
+ * `group_blocks` of output channels that see the input from `group_bytes` on; small groups are taken
+ * together, with zeros between them. In a depthwise convolution a word is two taps of a channel.
+ *
+ * By Winograd's algorithm F(m x m, 3 x 3) an output is a patch of m x m pixels: (m + 2)^2 products,
+ * weights [(m + 2)^2][channels / 16][depth / 4][16][4]. See dyadic_winograd.c.
  */
 #ifndef DYADIC_GEMM_H
 #define DYADIC_GEMM_H
 
 #include "dyadic_kernels.h"
 
-enum { DY_VNNI8, DY_VNNI16 };              /* dy_gemm.unit */
+enum { DY_DOT8, DY_DOT16, DY_DEPTHWISE };  /* dy_gemm.unit */
 enum { DY_OUTPUTS = 3 };
 
 /* Bytes [offset, offset + 4 * words) behind a pixel's first, which meet consecutive weights. */
@@ -40,15 +45,21 @@ typedef struct {
 typedef struct {
     int32_t unit;
     int32_t in_place;                      /* else the input is gathered */
-    int32_t flip;                          /* signed input for vpdpbusd: + 128, taken off the bias */
+    int32_t flip;                          /* bytes are of the other sign: 128 off, and so the bias */
     int32_t fold;                          /* one pixel an image: the batch is the pixels */
-    int32_t limit;                         /* positions that a thread can gather at a time */
+    int32_t limit;                         /* positions (patches) that a thread has room for */
     int32_t stretch_count, words;          /* words: depth in units of 4 bytes */
     int32_t blocks;                        /* output channels / 16, rounded up */
+    int32_t group_blocks;                  /* that see the same input channels */
+    int32_t patch;                         /* m of F(m x m, 3 x 3), or 0 */
+    int32_t shift;                         /* what F(2 x 2, 3 x 3) adds to make bytes of its input */
+    int64_t group_bytes;                   /* from a group's input to the next one's */
+    int64_t row;                           /* bytes of a gathered row, or of a transformed pixel */
     const dy_stretch *stretches;
     const void *weights, *odd;             /* odd: the plane of sqrt(2), or NULL */
     const int32_t *bias;                   /* [blocks * 16] */
     const int32_t *odd_bias, *odd_b;
+    const int32_t *patch_bias;             /* [(m + 2)^2][blocks * 16] */
     dy_lanes lanes;
     int32_t add, lo, hi;                   /* slot of a residual to be added and clamped; -1: none */
     int32_t output_count;
@@ -60,14 +71,15 @@ typedef struct {
     const dy_gemm *gemm;
     const dy_window *window;
     dy_tensor in, residual, outputs[DY_OUTPUTS];
-    int32_t first, last;                   /* positions, row by row */
+    int32_t first, last;                   /* positions, or patches, row by row */
     int32_t first_block, last_block;
     uint8_t *scratch;                      /* of the thread; 64-byte aligned */
 } dy_product;
 
-/* Whether this library was built for a processor that has the units. */
-int32_t dy_has_units(void);
+/* Rows or columns of patches. */
+int32_t dy_patches(const dy_gemm *gemm, int32_t size);
 
 void dy_multiply(const dy_product *product);
+void dy_winograd(const dy_product *product);
 
 #endif

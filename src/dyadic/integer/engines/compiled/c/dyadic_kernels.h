@@ -12,6 +12,14 @@
 
 #include <stdint.h>
 
+/* What a caller promises, checked in debug builds. */
+#ifdef DY_DEBUG
+#include <assert.h>
+#define DY_REQUIRE(CONDITION) assert(CONDITION)
+#else
+#define DY_REQUIRE(CONDITION) ((void)0)
+#endif
+
 /* >> of a negative number is left to the compiler by C99; gcc and clang shift arithmetically. */
 typedef char dy_shift_is_arithmetic[(-1 >> 1) == -1 ? 1 : -1];
 

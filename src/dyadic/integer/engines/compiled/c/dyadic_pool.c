@@ -1,15 +1,20 @@
 #define _GNU_SOURCE
 #include "dyadic_pool.h"
 
+#include "dyadic_kernels.h"
+
 #include <pthread.h>
 #include <sched.h>
 #include <stdlib.h>
 #include <unistd.h>
 
+#define CLOSED UINT32_MAX                  /* more tasks than a job may have */
+
 enum { SPINS = 4000 }; /* some 30 microseconds of waiting before a thread goes to sleep */
 
 /* `state` is the job's number (high 32 bits) and its next task (low 32 bits). A task is taken by
- * compare-and-swap of the whole, so a thread that read an older job's fields cannot take one.
+ * compare-and-swap of the whole. Before a job's fields change, `state` is closed, under a number of
+ * its own: a thread that reads a new field and still holds the state from before cannot swap it.
  * The caller waits for tasks, not for threads: a thread that the system has not scheduled (other
  * processes run too) holds nobody up. */
 struct dy_pool {
@@ -41,10 +46,10 @@ static uint64_t work(dy_pool *pool, int32_t thread)
 {
     uint64_t seen = __atomic_load_n(&pool->state, __ATOMIC_ACQUIRE);
     for (;;) {
-        dy_task *task = __atomic_load_n(&pool->task, __ATOMIC_RELAXED);
-        void *context = __atomic_load_n(&pool->context, __ATOMIC_RELAXED);
+        dy_task *task = __atomic_load_n(&pool->task, __ATOMIC_ACQUIRE);
+        void *context = __atomic_load_n(&pool->context, __ATOMIC_ACQUIRE);
         const int64_t next = (int64_t)(uint32_t)seen;
-        if (next >= __atomic_load_n(&pool->count, __ATOMIC_RELAXED))
+        if (next >= __atomic_load_n(&pool->count, __ATOMIC_ACQUIRE))
             return seen;
         if (!__atomic_compare_exchange_n(&pool->state, &seen, seen + 1, 0, __ATOMIC_ACQ_REL,
                                          __ATOMIC_ACQUIRE))
@@ -85,14 +90,29 @@ static void *worker_main(void *argument)
     return NULL;
 }
 
+/* Time for other threads to read what does not belong together yet; only in a build for tests. */
+static void delay(void)
+{
+#ifdef DY_POOL_DELAY
+    volatile int i;
+    for (i = 0; i < DY_POOL_DELAY; i++) {
+    }
+#endif
+}
+
 static void publish(dy_pool *pool, dy_task *task, void *context, int64_t count)
 {
-    const uint64_t number = (pool->state >> 32) + 1;
-    __atomic_store_n(&pool->done, 0, __ATOMIC_RELAXED);
-    __atomic_store_n(&pool->task, task, __ATOMIC_RELAXED);
-    __atomic_store_n(&pool->context, context, __ATOMIC_RELAXED);
-    __atomic_store_n(&pool->count, count, __ATOMIC_RELAXED);
-    __atomic_store_n(&pool->state, number << 32, __ATOMIC_SEQ_CST);
+    const uint64_t number = __atomic_load_n(&pool->state, __ATOMIC_RELAXED) >> 32;
+    __atomic_store_n(&pool->state, (number + 1) << 32 | CLOSED, __ATOMIC_SEQ_CST);
+    delay();
+    __atomic_store_n(&pool->count, count, __ATOMIC_RELEASE);
+    delay();
+    __atomic_store_n(&pool->task, task, __ATOMIC_RELEASE);
+    delay();
+    __atomic_store_n(&pool->context, context, __ATOMIC_RELEASE);
+    __atomic_store_n(&pool->done, 0, __ATOMIC_RELEASE);
+    delay();
+    __atomic_store_n(&pool->state, (number + 2) << 32, __ATOMIC_SEQ_CST);
     if (__atomic_load_n(&pool->sleeping, __ATOMIC_SEQ_CST)) {
         pthread_mutex_lock(&pool->lock);
         pthread_cond_broadcast(&pool->wake);
@@ -104,6 +124,7 @@ void dy_pool_run(dy_pool *pool, dy_task *task, void *context, int64_t count)
 {
     int64_t i;
     int spins = 0;
+    DY_REQUIRE(count >= 0 && count < CLOSED);
     /* A forked child has the memory of its parent's pool, but not its threads. */
     if (count == 1 || pool->threads == 1 || getpid() != pool->owner) {
         for (i = 0; i < count; i++)

@@ -1,25 +1,19 @@
-/* Tiles of sums: some pixels times some blocks of 16 channels, by AVX512-VNNI.
- *
- * DY_TILES says that the compiler builds for a processor that has it.
- */
+/* Tiles of sums: some pixels times some blocks of 16 channels. */
 #ifndef DYADIC_TILES_H
 #define DYADIC_TILES_H
 
 #include "dyadic_gemm.h"
+#include "dyadic_simd.h"
 
-#if defined(__AVX512F__) && defined(__AVX512BW__) && defined(__AVX512DQ__)                       \
-    && defined(__AVX512VL__) && defined(__AVX512VNNI__)
-#define DY_TILES
+#ifdef DY_TILES
 
-#include <immintrin.h>
-
-enum { DY_WORD_BYTES = 64 };               /* of a block's weights: 4 for each of 16 channels */
-enum { DY_TILE_PIXELS = 28, DY_TILE_CHANNELS = 64 }; /* the largest tile; sums are [28][64] */
+enum { DY_WORD_BYTES = 4 * DY_BLOCK };     /* of a block's weights: 4 for each of 16 channels */
 
 typedef struct {
     int32_t unit, flip;
+    int32_t type;                          /* of the input, for DY_DEPTHWISE */
     int32_t pixels, blocks;
-    int32_t y, x;                          /* of the first pixel, by rows of positions */
+    int32_t y, x;                          /* of the first pixel */
     int32_t depth;                         /* words */
     int32_t stretch_count;
     const dy_stretch *stretches;
@@ -27,13 +21,16 @@ typedef struct {
     int64_t step;                          /* bytes from a pixel's row to the next one's */
 } dy_tile;
 
-/* How much the next tile takes of what is left: never more, so that no tile reads beyond it. */
-int32_t dy_tile_blocks(int32_t left);
+/* How many pixels the next tile takes of what is left: never more, so that none reads beyond it. */
 int32_t dy_tile_pixels(int32_t blocks, int32_t left);
 
-/* Sums of the tile's pixels for the channels from 16 * block on, bias included. */
+/* Sums [pixels][DY_TILE_CHANNELS] for the channels from 16 * block on, bias included. */
 void dy_tile_sums(const dy_tile *tile, const void *weights, const int32_t *bias, int32_t block,
                   int32_t *sums);
+
+/* The same of DY_DEPTHWISE; weights and bias are the tile's. */
+void dy_depthwise_sums(const dy_tile *tile, const uint8_t *weights, const int32_t *bias,
+                       int32_t *sums);
 
 #endif
 #endif

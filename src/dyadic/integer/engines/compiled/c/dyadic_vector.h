@@ -4,10 +4,11 @@
 
 #include "dyadic_gemm.h"
 
+/* Lanes by high words. */
 void dy_vector_requantize(const dy_lanes *lanes, const dy_tensor *in, const dy_tensor *out,
                           int32_t first, int32_t last);
 
-/* Input and output have the same type. */
+/* Input and output have the same type, of at most 16 bits. */
 void dy_vector_max_pool(const dy_window *window, const dy_tensor *in, const dy_tensor *out,
                         int32_t first, int32_t last);
 

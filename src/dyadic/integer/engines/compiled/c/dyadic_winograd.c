@@ -1,0 +1,302 @@
+/* Winograd's F(2 x 2, 3 x 3) and F(4 x 4, 3 x 3) on integers, exactly.
+ *
+ * Y = A' [(G w G') * (B' d B)] A  with G scaled to integers (by 2, by 24), so Y is 4 or 576 times the
+ * sum of products; all sums may wrap modulo 2^32. F(2 x 2): 4 s fits 32 bits, s is 4 s >> 2. F(4 x 4):
+ * 576 s times the inverse of 9 is 64 s modulo 2^32, and fits 32 bits. Which layers the bounds allow
+ * is decided in winograd.py. Lavin and Gray, Fast Algorithms for Convolutional Neural Networks,
+ * 2015, with the points 0, 1, -1 and 0, 1, -1, 2, -2.
+ */
+#include "dyadic_finish.h"
+
+#ifdef DY_TILES
+
+#define UNROLLED _Pragma("GCC unroll 6") for
+
+enum { INVERSE_OF_9 = 0x38e38e39 };        /* modulo 2^32 */
+
+int32_t dy_patches(const dy_gemm *gemm, int32_t size)
+{
+    return (size + gemm->patch - 1) / gemm->patch;
+}
+
+static int32_t side_of(const dy_gemm *gemm)
+{
+    return gemm->patch + 2;
+}
+
+/* ---- the input ------------------------------------------------------------------------- */
+
+/* Where the rows and columns of a patch's input are, in bytes from the tensor's pixel (0, 0). What is
+ * beyond the border matters to no output that is stored; the last row or column stands in for it. */
+static void place(const dy_product *p, int32_t patch, int64_t rows[6], int64_t columns[6])
+{
+    const dy_tensor *in = &p->in;
+    const dy_window *w = p->window;
+    const int32_t across = dy_patches(p->gemm, p->outputs[0].width), size = dy_size_of(in);
+    const int32_t top = patch / across * p->gemm->patch - w->pad_y;
+    const int32_t left = patch % across * p->gemm->patch - w->pad_x;
+    int32_t i;
+    for (i = 0; i < side_of(p->gemm); i++) {
+        rows[i] = dy_smaller(top + i, in->height + w->pad_y - 1) * in->pitch * size;
+        columns[i] = dy_smaller(left + i, in->width + w->pad_x - 1) * in->stride * size;
+    }
+}
+
+static inline void transform_bytes(dy_bytes *d, const int32_t s)
+{
+    const dy_bytes d1 = d[s], d2 = d[2 * s];
+    d[0] -= d2;
+    d[s] = d1 + d2;
+    d[2 * s] = d2 - d1;
+    d[3 * s] = d1 - d[3 * s];
+}
+
+/* One vector of a patch's channels, to every 16th row of `to`. */
+static void input_bytes(const uint8_t *from, const int64_t rows[4], const int64_t columns[4],
+                        uint8_t shift, uint8_t *to, int64_t apart)
+{
+    dy_bytes d[16];
+    int32_t i, j;
+    UNROLLED(i = 0; i < 4; i++)
+        UNROLLED(j = 0; j < 4; j++)
+            memcpy(d + 4 * i + j, from + rows[i] + columns[j], sizeof *d);
+    UNROLLED(j = 0; j < 4; j++)
+        transform_bytes(d + j, 4);
+    UNROLLED(i = 0; i < 4; i++)
+        transform_bytes(d + 4 * i, 1);
+    for (i = 0; i < 16; i++) {
+        d[i] += shift;
+        memcpy(to + i * apart, d + i, sizeof *d);
+    }
+}
+
+static inline void transform_shorts(dy_shorts *d, const int32_t s)
+{
+    const dy_shorts d0 = d[0], d1 = d[s], d2 = d[2 * s], d3 = d[3 * s], d4 = d[4 * s];
+    const dy_shorts even = d4 - (d2 << 2), odd = d3 - (d1 << 2);
+    const dy_shorts near = d4 - d2, far = (d3 - d1) << 1;
+    d[0] = ((d0 - d2) << 2) + near;
+    d[s] = even + odd;
+    d[2 * s] = even - odd;
+    d[3 * s] = near + far;
+    d[4 * s] = near - far;
+    d[5 * s] = ((d1 - d3) << 2) + d[5 * s] - d3;
+}
+
+static inline dy_shorts load_shorts(const int32_t type, const uint8_t *from)
+{
+    typedef uint8_t unsigned_bytes __attribute__((vector_size(2 * DY_LANES)));
+    typedef int8_t signed_bytes __attribute__((vector_size(2 * DY_LANES)));
+    unsigned_bytes bytes;
+    dy_shorts x;
+    if (type == DY_S16) {
+        memcpy(&x, from, sizeof x);
+        return x;
+    }
+    memcpy(&bytes, from, sizeof bytes);
+    return type == DY_U8 ? __builtin_convertvector(bytes, dy_shorts)
+                         : __builtin_convertvector((signed_bytes)bytes, dy_shorts);
+}
+
+static inline __attribute__((always_inline)) void
+input_shorts_of(const int32_t type, const uint8_t *from, const int64_t rows[6],
+                const int64_t columns[6], uint8_t *to, int64_t apart)
+{
+    dy_shorts d[36];
+    int32_t i, j;
+    UNROLLED(j = 0; j < 6; j++)
+    {
+        UNROLLED(i = 0; i < 6; i++)
+            d[6 * i + j] = load_shorts(type, from + rows[i] + columns[j]);
+        transform_shorts(d + j, 6);
+    }
+    UNROLLED(i = 0; i < 6; i++)
+    {
+        transform_shorts(d + 6 * i, 1);
+        UNROLLED(j = 0; j < 6; j++)
+            memcpy(to + (6 * i + j) * apart, d + 6 * i + j, sizeof *d);
+    }
+}
+
+static void input_shorts(int32_t type, const uint8_t *from, const int64_t rows[6],
+                         const int64_t columns[6], uint8_t *to, int64_t apart)
+{
+    if (type == DY_U8)
+        input_shorts_of(DY_U8, from, rows, columns, to, apart);
+    else if (type == DY_S8)
+        input_shorts_of(DY_S8, from, rows, columns, to, apart);
+    else
+        input_shorts_of(DY_S16, from, rows, columns, to, apart);
+}
+
+/* Patches first .. first + count - 1 to [(m + 2)^2][limit][row]. */
+static void transform_input(const dy_product *p, int32_t first, int32_t count, uint8_t *to)
+{
+    const dy_gemm *gemm = p->gemm;
+    const int64_t apart = gemm->limit * gemm->row;
+    const int32_t made = gemm->unit == DY_DOT16 ? 2 : 1, size = dy_size_of(&p->in);
+    int64_t rows[6], columns[6], done;
+    int32_t i;
+    DY_REQUIRE(made >= size);
+    for (i = 0; i < count; i++, to += gemm->row) {
+        place(p, first + i, rows, columns);
+        for (done = 0; done < gemm->row; done += (int64_t)sizeof(dy_vector)) {
+            const uint8_t *from = p->in.data + done / made * size;
+            if (gemm->patch == 2)
+                input_bytes(from, rows, columns, (uint8_t)gemm->shift, to + done, apart);
+            else
+                input_shorts(p->in.type, from, rows, columns, to + done, apart);
+        }
+    }
+}
+
+/* ---- products -------------------------------------------------------------------------- */
+
+/* [(m + 2)^2][limit][DY_TILE_CHANNELS] of a tile's blocks. */
+static void multiply(const dy_product *p, dy_tile *t, int32_t count, int32_t block,
+                     const uint8_t *input, int32_t *sums)
+{
+    const dy_gemm *gemm = p->gemm;
+    const int32_t points = side_of(gemm) * side_of(gemm);
+    const int64_t weights = (int64_t)gemm->blocks * gemm->words * DY_WORD_BYTES;
+    int32_t i, done;
+    for (i = 0; i < points; i++)
+        for (done = 0; done < count; done += t->pixels) {
+            const int64_t at = (int64_t)i * gemm->limit + done;
+            t->pixels = dy_tile_pixels(t->blocks, count - done);
+            t->rows = input + at * gemm->row;
+            dy_tile_sums(t, (const uint8_t *)gemm->weights + i * weights,
+                         gemm->patch_bias + (int64_t)i * gemm->blocks * DY_BLOCK, block,
+                         sums + at * DY_TILE_CHANNELS);
+        }
+}
+
+/* ---- the output ------------------------------------------------------------------------ */
+
+static inline void output_2(const dy_vector *m, const int32_t s, dy_vector *y, const int32_t to)
+{
+    y[0] = m[0] + m[s] + m[2 * s];
+    y[to] = m[s] - m[2 * s] - m[3 * s];
+}
+
+/* m's last point has G scaled by 6 only. */
+static inline void output_4(const dy_vector *m, const int32_t s, dy_vector *y, const int32_t to)
+{
+    const dy_vector one = m[s] + m[2 * s], one_odd = m[s] - m[2 * s];
+    const dy_vector two = m[3 * s] + m[4 * s], two_odd = m[3 * s] - m[4 * s];
+    y[0] = m[0] + one + two;
+    y[to] = one_odd + (two_odd << 1);
+    y[2 * to] = one + (two << 2);
+    y[3 * to] = one_odd + (two_odd << 3) + (m[5 * s] << 2);
+}
+
+/* One vector of a patch's channels; `row` is what lies between two rows of the output. */
+static inline __attribute__((always_inline)) void
+output_of(const int32_t patch, const int32_t *sums, int64_t apart, dy_vector bias, int32_t *to,
+          int64_t row)
+{
+    const int32_t side = patch + 2;
+    dy_vector m[36], half[24], y[16];
+    int32_t i, j;
+    UNROLLED(i = 0; i < side; i++)
+        UNROLLED(j = 0; j < side; j++)
+            m[side * i + j] = dy_load(sums + (side * i + j) * apart);
+    UNROLLED(i = 0; i < side; i++)
+        if (patch == 2)
+            output_2(m + side * i, 1, half + patch * i, 1);
+        else
+            output_4(m + side * i, 1, half + patch * i, 1);
+    UNROLLED(j = 0; j < patch; j++)
+        if (patch == 2)
+            output_2(half + j, patch, y + j, patch);
+        else
+            output_4(half + j, patch, y + j, patch);
+    UNROLLED(i = 0; i < patch; i++)
+        UNROLLED(j = 0; j < patch; j++)
+        {
+            const dy_vector x = y[patch * i + j];
+            const dy_vector sum = patch == 2 ? x >> 2 : (x * INVERSE_OF_9) >> 6;
+            dy_store(to + i * row + j * DY_TILE_CHANNELS, sum + bias);
+        }
+}
+
+/* Patches of one row of patches, from `first` on, to [m][m * count][DY_TILE_CHANNELS], and further to
+ * the outputs. */
+static void finish_run(const dy_product *p, const dy_tile *t, int32_t first, int32_t count,
+                       int32_t block, const int32_t *sums, int32_t *made)
+{
+    const dy_gemm *gemm = p->gemm;
+    const dy_tensor *out = p->outputs;
+    const int32_t across = dy_patches(gemm, out->width), m = gemm->patch;
+    const int64_t row = (int64_t)m * count * DY_TILE_CHANNELS;
+    const int64_t apart = (int64_t)gemm->limit * DY_TILE_CHANNELS;
+    const int32_t y = first / across * m, x = first % across * m;
+    int32_t i, v;
+    for (i = 0; i < count; i++)
+        for (v = 0; v < t->blocks * DY_PARTS; v++) {
+            const dy_vector bias = dy_load(gemm->bias + DY_BLOCK * block + DY_LANES * v);
+            const int32_t *from = sums + i * DY_TILE_CHANNELS + DY_LANES * v;
+            int32_t *to = made + m * i * DY_TILE_CHANNELS + DY_LANES * v;
+            if (m == 2)
+                output_of(2, from, apart, bias, to, row);
+            else
+                output_of(4, from, apart, bias, to, row);
+        }
+    for (i = 0; i < m && y + i < out->height; i++) {
+        const int32_t *from = made + i * row;
+        const dy_segment s = {y + i, x, dy_smaller(m * count, out->width - x), DY_TILE_CHANNELS,
+                              from, from};
+        dy_finish_segment(p, &s, block, t->blocks);
+    }
+}
+
+static void finish(const dy_product *p, const dy_tile *t, int32_t first, int32_t count,
+                   int32_t block, const int32_t *sums, int32_t *made)
+{
+    const int32_t across = dy_patches(p->gemm, p->outputs[0].width);
+    int32_t done, run;
+    for (done = 0; done < count; done += run) {
+        run = dy_smaller(count - done, across - (first + done) % across);
+        finish_run(p, t, first + done, run, block, sums + (int64_t)done * DY_TILE_CHANNELS, made);
+    }
+}
+
+/* The scratch holds transformed input, products, and outputs of one tile's channels. */
+void dy_winograd(const dy_product *p)
+{
+    const dy_gemm *gemm = p->gemm;
+    const int32_t points = side_of(gemm) * side_of(gemm);
+    int32_t *sums = (int32_t *)(void *)(p->scratch + points * gemm->limit * gemm->row);
+    int32_t *made = sums + (int64_t)points * gemm->limit * DY_TILE_CHANNELS;
+    int32_t first, block, count;
+    dy_tile t = {0};
+    t.unit = gemm->unit;
+    t.depth = gemm->words;
+    t.stretches = gemm->stretches;
+    t.stretch_count = gemm->stretch_count;
+    t.step = gemm->row;
+    for (first = p->first; first < p->last; first += count) {
+        count = dy_smaller(gemm->limit, p->last - first);
+        transform_input(p, first, count, p->scratch);
+        for (block = p->first_block; block < p->last_block; block += t.blocks) {
+            t.blocks = dy_smaller(DY_TILE_BLOCKS, p->last_block - block);
+            multiply(p, &t, count, block, p->scratch, sums);
+            finish(p, &t, first, count, block, sums, made);
+        }
+    }
+}
+
+#else
+
+int32_t dy_patches(const dy_gemm *gemm, int32_t size)
+{
+    (void)gemm;
+    return size;
+}
+
+void dy_winograd(const dy_product *product)
+{
+    (void)product;
+}
+
+#endif

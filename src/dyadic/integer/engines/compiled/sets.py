@@ -1,0 +1,76 @@
+"""Instruction sets that the C engine is built for, best first: one library each."""
+
+import platform
+import subprocess
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class InstructionSet:
+    """A set of instructions, what a processor must have for it, and what its dot products are.
+
+    flags   of the compiler
+    needs   names of the processor's features, as Linux gives them
+    dots    whether there are dot products at all; else layers are `dy_convolve`s
+    signed  whether dot products of bytes take signed input; else unsigned
+    pairs   whether two products of bytes are added in 16 bits: exact only if those fit
+    """
+
+    flags: tuple[str, ...]
+    needs: frozenset[str] = frozenset()
+    dots: bool = True
+    signed: bool = False
+    pairs: bool = False
+
+
+def _x86(*names: str) -> tuple[str, ...]:
+    return tuple(f"-m{name}" for name in names)
+
+
+AVX512 = ("avx512f", "avx512bw", "avx512dq", "avx512vl")
+
+SETS: dict[str, InstructionSet] = {
+    "avx512vnni": InstructionSet(
+        (*_x86(*AVX512, "avx512vnni", "bmi2"), "-mprefer-vector-width=512"),
+        frozenset({*AVX512, "avx512_vnni", "bmi2"}),
+    ),
+    "avxvnni": InstructionSet(
+        _x86("avx2", "avxvnni", "bmi2"), frozenset({"avx2", "avx_vnni", "bmi2"})
+    ),
+    "avx2": InstructionSet(_x86("avx2", "bmi2"), frozenset({"avx2", "bmi2"}), pairs=True),
+    "neon_dotprod": InstructionSet(
+        ("-march=armv8.2-a+dotprod",), frozenset({"asimddp"}), signed=True
+    ),
+    "portable": InstructionSet((), dots=False),
+}
+
+
+@cache
+def available_paths() -> tuple[str, ...]:
+    """Names of the sets that this processor has, best first; "portable" is always one."""
+    have = _features()
+    return tuple(name for name, path in SETS.items() if path.needs <= have)
+
+
+def _features() -> frozenset[str]:
+    """What the processor can do, by Linux's names."""
+    information = Path("/proc/cpuinfo")
+    if information.exists():
+        lines = information.read_text(errors="replace").splitlines()
+        flags = (line for line in lines if line.startswith(("flags", "Features")))
+        return frozenset(next(flags, "").partition(":")[2].split())
+    if platform.system() == "Darwin":
+        return _darwin()
+    return frozenset()
+
+
+def _darwin() -> frozenset[str]:
+    """Every Apple M has the dot products of ARMv8.2; Intel's are asked for."""
+    if platform.machine() == "arm64":
+        return frozenset({"asimddp"})
+    names = ("machdep.cpu.features", "machdep.cpu.leaf7_features")
+    done = subprocess.run(["sysctl", "-n", *names], capture_output=True, text=True, check=False)
+    named = done.stdout.lower()
+    return frozenset(named.split()) | ({"avx512_vnni"} if "avx512vnni" in named else frozenset())

@@ -74,6 +74,14 @@ def test_weights_that_do_not_fit_name_the_first_tensors(tmp_path: Path) -> None:
     assert f"{first} and" in str(error.value)
 
 
+def test_weights_that_are_not_finite_are_named(tmp_path: Path) -> None:
+    state = network().get_submodule("body").state_dict()
+    state["bn1.bias"][1] = torch.nan
+    torch.save(state, tmp_path / "mine.pt")
+    with pytest.raises(UserError, match=r"bn1\.bias is not finite"):
+        Own(tmp_path / "mine.pt").weights({}).load(network())
+
+
 def test_what_is_no_state_dict_is_one_line_and_never_unpickled(tmp_path: Path) -> None:
     class Trap:
         def __reduce__(self) -> tuple:

@@ -15,6 +15,7 @@ GROUPS = {
     "allocations": "allocation",
     "sensitivities": "sensitivity",
     "models": "model",
+    "starts": "start",
     "data sets": "dataset",
 }
 

@@ -111,6 +111,7 @@ def _check_fits(state: State, body: nn.Module, anew: set[str], origin: str) -> N
     counters = {k for k in own if k.endswith("num_batches_tracked")}  # of old files; no weights
     wrong = [f"{k} is missing" for k in own if k not in given.keys() | anew | counters]
     wrong += [f"the network has no {k}" for k in given if k not in own]
+    wrong += [f"{k} is not finite" for k, v in state.items() if not torch.isfinite(v).all()]
     wrong += [
         f"{k} is {_by(given[k])}, not {_by(own[k])}"
         for k in own

@@ -112,7 +112,10 @@ def test_a_shipped_network_is_found_by_data_set_model_and_seed(
     assert found is not None
     assert found.load(mine)
     assert equal(theirs, mine)
-    assert f"starts from the shipped {path.name}" in caplog.text
+    assert f"starts from the shipped {path.name};" in caplog.text
+    with caplog.at_level(logging.INFO, "dyadic"):
+        Shipped(tmp_path).weights(changed("dataset", holdout=9))
+    assert f"{path.name} (trained on other training images);" in caplog.text
     assert Own(path).weights({}).load(network())
 
 

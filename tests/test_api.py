@@ -7,6 +7,7 @@ from collections import OrderedDict
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import nn
 
 import dyadic
@@ -94,6 +95,47 @@ def test_layers_are_called_as_in_the_users_model_and_take_widths_of_their_own(mo
     network = dyadic.quantize(model, IMAGES, **quantizers, bits={"head": 8, "stem": (2, 8)})
     assert [layer.name for layer in network.layers] == ["stem", "head"]
     assert [weights.quantizer.bits for _, weights in network.weights()] == [2, 8]
+
+
+class Branches(nn.Module):
+    """As users write them: layers in a dictionary, functions in forward, names of all kinds."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers = nn.ModuleDict(
+            {"block1-0": nn.Conv2d(3, 8, 3, padding=1), "ü": nn.Conv2d(3, 8, 1)}
+        )
+        self.head = nn.Linear(16, 10)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        left, right = (F.relu(layer(x)) for layer in self.layers.values())
+        pooled = F.adaptive_avg_pool2d(torch.cat([left, right], dim=1), 1)
+        return self.head(pooled.view(pooled.size(0), -1))
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        Branches(),
+        nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(144, 10)),
+        nn.Sequential(
+            nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU6()), nn.Flatten(), nn.Linear(144, 5)
+        ),
+    ],
+    ids=["dictionary", "sequential", "nested"],
+)
+def test_models_as_users_write_them_are_lowered_and_checked(model, tmp_path):
+    quantizers = {"weight": dyadic.Uniform(8), "activation": dyadic.Uniform(8)}
+    network = dyadic.quantize(model, IMAGES, **quantizers)
+    program = dyadic.lower(network)
+    report = dyadic.check(network, program, IMAGES)
+    assert report.passed
+    with torch.no_grad():
+        expected = model(IMAGES.float() / 255)
+    logits = torch.from_numpy(program.run(IMAGES)) * program.logit_scale
+    assert (logits - expected).abs().max() <= 0.05 * expected.abs().max()
+    program.save(tmp_path)
+    np.testing.assert_array_equal(dyadic.load(tmp_path).run(IMAGES), program.run(IMAGES))
 
 
 def test_the_users_model_stays_as_it_is(model):

@@ -128,7 +128,7 @@ class Program(operations.Program):
 
     def export_cmsis(self, directory: str | Path, prefix: str = "dyadic") -> None:
         """Write calls into CMSIS-NN, for Cortex-M; refuses by name what it cannot hold."""
-        export_cmsis(self._proof, Path(directory), prefix)
+        export_cmsis(self.proof, Path(directory), prefix)
 
     def export_onnx(self, path: str | Path) -> None:
         """Write an ONNX model of integer operators."""

@@ -8,15 +8,17 @@ import torch
 from hypothesis import strategies as st
 from torch import Tensor
 
-from dyadic.errors import UserError
 from dyadic.quantizers import (
     Binary,
+    FixedPoint,
     HalfWave,
+    Lloyd,
     Logarithmic,
     Lsq,
     Pact,
     PowerOfTwo,
     Quantizer,
+    RoundedHalfWave,
     SparseHalfWave,
     Stochastic,
     Ternary,
@@ -54,6 +56,24 @@ VARIANTS: dict[type[Quantizer], list[dict[str, object]]] = {
 }
 
 
+Limits = tuple[int, int]
+TAKES: dict[type[Quantizer], dict[bool, Limits]] = {
+    Binary: {True: (1, 1)},
+    FixedPoint: {True: (2, 16), False: (1, 16)},
+    HalfWave: {False: (1, 8)},
+    Lloyd: {True: (2, 16)},
+    Logarithmic: {True: (2, 8), False: (1, 8)},
+    Lsq: {True: (2, 16), False: (1, 16)},
+    Pact: {True: (2, 16), False: (1, 16)},
+    PowerOfTwo: {True: (2, 8)},
+    RoundedHalfWave: {False: (1, 8)},
+    SparseHalfWave: {False: (1, 8)},
+    Ternary: {True: (2, 2)},
+    Uniform: {True: (2, 16), False: (1, 16)},
+}
+"""Signed or not, to the fewest and the most bits; everything else is refused."""
+
+
 def quantizer_classes(root: type[Quantizer] = Quantizer) -> Iterator[type[Quantizer]]:
     """The concrete quantizers of the package."""
     for kind in root.__subclasses__():
@@ -63,17 +83,15 @@ def quantizer_classes(root: type[Quantizer] = Quantizer) -> Iterator[type[Quanti
 
 
 def quantizers(widths: tuple[int, ...] = (1, 2, 3, 5, 8)) -> list[Quantizer]:
-    """Each class at each width and signedness that it takes, and its variants at some."""
+    """Each class at each width and sign that it takes, and its variants at the fewest and 4."""
     found = []
     for kind in quantizer_classes():
-        for signed in (True, False):
-            plain = [(bits, WHOLE.get(kind, {})) for bits in widths]
-            varied = [(bits, options) for bits in (1, 4) for options in VARIANTS.get(kind, [])]
-            for bits, options in plain + varied:
-                try:
-                    found.append(kind(bits=bits, signed=signed, **options))
-                except UserError:
-                    continue
+        for signed, (fewest, most) in TAKES[kind].items():
+            plain = [(bits, WHOLE.get(kind, {})) for bits in widths if fewest <= bits <= most]
+            some = sorted({fewest, min(4, most)})
+            varied = [(bits, options) for bits in some for options in VARIANTS.get(kind, [])]
+            cases = plain + varied
+            found += [kind(bits=bits, signed=signed, **options) for bits, options in cases]
     return found
 
 

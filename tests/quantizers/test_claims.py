@@ -4,6 +4,8 @@ import pytest
 import torch
 from hypothesis import given, settings
 from tests.quantizers.cases import (
+    TAKES,
+    WHOLE,
     fresh,
     label,
     quantizer_classes,
@@ -88,7 +90,7 @@ def test_quantization_is_monotone(quantizer: Quantizer, x: Tensor) -> None:
 @given(x=tensors)
 def test_codes_fit_their_bits(quantizer: Quantizer, x: Tensor) -> None:
     book = fresh(quantizer).codebook(x)
-    assert len(book.levels) <= 2**book.bits or isinstance(quantizer, PowerOfTwo)
+    assert len(book.levels) <= 2**book.bits
     assert (book.levels.diff() > 0).all()
     assert (torch.atleast_2d(book.integers).abs() < 2**31).all()
     assert quantizer.signed or book.levels[0] == 0
@@ -107,15 +109,40 @@ def test_the_value_is_the_nearest_one(quantizer: Quantizer, x: Tensor) -> None:
     assert (error - nearest <= 1e-6 * levels.abs().max()).all()
 
 
-@every
+def is_mirrored(quantizer: Quantizer) -> bool:
+    """Whether the levels and the cells of the scheme are as many and as wide on both sides of 0."""
+    if isinstance(quantizer, Uniform):
+        evenly = quantizer.rounding is nearest_even
+        return quantizer.signed and quantizer.symmetric and quantizer.narrow and evenly
+    return quantizer.signed and not isinstance(quantizer, FixedPoint | Lsq)
+
+
+@pytest.mark.parametrize("quantizer", [q for q in EVERY if is_mirrored(q)], ids=label)
 @few
 @given(x=tensors)
 def test_mirrored_values_have_mirrored_codes(quantizer: Quantizer, x: Tensor) -> None:
     book = fresh(quantizer.eval()).codebook(x)
     x = x[x != 0]
-    if book.symmetric and getattr(quantizer, "rounding", None) is not half_up:
-        assert torch.equal(book.quantize(-x), len(book.levels) - 1 - book.quantize(x))
+    assert book.symmetric
+    assert torch.equal(book.quantize(-x), len(book.levels) - 1 - book.quantize(x))
     quantizer.train()
+
+
+@every
+def test_what_is_not_mirrored_has_other_levels_or_another_rounding(quantizer: Quantizer) -> None:
+    book = fresh(quantizer.eval()).codebook(torch.tensor([-1.0, 0.3, 1.0]))
+    rounding = getattr(quantizer, "rounding", nearest_even)
+    assert is_mirrored(quantizer) == (book.symmetric and rounding is nearest_even)
+    quantizer.train()
+
+
+@pytest.mark.parametrize("kind", sorted(TAKES, key=lambda kind: kind.__name__))
+def test_widths_and_signs_that_a_quantizer_has_not_are_refused(kind: type[Quantizer]) -> None:
+    for signed in (True, False):
+        fewest, most = TAKES[kind].get(signed, (17, 17))
+        for bits in {0, fewest - 1, most + 1, 17}:
+            with pytest.raises(UserError):
+                kind(bits=bits, signed=signed, **WHOLE.get(kind, {}))
 
 
 @every

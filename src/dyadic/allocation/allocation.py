@@ -176,6 +176,6 @@ def _number(name: str, budget: Budget) -> tuple[Fraction, bool]:
         if number >= 0 and (number <= 1 or not is_share):
             return number, is_share
     raise UserError(
-        f"allocation.budget.{name}={budget} is no share from 0 (all low) to 1 (all high); "
+        f"budget {name}={budget} is no share from 0 (all low) to 1 (all high); "
         f"an absolute budget has its unit, as in 0.5{unit}"
     )

@@ -30,9 +30,7 @@ log = logging.getLogger(__name__)
 @cache
 def say_mostly_zeros(bits: int) -> None:
     """One line a process, however many layers there are."""
-    log.warning(
-        "n1=paper at %d bits makes zeros of most weights: quantizer.weight.n1=mse keeps them", bits
-    )
+    log.warning("n1=paper at %d bits makes zeros of most weights: n1=mse keeps them", bits)
 
 
 def exponents(bits: int) -> int:

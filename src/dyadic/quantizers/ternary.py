@@ -74,8 +74,9 @@ class Ternary(WeightQuantizer):
         if self.exact:
             return UniformCodebook(spread(positive(exact_alpha(rows))), -1, 1, self.bits)
         threshold, alpha = (statistic[0] for statistic in twn_alpha(rows))
-        alpha = positive(alpha)
-        cut = (threshold.double() / alpha.double()).cpu()
+        # Of zeros alone the threshold is no cut: they would fall on both sides of it.
+        empty, alpha = alpha == 0, positive(alpha)
+        cut = (threshold.double() / alpha.double()).masked_fill(empty, 0.5).cpu()
         return Codebook(
             alpha,
             torch.tensor([-1, 0, 1]),

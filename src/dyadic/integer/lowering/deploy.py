@@ -89,7 +89,7 @@ class Deployment:
     def __post_init__(self) -> None:
         for name in ("activation_bits", "weight_bits"):
             if not 2 <= getattr(self, name) <= 8:
-                raise UserError(f"deploy.{name}={getattr(self, name)}; it must be 2 to 8")
+                raise UserError(f"{name}={getattr(self, name)}; it must be 2 to 8")
         if not 8 <= self.stream_bits <= 16:
             raise UserError(f"stream_bits={self.stream_bits}; it must be 8 to 16")
 

@@ -11,7 +11,7 @@ import pytest
 
 FOLDER = Path(__file__).parents[1] / "notebooks"
 NAMES = ("choosing_bits", "float_to_integers", "inq", "log_or_linear")
-NAMES += ("own_network", "reading_runs")
+NAMES += ("own_network", "reading_runs", "training")
 PLACE = re.compile(r"/(?:work|tmp|home|root|Users|var|opt)/|\b[A-Z]:\\")  # a path of some machine
 
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from dyadic.errors import UserError
 from dyadic.quantizers import PowerOfTwo
-from dyadic.quantizers.power_of_two import exponents, largest_exponent
+from dyadic.quantizers.power_of_two import exponents, largest_exponent, say_mostly_zeros
 
 
 def value(x: float, s: float, bits: int, **options: str) -> float:
@@ -128,3 +128,24 @@ def test_few_bits_lose_nearly_everything_with_the_papers_n1() -> None:
 def test_wrong_options(options: dict) -> None:
     with pytest.raises(UserError):
         PowerOfTwo(**options)
+
+
+@pytest.mark.parametrize("bits", [2, 3])
+def test_few_bits_name_the_other_n1_once_and_mse_says_nothing(
+    bits: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    say_mostly_zeros.cache_clear()
+    PowerOfTwo(bits, n1="mse")
+    PowerOfTwo(5)
+    assert not caplog.records
+    for _ in range(3):
+        PowerOfTwo(bits)
+    (record,) = caplog.records
+    assert "zeros of most weights" in record.getMessage()
+    assert "quantizer.weight.n1=mse" in record.getMessage()
+    w = torch.randn(5000, generator=torch.Generator().manual_seed(0))
+    w[0] = 6.0  # one large weight sets the paper's n1
+    books = [PowerOfTwo(bits, n1=n1).codebook(w) for n1 in ("paper", "mse")]
+    paper, mse = [(book(w) == 0).float().mean() for book in books]
+    assert paper > 0.5
+    assert mse < paper - 0.2

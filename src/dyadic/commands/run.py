@@ -48,6 +48,8 @@ def main() -> None:
     # times over. Some microseconds, between two operations, save a fifth of a training step.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     os.environ.setdefault("GOMP_SPINCOUNT", "20000")
+    # W&B's greeting and farewell are not the result (WANDB_SILENT=false shows them).
+    os.environ.setdefault("WANDB_SILENT", "true")
     register_run_name()
     command(hydra.main(version_base="1.3", config_path=str(CONF), config_name="config")(job))
 

@@ -103,6 +103,8 @@ class PowerOfTwo(WeightQuantizer):
         check_choice("zero_cut", zero_cut, ("half", "full"))
         super().__init__(bits, signed, **options)
         self.n1, self.zero_cut = n1, zero_cut
+        if n1 == "paper" and bits in MOSTLY_ZEROS:
+            say_mostly_zeros(bits)
 
     def fitted(self, rows: Tensor, spread: Callable[[Tensor], Tensor]) -> Codebook:
         return self._codebook(spread(self._largest_exponents(rows)), rows.dtype)

@@ -6,7 +6,7 @@ from typing import Protocol
 
 import numpy as np
 
-from dyadic.integer.engines.compiled import CompiledEngine, CompilerNotFound
+from dyadic.integer.engines.compiled import CompiledEngine, CompilerNotFound, available_paths
 from dyadic.integer.engines.compiled.build import library
 from dyadic.integer.engines.onnx.engine import OnnxEngine
 from dyadic.integer.engines.reference import ReferenceEngine
@@ -35,7 +35,7 @@ class Engines:
 def unavailable() -> list[str]:
     """In one line each, which engines this machine has not, and why."""
     try:
-        library()
+        library(available_paths()[0])
     except CompilerNotFound as error:
         return [f"no compiled engine: {error}"]
     return []

@@ -179,7 +179,7 @@ def _counts(frame: pd.DataFrame) -> list[tuple[str, str]]:
 
 def integers(frame: pd.DataFrame) -> tuple[str, str, str]:
     """Whether integers and float64 agree: verdict (`good`, `bad`, `open`), claim, explanation."""
-    checked = where(frame, frame.integer_passed.notna())
+    checked = where(frame, frame.integer_passed.notna() & (frame.status == "done"))
     passed = sum(map(bool, checked.integer_passed))
     done = len(finished(frame))
     if checked.empty:

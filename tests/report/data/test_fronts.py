@@ -55,6 +55,7 @@ def train(
         "layer,weight_bits,activation_bits\n" + "\n".join(lines) + "\n"
     )
     summary = {"dataset": "fashion_mnist", "model": "resnet20", "method": "hawq_v3", "top1": top1}
+    summary["seed"] = int(name[-1]) if name[-1].isdigit() else 0
     (folder / "summary.json").write_text(json.dumps(summary | {"status": "done"} | facts))
 
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from dyadic.record.read import Record, read_csv
 from dyadic.report.data.frames import groups, rows, where
+from dyadic.report.data.seeds import over_seeds
 
 COSTS = {"size": "size_mib", "gbops": "gbops", "latency": "latency_ms"}
 """The column of what each measure's budget limits."""
@@ -40,38 +41,47 @@ def trainings(front: pd.DataFrame, records: Sequence[Record]) -> list[pd.DataFra
     every layer's widths of weights and activations as well.
     """
     layers = layers_of(front)
-    keys = list(map(tuple, front[layers].astype(str).to_numpy()))
-    found: dict[str, dict[tuple[str, ...], list[float]]] = {}
-    for record in records:
-        if _same(front, record) and (own := widths(record, layers)) in keys:
-            scores = found.setdefault(_training(record), {})
-            scores.setdefault(own, []).append(float(record.summary["top1"]))
-    tables = [
-        _joined(front, label, [scores.get(key, []) for key in keys])
-        for label, scores in sorted(found.items())
+    keys = _keys(front)
+    found = [
+        {"training": _training(record), "widths": own, "seed": record.summary.get("seed")}
+        | {"top1": float(record.summary["top1"])}
+        for record in records
+        if _same(front, record) and (own := " ".join(widths(record, layers))) in set(keys)
     ]
+    if not found:
+        return []
+    scores = over_seeds(pd.DataFrame(found), ["training", "widths"], ["top1"])
+    tables = [_joined(front, label, own) for label, own in groups(scores, ["training"])]
     return sorted(tables, key=lambda table: -int(table.runs.sum()))
+
+
+def _keys(front: pd.DataFrame) -> list[str]:
+    """What tells an allocation from another: the widths of all layers, as one text."""
+    return [" ".join(row) for row in front[layers_of(front)].astype(str).to_numpy()]
 
 
 def matching(front: pd.DataFrame, record: Record) -> NDArray[np.bool_]:
     """Which rows of the front have the widths of a run; none where the run is of something else."""
     if not _same(front, record):
         return np.zeros(len(front), dtype=bool)
-    layers = layers_of(front)
-    return (front[layers].astype(str).to_numpy() == np.array(widths(record, layers))).all(axis=1)
+    own = " ".join(widths(record, layers_of(front)))
+    return np.array([key == own for key in _keys(front)], dtype=bool)
 
 
 def scored(front: pd.DataFrame, records: Sequence[Record]) -> pd.DataFrame:
     """The front with the scores of the training that has most runs; empty ones without any."""
-    return next(iter(trainings(front, records)), _joined(front, "", [[]] * len(front)))
+    none = pd.DataFrame(columns=["widths", "top1", "top1_sd", "seeds"])
+    return next(iter(trainings(front, records)), _joined(front, "", none))
 
 
-def _joined(front: pd.DataFrame, label: str, scores: list[list[float]]) -> pd.DataFrame:
+def _joined(front: pd.DataFrame, label: str, scores: pd.DataFrame) -> pd.DataFrame:
+    """The front with the scores of its widths; `runs` counts seeds, 0 where there are none."""
+    own = scores.set_index("widths").reindex(_keys(front))
     return front.assign(
         training=label,
-        top1=[np.mean(values) if values else np.nan for values in scores],
-        top1_sd=[np.std(values, ddof=1) if len(values) > 1 else np.nan for values in scores],
-        runs=[len(values) for values in scores],
+        top1=own.top1.astype(float).to_numpy(),
+        top1_sd=own.top1_sd.astype(float).to_numpy(),
+        runs=own.seeds.fillna(0).astype(int).to_numpy(),
     )
 
 

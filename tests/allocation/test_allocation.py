@@ -57,6 +57,18 @@ def test_ends_stay_at_eight_bits_and_ties_hold() -> None:
     assert bits["a.downsample"] == bits["a.conv1"]
 
 
+@pytest.mark.parametrize("budget", [{"size": 0.5}, {"gbops": "4GBOPS", "size": 0.75}, {}])
+def test_what_is_spent_is_what_the_solution_comes_to(budget: dict) -> None:
+    allocation = Constrained(budget=budget)
+    solution = allocation.solution(PROBLEM)
+    spent = allocation.spent(PROBLEM, solution.bits)
+    assert list(spent) == [name for name in ("size", "gbops") if name in (budget or ["gbops"])]
+    for name, used in spent.items():
+        assert used["used"] == solution.totals[name]
+        assert used["limit"] is not None
+        assert used["used"] <= used["limit"]
+
+
 def test_ties_can_be_let_go() -> None:
     tied = Constrained(budget={"size": 0.1})
     assert tied.assign(PROBLEM)["a.downsample"] == (4, 4)

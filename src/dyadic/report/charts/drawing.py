@@ -40,6 +40,9 @@ def filled(node: Any, values: Mapping[str, Any]) -> Any:
     return values[node[1:]] if isinstance(node, str) and node.startswith("$") else node
 
 
+ROOM = {"left": 44, "top": 10, "right": 24, "bottom": 10}
+"""Around a chart in a file: a reader's font may be wider than the one that it was measured with."""
+
 CONFIG = filled(THEME["config"], LIGHT)
 
 
@@ -87,8 +90,9 @@ def svg(drawing: Drawing) -> str:
         name: [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
         for name, columns in drawing.columns().items()
     }
-    title = {"text": textwrap.wrap(drawing.title, 56), "frame": "group"}
-    said = {"title": title, "description": drawing.title, "datasets": tables, "config": CONFIG}
+    title = {"text": textwrap.wrap(drawing.title, 44), "frame": "group"}
+    config = CONFIG | {"padding": ROOM}
+    said = {"title": title, "description": drawing.title, "datasets": tables, "config": config}
     drawn = cast(str, _vega().vegalite_to_svg(json.loads(drawing.declared) | said))
     style = f"<style>@media (prefers-color-scheme: dark) {{{dark_rules()}}}</style>"
     return re.sub(r"(<svg [^>]*>)", lambda opened: opened[1] + style, drawn, count=1) + "\n"

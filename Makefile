@@ -8,7 +8,7 @@ PACKAGED_FASHION_MNIST := /usr/share/datasets/fashion-mnist
 FAST := -n 2 --dist worksteal
 
 .DEFAULT_GOAL := help
-.PHONY: help setup data run test test-slow test-browser test-faults test-wheel lint format bench dashboard watch hawq-tables networks reproduce archive merge smoke clean
+.PHONY: help setup data run test test-slow test-browser test-faults test-wheel lint format bench dashboard watch hawq-tables networks coverage reproduce archive merge smoke clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  \1\t\2/' | expand -t 16
@@ -66,6 +66,9 @@ watch: setup ## the same page, written again while runs are in progress
 
 hawq-tables: setup ## HAWQ-V3's tables: published beside ours
 	$(BIN)/python -m experiments.hawq_v3.tables $(ARGS)
+
+coverage: setup ## which of torchvision's networks become integers, exactly (measured rows are kept)
+	$(BIN)/python -m experiments.coverage $(ARGS)
 
 networks: setup data ## the float networks that the repository ships (ARGS=choose compares recipes)
 	$(BIN)/python -m experiments.networks $(ARGS)

@@ -1,0 +1,129 @@
+"""Which of torchvision's networks become integers, exactly: results/tables/coverage.md.
+
+    python -m experiments.coverage [NETWORK ...] [--again]      or: make coverage
+
+Weights are random, batch norm is set by random images, which also calibrate; then each network is
+quantized to W8A8 and to INQ's 5 bits with 8-bit activations, lowered, and run on other random
+images by three engines and in float64, which must be equal. Beside it stands the largest difference
+of a logit to the float network, in percent of its largest. What was measured is kept.
+"""
+
+import argparse
+import gc
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import torch
+from torch import Tensor, nn
+from torchvision.models import get_model
+
+import dyadic
+from dyadic.quantizers.quantizer import Quantizer
+from dyadic.record.files import write_text
+from dyadic.report.data.frames import csv
+from dyadic.report.text import markdown
+
+TABLE = Path("results/tables/coverage.csv")
+MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+IMAGES = 64  # that are compared, and as many that calibrate
+PIXELS = {"inception_v3": 80, "vit_b_16": 224, "swin_t": 64, "convnext_tiny": 64}  # of others 64
+NETWORKS = (
+    *("alexnet", "vgg11_bn", "vgg16", "resnet18", "resnet34", "resnet50", "resnet101"),
+    *("resnext50_32x4d", "wide_resnet50_2", "squeezenet1_1", "googlenet", "inception_v3"),
+    *("densenet121", "mobilenet_v2", "mobilenet_v3_small", "mobilenet_v3_large", "mnasnet0_5"),
+    *("shufflenet_v2_x0_5", "shufflenet_v2_x1_0", "efficientnet_b0", "efficientnet_v2_s"),
+    *("regnet_x_400mf", "regnet_y_400mf", "convnext_tiny", "vit_b_16", "swin_t"),
+)
+METHODS: dict[str, Callable[[], Quantizer]] = {
+    "W8A8": lambda: dyadic.Uniform(8, granularity="per_channel"),
+    "INQ 5 bits": lambda: dyadic.PowerOfTwo(5),
+}
+COLUMNS = ["network", "pixels", "method", "operations", "integers", "largest difference, %", "note"]
+
+
+def images(pixels: int, seed: int) -> Tensor:
+    """Random images, uint8 [N, 3, H, W]."""
+    source = torch.Generator().manual_seed(seed)
+    return torch.randint(256, (IMAGES, 3, pixels, pixels), generator=source, dtype=torch.uint8)
+
+
+def normal(pictures: Tensor) -> Tensor:
+    """Images as a network is given them in float."""
+    mean, std = (torch.tensor(x).view(1, 3, 1, 1) for x in (MEAN, STD))
+    return (pictures.float() / 255 - mean) / std
+
+
+@torch.no_grad()
+def float_network(name: str, pixels: int) -> nn.Module:
+    """Random weights; each batch norm's statistics are those of random images."""
+    torch.manual_seed(0)
+    options = {"init_weights": True, "aux_logits": False}
+    special = options if name in ("googlenet", "inception_v3") else {}
+    model = get_model(name, weights=None, **special)
+    for norm in (m for m in model.modules() if isinstance(m, nn.BatchNorm2d)):
+        norm.momentum = None  # the average over all that it sees
+    model.train()(normal(images(pixels, 0)))
+    return model.eval()
+
+
+@torch.no_grad()
+def measure(name: str, method: str) -> dict[str, Any]:
+    """One row: the network under a method, or why it has no integer form."""
+    pixels = PIXELS.get(name, 64)
+    row: dict[str, Any] = {"network": name, "pixels": pixels, "method": method}
+    model, calibration, shown = float_network(name, pixels), images(pixels, 0), images(pixels, 1)
+    try:
+        quantized = dyadic.quantize(
+            model,
+            calibration,
+            weight=METHODS[method](),
+            activation=dyadic.Uniform(8),
+            mean=MEAN,
+            std=STD,
+        )
+        program = dyadic.lower(quantized)
+    except dyadic.UserError as error:
+        return row | {"integers": "refused", "note": str(error)}
+    report = dyadic.check(quantized, program, shown)
+    logits = torch.from_numpy(program.run(shown)) * program.logit_scale
+    wanted = torch.cat([model(normal(part)) for part in shown.split(16)])
+    share = (logits - wanted).abs().max().item() / wanted.abs().max().item()
+    equal = f"equal in {len(report.engines)} engines and float64"
+    return row | {
+        "operations": len(program.operations),
+        "integers": equal if report.passed else f"DIFFER: {report.first_difference}",
+        "largest difference, %": round(100 * share, 2),
+        "note": program.note,
+    }
+
+
+def main() -> None:
+    """Measure what is missing, row by row, and write both tables after each."""
+    parser = argparse.ArgumentParser(description="torchvision's networks as integers")
+    parser.add_argument("networks", nargs="*", default=NETWORKS)
+    parser.add_argument("--again", action="store_true", help="measure what is known too")
+    arguments = parser.parse_args()
+    table = pd.read_csv(TABLE, keep_default_na=False) if TABLE.is_file() else pd.DataFrame()
+    rows = {(row["network"], row["method"]): row for row in table.to_dict("records")}
+    for name in arguments.networks:
+        for method in METHODS:
+            if (name, method) not in rows or arguments.again:
+                rows[name, method] = measure(name, method)
+                print(*rows[name, method].values(), sep="  ", flush=True)
+                _write(list(rows.values()))
+                gc.collect()
+
+
+def _write(rows: list[dict[str, Any]]) -> None:
+    """Both tables, in the order of NETWORKS."""
+    order = {name: place for place, name in enumerate(NETWORKS)}
+    table = pd.DataFrame(rows, columns=COLUMNS).fillna("")
+    table = table.sort_values("network", key=lambda names: names.map(order), kind="stable")
+    write_text(TABLE, csv(table))
+    write_text(TABLE.with_suffix(".md"), markdown(table))
+
+
+if __name__ == "__main__":
+    main()

@@ -19,6 +19,7 @@ from dyadic.allocation.problem import Problem
 from dyadic.allocation.sensitivity.sensitivity import Sample, Sensitivity
 from dyadic.errors import UserError
 from dyadic.integer.lowering.deploy import Deployment
+from dyadic.integer.rehearsal import rehearse_integers
 from dyadic.network.insert import ActivationFactory, Bits, WeightFactory
 from dyadic.network.layers import ties
 from dyadic.network.quantized import QuantizedNetwork
@@ -35,6 +36,7 @@ from dyadic.training.weights import Weights
 
 log = logging.getLogger(__name__)
 SENSITIVITY_IMAGES = 256
+REHEARSED = 8  # images that stand for all before training
 
 Omega = Callable[[str, int, int], float]
 """Layer, weight bits and activation bits to the harm that they do."""
@@ -98,7 +100,8 @@ class Trained:
 def rehearse(run: Run) -> None:
     """Meet a choice that cannot be before anything is trained: a layer, a width, a budget.
 
-    Widths are assigned as if no layer were sensitive, and an untrained network is quantized.
+    Widths are assigned as if no layer were sensitive, and an untrained network is quantized,
+    lowered, proved and run by every engine.
     """
     if not 0 < run.epoch_share <= 1:
         raise UserError(f"trainer.epoch_share={run.epoch_share}; a share, above 0 up to 1")
@@ -110,6 +113,8 @@ def rehearse(run: Run) -> None:
     omega = _no_omega if run.sensitivity is None else _insensitive
     bits = run.allocation.assign(_problem(network, omega))
     network.quantize(bits, run.weight, run.activation)
+    if run.deployment is not None:
+        rehearse_integers(network, run.deployment, calibration_images(run.data, REHEARSED))
     run.schedule.phases(network)
     for name, optimizer in (("the baseline's", run.recipe.optimizer), ("the", run.optimizer)):
         try:

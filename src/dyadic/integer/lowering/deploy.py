@@ -144,7 +144,7 @@ class Deployment:
                     continue
                 if source not in placed:
                     signed = not is_nonnegative(body, source)
-                    quantizer = Uniform(self.activation_bits, signed=signed)
+                    quantizer = Uniform(self.activation_bits, signed=signed, momentum=None)
                     placed[source] = insert_quantizer(body, source, quantizer)
                 node.replace_input_with(source, placed[source])
         text = f"{self.activation_bits}-bit codes added to {count} functions and products"

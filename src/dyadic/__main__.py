@@ -12,9 +12,11 @@ def main(arguments: list[str] | None = None) -> int:
     """Run a subcommand; a mistake in the arguments is one line and exit code 2."""
     parser = argparse.ArgumentParser(prog="python -m dyadic", description=__doc__)
     commands = parser.add_subparsers(
-        dest="command", metavar="{list,check,pareto,latency,log_domain}"
+        dest="command", metavar="{list,inspect,check,pareto,latency,log_domain}"
     )
     commands.add_parser("list", help="methods, quantizers, schedules, models and experiments")
+    inspect = commands.add_parser("inspect", help="what of a network has an integer form")
+    inspect.add_argument("choices", nargs="*", help="as run.py takes them")
     check = commands.add_parser("check", help="repeat a run's integer check from its files alone")
     check.add_argument("run", type=Path, help="a directory, results/runs/NAME")
     pareto = commands.add_parser("pareto", help="the ILP's front over a sweep of budgets")
@@ -99,8 +101,17 @@ def _log_domain(chosen: argparse.Namespace) -> int:
     return 0
 
 
+def _inspect(chosen: argparse.Namespace) -> int:
+    from dyadic.commands.inspect import inspect
+
+    passed, lines = inspect(chosen.choices)
+    print(lines)
+    return 0 if passed else 2
+
+
 _COMMANDS = {
     "list": _list,
+    "inspect": _inspect,
     "check": _check,
     "pareto": _pareto,
     "latency": _latency,

@@ -2,6 +2,8 @@
 the engines would say at the end, they say now.
 """
 
+from dataclasses import dataclass
+
 from torch import Tensor
 
 from dyadic.errors import UserError
@@ -16,7 +18,17 @@ from dyadic.network.quantized import QuantizedNetwork
 IMAGES = 2  # that the rehearsal runs
 
 
-def rehearse_integers(network: QuantizedNetwork, deployment: Deployment, images: Tensor) -> Proof:
+@dataclass(frozen=True)
+class Rehearsal:
+    """A network as it is deployed, and the proof of its program."""
+
+    deployed: QuantizedNetwork
+    proof: Proof
+
+
+def rehearse_integers(
+    network: QuantizedNetwork, deployment: Deployment, images: Tensor
+) -> Rehearsal:
     """Lower a quantized network as it is, prove the program, and run it in every engine once.
 
     images  uint8 [N, C, H, W], for calibration; IMAGES of them are run
@@ -32,4 +44,4 @@ def rehearse_integers(network: QuantizedNetwork, deployment: Deployment, images:
     report = check(engines(proof), shown.numpy(), None, float64)
     if not report.passed:
         raise UserError(f"its integers are not equal everywhere: {report.first_difference}")
-    return proof
+    return Rehearsal(deployed, proof)

@@ -14,14 +14,17 @@ from dyadic.models.imagenet import (
     resnet50,
     vgg16,
 )
+from dyadic.models.mobile import efficientnet_b0, mobilenet_v2
 from dyadic.models.normalize import Normalize, normalized
 from dyadic.models.small_inception import small_inception
 
 __all__ = [
     "Normalize",
     "alexnet",
+    "efficientnet_b0",
     "googlenet",
     "inception_v3",
+    "mobilenet_v2",
     "normalized",
     "resnet8",
     "resnet18",

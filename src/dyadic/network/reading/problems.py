@@ -27,10 +27,13 @@ class Problem:
 
 
 class Unreadable(UserError):
-    """All that a network does and no integer program can, in one line."""
+    """All that a network does and no integer program can, in one line.
 
-    def __init__(self, model: str, problems: list[Problem]) -> None:
-        self.problems = problems
+    read  what could be read all the same
+    """
+
+    def __init__(self, model: str, problems: list[Problem], read: list[str]) -> None:
+        self.problems, self.read = problems, read
         kinds: dict[str, list[Problem]] = {}
         for problem in problems:
             kinds.setdefault(re.sub(r"\[.*?\]|\d+", "", problem.what), []).append(problem)

@@ -61,6 +61,8 @@ class Recorder(TorchDispatchMode):
         self._paused = False
         cut = PREFIX if isinstance(model, Normalized) else ""
         self._paths = {m: name.removeprefix(cut) for name, m in model.named_modules()}
+        if cut:
+            self._paths[model.body] = ""
         named = (*model.named_parameters(), *model.named_buffers())
         self.names = {id(tensor): name.removeprefix(cut) for name, tensor in named}
 
@@ -86,7 +88,8 @@ class Recorder(TorchDispatchMode):
             raise self._unreadable()
 
     def _unreadable(self) -> Unreadable:
-        return Unreadable(self._name, self.problems)
+        read = [f"{path} ({type(module).__name__})" for path, module in self.modules.items()]
+        return Unreadable(self._name, self.problems, read)
 
     @property
     def _name(self) -> str:

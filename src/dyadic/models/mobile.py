@@ -24,14 +24,14 @@ EFFICIENTNET_B0 = [
 
 
 def mobilenet_v2(classes: int, channels: int, width: float = 1.0) -> nn.Module:
-    """MobileNetV2, 2.2 million parameters and 10 classes at width 1; `width` scales channels."""
+    """MobileNetV2, 2.2 million parameters at width 1; `width` scales channels."""
     _check(width)
     model = MobileNetV2(classes, width_mult=width, inverted_residual_setting=MOBILENET_V2)
     return _small_images(model, channels)
 
 
 def efficientnet_b0(classes: int, channels: int, width: float = 1.0) -> nn.Module:
-    """EfficientNet-B0, 4.0 million parameters and 10 classes at width 1; `width` scales channels."""
+    """EfficientNet-B0, 4.0 million parameters at width 1; `width` scales channels."""
     _check(width)
     blocks = [MBConvConfig(*row, width_mult=width, depth_mult=1.0) for row in EFFICIENTNET_B0]
     model = EfficientNet(blocks, dropout=0.2, num_classes=classes)

@@ -40,7 +40,7 @@ def test_a_model_is_quantized_and_lowered(name):
     network.quantize(widths, lambda bits: Uniform(bits, granularity="per_channel"), Uniform)
     network.calibrate([images])
     deployed, note = Deployment().prepare(network, [images])
-    assert note == ""  # nothing had to be added: every layer was quantized
+    assert "layers" not in note  # nothing had to be added to them: every layer was quantized
     lowered = lower(deployed, name)
     logits = ReferenceEngine(lowered.program).run(images.numpy())
     exact = Float64Network(deployed, lowered).logits(images)

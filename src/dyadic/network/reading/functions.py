@@ -1,11 +1,12 @@
 """Functions of single values: activations, however they are spelled."""
 
+import operator
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from dyadic.network.forms import Elementwise
+from dyadic.network.forms import Elementwise, Scale
 from dyadic.network.reading.calls import Call
 from dyadic.network.reading.recorder import Recorder
 from dyadic.network.reading.spelling import one, parameter, reads
@@ -64,9 +65,14 @@ def elementwise(recorder: Recorder, call: Call) -> None:
 
 @reads("_prelu_kernel")
 def prelu(recorder: Recorder, call: Call) -> None:
-    """PReLU with a slope of the user's."""
-    weight = recorder.parameter(call["weight"])
-    module = nn.PReLU(weight.numel())
-    module.weight = parameter(weight.flatten() if weight.ndim != 1 else weight)
-    path = recorder.owner(weight, "prelu")
-    recorder.made(call.result, recorder.call(path, module, recorder.node(call["self"])))
+    """PReLU: with one slope for all a function, with one a channel max(x, 0) + slope min(x, 0)."""
+    slope, x = recorder.parameter(call["weight"]), recorder.node(call["self"])
+    if slope.numel() == 1:
+        module = nn.PReLU()
+        module.weight = parameter(slope.flatten() if slope.ndim != 1 else slope)
+        node = recorder.call(recorder.owner(slope, "prelu"), module, x)
+    else:
+        shape = (1, -1, *[1] * (call["self"].ndim - 2))
+        negative = recorder.form(Scale(slope, shape), recorder.form(nn.Hardtanh(-torch.inf, 0), x))
+        node = recorder.function(operator.add, recorder.form(nn.ReLU(), x), negative)
+    recorder.made(call.result, node)

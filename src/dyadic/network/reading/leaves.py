@@ -19,6 +19,8 @@ def is_leaf(module: nn.Module) -> bool:
         return module.padding_mode == "zeros" and not isinstance(module.padding, str)
     if isinstance(module, nn.Flatten):
         return (module.start_dim, module.end_dim) == (1, -1)
+    if isinstance(module, nn.PReLU):
+        return module.num_parameters == 1
     return not (isinstance(module, nn.MaxPool2d) and module.return_indices)
 
 

@@ -42,6 +42,16 @@ class Traced:
     moved: Tensor | None = None
 
 
+# Operators that take from a tensor its shape alone.
+CREATIONS = {
+    "zeros_like",
+    "ones_like",
+    "full_like",
+    "new_zeros",
+    "new_ones",
+    "new_full",
+    "new_empty",
+}
 Handler = Callable[["Recorder", Call], None]
 
 
@@ -217,6 +227,8 @@ class Recorder(TorchDispatchMode):
 
     def _read(self, call: Call) -> None:
         handler = self._handlers.get(call.name)
+        if call.name in CREATIONS:
+            return
         if call.name == "_local_scalar_dense":
             self.refuse("what it does depends on values of the image")
             raise self._unreadable()

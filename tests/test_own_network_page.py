@@ -18,7 +18,7 @@ RUN = re.compile(r"^    dyadic-run (.*)$", re.MULTILINE)
 MAKE = re.compile(r"^    cd (results/runs/\S+) && make$", re.MULTILINE)
 FAST = ["trainer.hardware.threads=1", "trainer.hardware.precision=32-true", "dataset.workers=0"]
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]  # four runs on a machine that is busy
 
 
 @pytest.fixture(scope="module")

@@ -54,7 +54,7 @@ def certify(
     proof = bounds.prove(lowered.program)
     stored = save(proof, directory)
     export_onnx(proof, directory / "program.onnx")
-    export_c(proof, directory / "c")
+    export_c(proof, directory / "c", classes=data.class_names)
     test_images, labels = data.test_arrays()
     float32, float64 = float_logits(deployed, lowered, torch.as_tensor(test_images))
     found = engines(proof)

@@ -11,9 +11,10 @@ from dyadic.integer.engines.available import Engines
 class CheckReport:
     """What the comparison of engines found.
 
-    mismatched_logits        logits in which any engine differs from the reference
+    mismatched               logits in which each other engine differs from the reference, by name
     mismatched_vs_float64    logits in which the float64 network differs, None if not compared
     float32_top1_disagreement images that the float32 network decides otherwise, in percent
+    float32_steps            largest difference of its logits, in steps of the program's scale
     traced_difference        largest, of logits of the model and of its graph; None if not compared
     top1                     of the program, in percent; None without labels
     first_difference         layer, channel and pixel of the first value that differs; empty if none
@@ -22,35 +23,46 @@ class CheckReport:
     engines: list[str]
     missing: list[str]
     images: int
-    mismatched_logits: int
+    mismatched: dict[str, int]
     mismatched_vs_float64: int | None
     float32_top1_disagreement: float | None
+    float32_steps: int | None
     top1: float | None
     predictions: np.ndarray
     first_difference: str = ""
     traced_difference: float | None = None
 
     @property
+    def mismatched_logits(self) -> int:
+        """Logits in which any engine differs from the reference."""
+        return sum(self.mismatched.values())
+
+    @property
     def passed(self) -> bool:
         """Exact means equal: not one value may differ."""
         return self.mismatched_logits == 0 and not self.mismatched_vs_float64
 
+    @property
+    def chain(self) -> dict[str, str]:
+        """What each == of the chain, from the user's model to the last engine, was found to be."""
+        found: dict[str, str] = {}
+        if self.traced_difference is not None:
+            found["model, its graph"] = f"{self.traced_difference:.1e} apart in floats"
+        if self.float32_steps is not None:
+            share = f"{self.float32_top1_disagreement:.2f} % of top-1"
+            found["float32, float64"] = f"{self.float32_steps} steps apart at most, {share}"
+        if self.mismatched_vs_float64 is not None:
+            found["float64, reference"] = f"{self.mismatched_vs_float64} logits differ"
+        return found | {
+            f"reference, {name}": f"{count} logits differ"
+            for name, count in self.mismatched.items()
+        }
+
     def __str__(self) -> str:
         verdict = "passed" if self.passed else f"FAILED: {self.first_difference}"
-        lines = [
-            f"integer check {verdict}",
-            f"  engines            {', '.join(self.engines)}",
-            f"  images             {self.images}",
-            f"  mismatched logits  {self.mismatched_logits}",
-        ]
-        if self.top1 is not None:
-            lines.append(f"  top-1              {self.top1:.2f} %")
-        if self.mismatched_vs_float64 is not None:
-            lines.append(f"  against float64    {self.mismatched_vs_float64}")
-        if self.float32_top1_disagreement is not None:
-            lines.append(f"  against float32    {self.float32_top1_disagreement:.2f} % of top-1")
-        if self.traced_difference is not None:
-            lines.append(f"  model and graph    {self.traced_difference:.1e} apart")
+        top1 = {} if self.top1 is None else {"top-1": f"{self.top1:.2f} %"}
+        rows = {"images": str(self.images)} | top1 | self.chain
+        lines = [f"integer check {verdict}", *(f"  {key:<20} {rows[key]}" for key in rows)]
         return "\n".join([*lines, *(f"  {reason}" for reason in self.missing)])
 
 
@@ -79,16 +91,18 @@ def check(
         image = int(np.flatnonzero(off.any(axis=1))[0])
         difference = f"the float64 network differs in the logits of image {image}"
     predictions = reference.argmax(axis=1)
-    disagreement = None
+    disagreement = steps = None
     if float32 is not None:
+        steps = int(np.abs(float32 - reference).max(initial=0))
         disagreement = round(100 * float((float32.argmax(axis=1) != predictions).mean()), 4)
     return CheckReport(
         engines=names,
         missing=engines.missing,
         images=len(images),
-        mismatched_logits=int(sum(where.sum() for where in wrong.values())),
+        mismatched={name: int(where.sum()) for name, where in wrong.items()},
         mismatched_vs_float64=None if off is None else int(off.sum()),
         float32_top1_disagreement=disagreement,
+        float32_steps=steps,
         top1=None if labels is None else round(100 * float((predictions == labels).mean()), 4),
         predictions=predictions,
         first_difference=difference,

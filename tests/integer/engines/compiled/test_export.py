@@ -76,7 +76,7 @@ def assert_classifies(
 
 @pytest.mark.parametrize("compiler", SANITIZED)
 @given(program=programs())
-@settings(max_examples=5, deadline=None)
+@settings(max_examples=3, deadline=None)
 def test_sanitized_sources_equal_the_reference(tmp_path_factory, compiler, program):
     directory = tmp_path_factory.mktemp("c")
     export_c(program, directory)

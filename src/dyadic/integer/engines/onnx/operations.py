@@ -44,7 +44,7 @@ from dyadic.integer.program.requirements import require
 from dyadic.integer.program.windows import windows
 
 WEIGHT_ZERO = 64
-MOST_PRODUCTS = 2**31 // (255 * 64)  # that one int32 sum of digit products holds
+LARGEST_DIGIT = 255  # of an input, and its distance from the zero point
 UNREACHED = 2**40  # a threshold above every int32
 
 
@@ -131,10 +131,11 @@ def _accumulate(
     operation: Linear, graph: Graph, inputs: list[tuple[str, str]], weights: np.ndarray
 ) -> str:
     """The int64 sums of products, all digits of the inputs with all digits of the weights."""
-    products = weights[0].size
-    require(products <= MOST_PRODUCTS, operation, f"ONNX: {products} products, {MOST_PRODUCTS} fit")
     terms = []
     for i, digit in enumerate(weight_digits(weights)):
+        sizes = np.abs(digit.reshape(len(digit), -1).astype(np.int64)).sum(1)
+        reach = LARGEST_DIGIT * int(sizes.max())
+        require(reach <= INT32[1], operation, f"ONNX: a sum of digits of {reach} leaves int32")
         transposed = digit if isinstance(operation, Conv) else digit.T
         w = graph.constant(transposed.astype(np.int16) + WEIGHT_ZERO, "uint8")
         for j, (x, zero) in enumerate(inputs):

@@ -36,6 +36,13 @@ from dyadic.training.processes import alone, is_first, locked
 from dyadic.training.weights import Weights
 
 log = logging.getLogger(__name__)
+NO_NEWS = (
+    "litlogger",
+    "litmodels",
+    "available: ",
+    "Automatic Mixed Precision",
+    "`Trainer.fit` stop",
+)
 LIBRARIES = ("dyadic.", "torchvision.")
 
 
@@ -248,12 +255,12 @@ def _logger(cfg: DictConfig, directory: Path) -> Guarded | None:
 
 
 def _quiet_lightning() -> None:
-    """Lightning's advice for its other products is not news about this run."""
+    """Advice for other products, and what the record says, is not news about this run."""
 
     class _NoTips(logging.Filter):
         def filter(self, record: logging.LogRecord) -> bool:
             text = record.getMessage()
-            return not any(word in text for word in ("litlogger", "litmodels", "TPU available"))
+            return not any(words in text for words in NO_NEWS)
 
     logging.getLogger("pytorch_lightning.utilities.rank_zero").addFilter(_NoTips())
     warnings.filterwarnings("ignore", message=".*LeafSpec.*")  # Lightning's, under torch 2.15

@@ -245,6 +245,7 @@ def fit(
         precision=hardware.resolved_precision,  # type: ignore[arg-type]
         max_epochs=sum(phase.epochs for phase in module.phases),
         limit_train_batches=module.steps_per_epoch,
+        log_every_n_steps=min(50, module.steps_per_epoch),
         callbacks=callbacks, logger=list(loggers) or False, enable_progress_bar=bar,
         enable_model_summary=False, num_sanity_val_steps=0, reload_dataloaders_every_n_epochs=1,
         use_distributed_sampler=False, default_root_dir=directory, plugins=plugins,

@@ -20,9 +20,9 @@ CHOICES = (*INQ, "trainer.baseline.epochs=3", "name=mine")
 KILLS, DISKS, NOBODY = 20, 7, 65534
 
 
-def call(results: Path, *choices: str, **more) -> subprocess.CompletedProcess[str]:
+def call(results: Path, *choices: str, by: tuple = (), **more) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [*command(results, *choices), *choices], cwd=ROOT, capture_output=True, text=True,
+        [*by, *command(results, *choices), *choices], cwd=ROOT, capture_output=True, text=True,
         check=False, **more,
     )  # fmt: skip
 
@@ -108,7 +108,7 @@ def test_two_users_share_a_folder(tell):
         pytest.fail("only root can be another user: run the fault campaign as root")
     shared, failures = Path(tempfile.mkdtemp()), []
     shared.chmod(0o775)
-    other = {"user": NOBODY, "group": 0, "extra_groups": [], "umask": 0o022}
+    other = {"by": ("setpriv", f"--reuid={NOBODY}", "--clear-groups"), "umask": 0o022}
     home = {"env": os.environ | {"HOME": "/proc/none"}}
     try:
         results = shared / "results"

@@ -6,11 +6,13 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 from hydra import compose, initialize_config_dir
+from hydra.types import RunMode
 from pytorch_lightning.loggers import Logger
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tests.runs import ROOT, TINY
@@ -200,7 +202,17 @@ def test_a_disconnected_logger_says_so_once_and_never_costs_a_run(caplog):
 def test_a_logger_without_a_login_is_one_line(tmp_path, monkeypatch):
     monkeypatch.delenv("WANDB_API_KEY", raising=False)
     monkeypatch.setenv("HOME", str(tmp_path))
-    monkeypatch.setattr("tests.run.test_tracker.CHOICES", [*CHOICES, "+logger.mode=online"])
+    monkeypatch.setattr("tests.run.test_tracker.CHOICES", [*CHOICES, "logger.mode=online"])
     with pytest.raises(UserError, match=r"API key .*logger=none"):
         finished(tmp_path, "wandb")
     assert not list(tmp_path.rglob("weights.pt"))
+
+
+def test_the_runs_of_a_sweep_do_not_share_the_id_of_one_run(tmp_path, monkeypatch):
+    sweep = SimpleNamespace(mode=RunMode.MULTIRUN)
+    monkeypatch.setattr("dyadic.commands.build.HydraConfig.initialized", lambda: True)
+    monkeypatch.setattr("dyadic.commands.build.HydraConfig.get", lambda: sweep)
+    monkeypatch.setenv("WANDB_RUN_ID", "mine")
+    monkeypatch.setattr("tests.run.test_tracker.CHOICES", [*CHOICES, "deploy=none"])
+    directory, _ = finished(tmp_path, "wandb")
+    assert "mine" not in Offline(directory).place.name

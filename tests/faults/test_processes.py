@@ -107,8 +107,11 @@ def test_two_users_share_a_folder(tell):
     if os.geteuid():
         pytest.fail("only root can be another user: run the fault campaign as root")
     shared, failures = Path(tempfile.mkdtemp()), []
-    shared.chmod(0o775)
-    other = {"by": ("setpriv", f"--reuid={NOBODY}", "--clear-groups"), "umask": 0o022}
+    shared.chmod(0o777)
+    other = {
+        "by": ("setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups"),
+        "umask": 0o022,
+    }
     home = {"env": os.environ | {"HOME": "/proc/none"}}
     try:
         results = shared / "results"
@@ -116,8 +119,9 @@ def test_two_users_share_a_folder(tell):
         again = call(results, *CHOICES, **other, **home)
         if first.returncode or again.returncode or "top-1" not in again.stdout:
             failures.append(f"a finished run is not read: {again.stderr}")
-        (results / "runs").chmod(0o775)
-        new = call(results, *CHOICES, "method=log2", "name=another", "deploy=none", **other, **home)
+        (results / "runs").chmod(0o777)
+        own = ("method=log2", "start=train", "trainer.baseline.epochs=3", "name=another")
+        new = call(results, *own, "deploy=none", **other, **home)
         if new.returncode:
             failures.append(f"a finished baseline is not read: {new.stderr}")
         (results / "runs" / "mine" / "summary.json").unlink()

@@ -204,7 +204,7 @@ def _details(
     shown, size = list[Detail](), 0
     for name in chosen(frame):
         item = detail(*by_name[name], fronts)
-        drawn = [*item.figures, *([item.histograms] if item.histograms else [])]
+        drawn = [figure for figure in (*item.figures, item.layers, item.histograms) if figure]
         size += sum(len(packs(figure)) for figure in drawn)
         size += sum(len(address) for address, _ in item.images)
         if size > DETAIL_CHARACTERS:

@@ -3,7 +3,7 @@
 import base64
 import io
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -22,7 +22,6 @@ HISTOGRAMS = 24
 LAYERS = 60
 CLASSES = 12
 IMAGES = 12
-FLOAT_BITS = 32
 FILES = ["config.yaml", "layers.csv", "program.json", "program.onnx", "c", "run.log"]
 """What a reader may open, as far as the run has it."""
 
@@ -36,6 +35,7 @@ class Detail:
     files: list[str]
     facts: list[tuple[str, str]]
     figures: list[Drawing]
+    layers: Drawing | None
     histograms: Drawing | None
     images: list[tuple[str, str]]
 
@@ -47,14 +47,15 @@ def detail(record: Record, row: Any, fronts: Mapping[str, pd.DataFrame]) -> Deta
     fronts  of `read_fronts`; the one that the run's widths are on is drawn
     """
     arrays, layers = record.histograms(), record.layers()
-    figures = [_training(record), *_layers(layers, record), run_figure(record, fronts)]
-    figures.append(_confusion(arrays, record.summary))
+    figures = [_training(record), _confusion(arrays, record.summary), _strip(layers, record)]
+    figures.append(run_figure(record, fronts))
     return Detail(
         name=record.name,
         command=repeat(record),
         files=[name for name in FILES if (record.path / name).exists()],
         facts=_facts(record, row),
         figures=[figure for figure in figures if figure is not None],
+        layers=_layers(layers, record),
         histograms=_histograms(record, arrays, layers),
         images=_images(arrays, record.summary),
     )
@@ -94,23 +95,46 @@ def _training(record: Record) -> Drawing | None:
     return charts.training(title, charts.epoch_table(record.name, history), baseline, note)
 
 
-def _layers(layers: pd.DataFrame, record: Record) -> list[Drawing | None]:
-    """The widths as a strip, and charts of bits, noise and differences, layer by layer."""
-    if "layer" not in layers:
-        return []
-    shown = layers.head(LAYERS)
+def _layers(layers: pd.DataFrame, record: Record) -> Drawing | None:
+    """Everything that was measured layer by layer, a panel each."""
+    columns = {panel: _column(layers, name) for panel, name in PANELS.items()}
+    measured = {panel: values for panel, values in columns.items() if values is not None}
+    if "layer" not in layers or not measured:
+        return None
+    names, facts = charts.short_names(list(map(str, layers.layer))), []
+    if "weight bits" in measured:
+        sizes = _column(layers, "parameters")
+        facts.append(f"{np.average(measured['weight bits'], weights=sizes):.2f} bits a weight")
+    for panel, pick, words in EXTREMES:
+        if panel in measured:
+            where_ = int(pick(measured[panel]))
+            facts.append(words.format(names[where_], measured[panel][where_]))
+    shown = pd.DataFrame({"run": record.name, "layer": names, **measured}).head(LAYERS)
     cut = f" First {LAYERS} of {len(layers)} layers." if len(layers) > LAYERS else ""
-    found = [_strip(shown, record), _bits(shown, record), _sqnr(shown, record)]
-    found.append(_difference(shown, record))
-    return [replace(figure, note=figure.note + cut) if figure else None for figure in found]
+    return charts.layers("; ".join(facts), shown, NOTE + cut)
 
 
-def _panels(title: str, layers: pd.DataFrame, record: Record, note: str, **names: str) -> Drawing:
-    """A chart of the columns that the run measured; `names` by panel."""
-    columns = {panel: _column(layers, name) for panel, name in names.items()}
-    kept = {panel: values for panel, values in columns.items() if values is not None}
-    table = pd.DataFrame({"run": record.name, "layer": _names(layers), **kept})
-    return charts.layers(title, table, note)
+PANELS = {
+    "weight bits": "weight_bits",
+    "activation bits": "activation_bits",
+    "sensitivity, log": "sensitivity",
+    "SQNR of the weights, dB": "sqnr_db",
+    "difference, steps": "float_difference_steps",
+    "accumulator, bits": "accumulator_bits",
+}
+"""Panels of a layer chart, and the columns of `layers.csv` that they show."""
+
+EXTREMES = [
+    ("SQNR of the weights, dB", np.nanargmin, "{} keeps the least signal, {:.1f} dB"),
+    ("difference, steps", np.nanargmax, "float and integers differ most in {}, {:.3g} steps"),
+]
+NOTE = (
+    "Widths of the weights and of what a layer reads; 32 are float. Sensitivity: the predicted "
+    "harm of the narrowest widths in use, for every layer. SQNR: signal to quantization noise; "
+    "6 dB are one bit. Difference: the trained float32 network against the program, in codes of "
+    "the layer's output; fine codes, as of 16 bits before an addition, make many steps of a small "
+    "difference."
+)
 
 
 def _strip(layers: pd.DataFrame, record: Record) -> Drawing | None:
@@ -118,66 +142,16 @@ def _strip(layers: pd.DataFrame, record: Record) -> Drawing | None:
     weights = _column(layers, "weight_bits")
     if weights is None or len(set(weights[1:-1])) < 2:
         return None
+    names = charts.short_names(list(map(str, layers.layer)))
     parts = {"weights": weights, "activations": _column(layers, "activation_bits")}
     tables = [
-        pd.DataFrame({"layer": _names(layers), "part": part, "bits": bits})
+        pd.DataFrame({"layer": names, "part": part, "bits": bits}).head(LAYERS)
         for part, bits in parts.items()
         if bits is not None
     ]
-    title = f"Chosen widths, {_weighted(layers, weights):.2f} bits a weight on average"
     note = "; ".join(f"{name}: {value}" for name, value in spent(record.summary))
     data = {"widths": pd.concat(tables, ignore_index=True)}
-    return Drawing(title, declaration("widths"), data, note and f"{note}.")
-
-
-def _bits(layers: pd.DataFrame, record: Record) -> Drawing | None:
-    bits, read = _column(layers, "weight_bits"), _column(layers, "activation_bits")
-    if bits is None:
-        return None
-    names = {"weight bits": "weight_bits"}
-    note = "Bits of each layer's weights; 32 are float."
-    if read is not None and min(read) < FLOAT_BITS:
-        names["activation bits"] = "activation_bits"
-        note = "Bits of each layer's weights and of what it reads; 32 are float."
-    sensitivity = _column(layers, "sensitivity")
-    title = f"{_weighted(layers, bits):.2f} bits a weight on average"
-    if sensitivity is not None:
-        names["sensitivity, log"] = "sensitivity"
-        title += f"; {_names(layers)[int(np.nanargmax(sensitivity))]} is the most sensitive"
-        note += " Sensitivity: the predicted harm of the narrowest widths in use, for every layer."
-    return _panels(title, layers, record, note, **names)
-
-
-def _weighted(layers: pd.DataFrame, bits: list[float]) -> float:
-    return float(np.average(bits, weights=_column(layers, "parameters")))
-
-
-def _sqnr(layers: pd.DataFrame, record: Record) -> Drawing | None:
-    values = _column(layers, "sqnr_db")
-    if values is None:
-        return None
-    worst = int(np.nanargmin(values))
-    title = f"{_names(layers)[worst]} keeps the least signal: {values[worst]:.1f} dB"
-    note = "Signal to quantization noise; 6 dB are one bit."
-    return _panels(title, layers, record, note, **{"SQNR of the weights, dB": "sqnr_db"})
-
-
-def _difference(layers: pd.DataFrame, record: Record) -> Drawing | None:
-    values = _column(layers, "float_difference_steps")
-    if values is None:
-        return None
-    worst = int(np.nanargmax(values))
-    title = f"Float and integers differ by at most {values[worst]:.3g} steps"
-    note = f"The trained float32 network against the program; worst in {_names(layers)[worst]}."
-    note += " A step is one code of the layer's output: fine codes, as of 16 bits before an"
-    note += " addition, make many steps of a small difference."
-    names = {"largest difference, steps": "float_difference_steps"}
-    names["accumulator, bits"] = "accumulator_bits"
-    return _panels(title, layers, record, note, **names)
-
-
-def _names(layers: pd.DataFrame) -> list[str]:
-    return charts.short_names(list(map(str, layers.layer)))
+    return Drawing("The chosen widths", declaration("widths"), data, note and f"{note}.")
 
 
 def _column(layers: pd.DataFrame, name: str) -> list[float] | None:

@@ -19,7 +19,15 @@
       for (const part of spec.vconcat) for (const layer of part.layer ?? [part]) layer.width = width - 60;
       for (const part of spec.vconcat) part.width = width - 60;
     } else if (spec.hconcat) {
-      for (const part of spec.hconcat) part.width = Math.max(40, (width - 125) / spec.hconcat.length - 14);
+      const panels = spec.hconcat, room = width - 125;
+      const across = Math.max(1, Math.min(panels.length, Math.floor(room / 105)));
+      panels.forEach((panel, k) => {
+        panel.width = room / across - 14;
+        panel.encoding.y.axis.labels = k % across === 0;
+      });
+      delete spec.hconcat;
+      spec.vconcat = [];
+      while (panels.length) spec.vconcat.push({ spacing: 10, hconcat: panels.splice(0, across) });
     } else {
       spec.width = width;
       spec.autosize = { type: "fit-x", contains: "padding" };

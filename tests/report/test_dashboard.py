@@ -47,7 +47,7 @@ def test_every_chart_has_a_declaration_its_tables_and_words(page: str) -> None:
     data = data_of(page)
     places = re.findall(r'role="img" aria-label="([^"]+)" data-chart="(\d+)"', page)
     assert sorted(int(number) for _, number in places) == list(range(len(data["drawn"])))
-    assert len(places) > 5 * DETAILED
+    assert len(places) > 3 * DETAILED
     assert all(len(words) > 10 for words, _ in places)
     for index, tables in data["drawn"]:
         declared = json.dumps(data["declared"][index])

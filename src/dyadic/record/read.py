@@ -74,9 +74,26 @@ class Record:
         precision = str(self.summary.get("precision") or "")
         return identify(self.choices, float_choices(self.choices, precision))
 
+    @cached_property
+    def _tables(self) -> dict[str, pd.DataFrame]:
+        """What has been read: a page asks for every table several times."""
+        return {}
+
+    def table(self, name: str) -> pd.DataFrame:
+        """One of the record's CSV files; raises what of `UNREADABLE` it meets."""
+        if name not in self._tables:
+            self._tables[name] = _table(self.path / name)
+        return self._tables[name].copy()
+
+    def _readable(self, name: str) -> pd.DataFrame:
+        try:
+            return self.table(name)
+        except UNREADABLE:
+            return pd.DataFrame()
+
     def history(self) -> pd.DataFrame:
         """`history.csv`, a row an epoch; empty where there is none yet."""
-        frame = read_csv(self.path / schema.HISTORY)
+        frame = self._readable(schema.HISTORY)
         for column in schema.numeric(schema.HISTORY_COLUMNS):
             frame[column] = numbers(frame[column]) if column in frame else np.nan
         for column in ("phase", "event"):
@@ -86,7 +103,7 @@ class Record:
 
     def layers(self) -> pd.DataFrame:
         """`layers.csv`, a row a weight layer in execution order; empty where there is none yet."""
-        return read_csv(self.path / schema.LAYERS)
+        return self._readable(schema.LAYERS)
 
     def histograms(self) -> dict[str, NDArray[Any]]:
         """`histograms.npz` by key; empty where there is none or it cannot be read."""
@@ -172,13 +189,13 @@ def _check_finite(value: Any, key: str) -> None:
 
 def _damage(record: Record) -> str:
     """The first file of a finished run that cannot be read, and why; "" where all can."""
-    tables = {schema.LAYERS: _table, schema.HISTORY: _table}
-    readers = tables | {schema.HISTOGRAMS: _checked_archive}
-    for name, reader in readers.items():
+    for name in (schema.LAYERS, schema.HISTORY, schema.HISTOGRAMS):
         path = record.path / name
         try:
-            if path.is_file():
-                reader(path)
+            if path.suffix == ".npz" and path.is_file():
+                _check_archive(path)
+            elif path.is_file():
+                record.table(name)
         except UNREADABLE as error:
             return f"{name}: {_line(error)}"
     if record.config() and not record.choices:
@@ -186,7 +203,7 @@ def _damage(record: Record) -> str:
     return ""
 
 
-def _checked_archive(path: Path) -> None:
+def _check_archive(path: Path) -> None:
     """Compare every checksum of an archive."""
     with zipfile.ZipFile(path) as archive:
         if damaged := archive.testzip():

@@ -14,6 +14,7 @@ import pytest
 from PIL import Image
 
 BLOCK = re.compile(r"```python\n# (\S+\.py)\n(.*?)```", re.DOTALL)
+INSPECT = re.compile(r"^    dyadic inspect (.*)$", re.MULTILINE)
 RUN = re.compile(r"^    dyadic-run (.*)$", re.MULTILINE)
 MAKE = re.compile(r"^    cd (results/runs/\S+) && make$", re.MULTILINE)
 FAST = ["trainer.hardware.threads=1", "trainer.hardware.precision=32-true", "dataset.workers=0"]
@@ -82,6 +83,13 @@ def test_the_trial_and_the_run_are_proved(summaries: list[dict]) -> None:
         assert integer["mismatched_logits"] == integer["mismatched_vs_float64"] == 0
     assert run["integer"]["images"] == 36
     assert run["top1"] > 50  # of three classes, in four short epochs
+
+
+def test_every_operation_is_listed_with_its_form(page: str, folder: Path) -> None:
+    (line,) = INSPECT.findall(page)
+    said = call(folder, "-m", "dyadic", "inspect", *shlex.split(line), *FAST)
+    assert re.search(r"^conv1 +Conv2d ", said, re.MULTILINE)
+    assert "everything has an integer form" in said
 
 
 @pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")

@@ -71,13 +71,13 @@ def float_network(name: str) -> nn.Module:
     return model.eval()
 
 
-def integer_program(name: str) -> Program:
-    """The network lowered with 8-bit weights (per channel) and activations, 16-bit streams."""
+def integer_program(name: str, bits: int = 8) -> Program:
+    """The network lowered with weights (per channel) and activations of `bits`, 16-bit streams."""
     shape = NETWORKS[name][1]
     images = torch.randint(0, 256, (CALIBRATION_IMAGES, *shape), dtype=torch.uint8)
     model = normalized(float_network(name), _Statistics(shape[0]))
     network = QuantizedNetwork(trace(model.eval(), images), shape)
-    widths = {layer.name: (8, 8) for layer in network.layers}
+    widths = {layer.name: (bits, bits) for layer in network.layers}
     network.quantize(widths, lambda bits: Uniform(bits, granularity="per_channel"), Uniform)
     network.calibrate([images])
     deployed, note = Deployment().prepare(network.eval(), [images])

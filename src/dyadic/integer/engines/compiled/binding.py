@@ -80,7 +80,7 @@ class Gemm(Structure):
 
     _fields_ = [
         *_ints("unit in_place flip fold limit stretch_count words blocks group_blocks"),
-        *_ints("patch shift"),
+        *_ints("patch shift factor"),
         *_longs("group_bytes row"),
         *_pointers("stretches weights odd bias odd_bias odd_b patch_bias"),
         ("lanes", Lanes),
@@ -139,6 +139,8 @@ def bind(path: str) -> ctypes.CDLL:
     library.dy_close.restype = None
     library.dy_run.argtypes = [c_void_p, POINTER(c_uint8), c_int32]
     library.dy_run.restype = None
+    library.dy_profile.argtypes = [c_void_p, POINTER(c_uint8), c_int32, POINTER(c_int64)]
+    library.dy_profile.restype = None
     library.dy_read.argtypes = [c_void_p, c_int32, POINTER(c_int32)]
     library.dy_read.restype = None
     library.dy_knows.argtypes = [POINTER(Plan)]

@@ -7,7 +7,7 @@ and so are the tensors that they read.
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -25,9 +25,10 @@ WASTE = 1.4  # of products, by padding or on the border, that reading in place m
 WASTE_STRIDED = 2.5  # gathering what strides skip costs more than reading it in place
 LONG_ROW = 4  # shorter ones leave tiles half empty
 
-# What a transformed pixel costs in products of one word with 16 channels, measured: see
-# benchmarks/steps.py --algorithms.
-TRANSFORM = {2: (0.6, 1.6), 4: (1.2, 2.2)}  # for 16 channels of input, and of output
+# In instructions on vectors of 64 bytes, measured: see benchmarks/steps.py --algorithms.
+TRANSFORM = {2: (5, 9), 4: (8, 14)}  # of a transformed pixel, for 16 channels of input, of output
+CACHE = 2**20  # bytes of weights that are near
+FAR, NEAR = 27, 1  # of 64 bytes of weights, beyond the cache and in it
 
 
 @dataclass(frozen=True)
@@ -124,18 +125,35 @@ def _patches(
 
 
 def _cost(operation: Conv, way: Choice, proof: Proof, path: InstructionSet) -> float:
-    """Dot products of 16 channels for all output pixels, and what transforms cost in such."""
-    outputs, inputs = (-(-n // BLOCK) for n in operation.weights.codes.shape[:2])
-    inputs /= operation.groups
+    """Instructions for an image, as far as ways differ in them, and what waiting for weights is in
+    such.
+    """
+    channels, inputs = operation.weights.codes.shape[:2]
+    outputs, wide = -(-channels // BLOCK), winograd.VECTOR // path.vector
+    words = -(-inputs * way.item // WORD)
+    dots = words * outputs * wide * _instructions(way, path)
     rows, columns = proof.shapes[operation.name][1:]
-    slow = 1.5 if path.pairs and way.unit == "dot8" else 1.0
-    words = inputs * BLOCK * way.item / WORD * slow
     if way.patch is None:
-        return rows * columns * words * outputs * operation.weights.codes[0, 0].size
-    m, side = way.patch.m, way.patch.side
+        taps = operation.weights.codes[0, 0].size
+        return rows * columns * taps * dots + _waiting(taps * words * outputs, 1)
+    m, points = way.patch.m, way.patch.side**2
     patches = -(-rows // m) * -(-columns // m)
     read, written = TRANSFORM[m]
-    return patches * side**2 * (words * outputs + read * inputs + written * outputs)
+    transforms = (read * inputs / BLOCK + written * outputs) * wide
+    passes = -(-patches // winograd.at_once(m, winograd.row(inputs, m)))
+    return patches * points * (dots + transforms) + _waiting(points * words * outputs, passes)
+
+
+def _instructions(way: Choice, path: InstructionSet) -> int:
+    """Of a dot product."""
+    if path.pairs:
+        return 3 if way.unit == "dot8" else 2
+    return 4 if path.signed and way.unit == "dot16" else 1
+
+
+def _waiting(lines: int, passes: int) -> int:
+    """For weights of so many lines of 64 bytes, in so many passes."""
+    return lines * passes * (FAR if lines * winograd.VECTOR > CACHE else NEAR)
 
 
 def _reads_in_place(operation: Conv, unit: str, proof: Proof) -> bool:
@@ -198,11 +216,6 @@ def is_depthwise(operation: Linear) -> bool:
     if not isinstance(operation, Conv) or operation.groups == 1:
         return False
     return operation.weights.codes.shape[:2] == (operation.groups, 1)
-
-
-def narrow(choice: Choice) -> Choice:
-    """The same layer without Winograd's algorithm."""
-    return replace(choice, patch=None)
 
 
 def fits(plane: np.ndarray, dtype: str) -> bool:

@@ -22,10 +22,7 @@ from dyadic.integer.program.operations import Conv, Linear
 
 GATHER_BYTES = 2**18
 SPARE_ROWS = 32  # a vector may be written beyond the last gathered row
-VECTOR = 64  # bytes of the longest vector
 TILE_CHANNELS = 64  # of the widest tile
-PATCHES = {2: 28, 4: 14}  # transformed at a time, at least
-PATCH_BYTES = 2**18  # of transformed input, about, where more patches fit it
 
 
 @dataclass(frozen=True)
@@ -67,8 +64,7 @@ class Gemm:
     def limit(self) -> int:
         """Positions whose gathered input stays in the cache, or patches."""
         if self.choice.patch:
-            points = self.choice.patch.side**2
-            return max(PATCHES[self.choice.patch.m], PATCH_BYTES // (points * self.row))
+            return winograd.at_once(self.choice.patch.m, self.row)
         return max(SPARE_ROWS, GATHER_BYTES // max(self.row, 1))
 
     @property
@@ -240,7 +236,7 @@ def _pack_patches(
     """The layer by F(m x m, 3 x 3): a product for each of the (m + 2)^2 points of a patch."""
     plane = operation.weights.planes[0]
     inputs = plane.shape[1]
-    points = winograd.weights(plane, patch.m)
+    points = winograd.weights(plane // patch.factor, patch.m)
     packed = np.stack([_pack(p[:, :, None, None], (1, inputs), choice.item, 1) for p in points])
     lanes = packed.shape[1] * BLOCK
     least = -128 if path.signed else 0
@@ -256,7 +252,7 @@ def _pack_patches(
         np.array([[0, packed.shape[2]]]),
         packed.shape[1],
         0,
-        -(-inputs * choice.item // VECTOR) * VECTOR,
+        winograd.row(inputs, patch.m),
         shift,
         patch_bias,
     )

@@ -14,6 +14,7 @@ class InstructionSet:
     flags   of the compiler
     needs   names of the processor's features, as Linux gives them
     dots    whether there are dot products at all; else layers are `dy_convolve`s
+    vector  bytes of a vector
     signed  whether dot products of bytes take signed input; else unsigned
     pairs   whether two products of bytes are added in 16 bits: exact only if those fit
     """
@@ -21,6 +22,7 @@ class InstructionSet:
     flags: tuple[str, ...]
     needs: frozenset[str] = frozenset()
     dots: bool = True
+    vector: int = 32
     signed: bool = False
     pairs: bool = False
 
@@ -35,13 +37,14 @@ SETS: dict[str, InstructionSet] = {
     "avx512vnni": InstructionSet(
         (*_x86(*AVX512, "avx512vnni", "bmi2"), "-mprefer-vector-width=512"),
         frozenset({*AVX512, "avx512_vnni", "bmi2"}),
+        vector=64,
     ),
     "avxvnni": InstructionSet(
         _x86("avx2", "avxvnni", "bmi2"), frozenset({"avx2", "avx_vnni", "bmi2"})
     ),
     "avx2": InstructionSet(_x86("avx2", "bmi2"), frozenset({"avx2", "bmi2"}), pairs=True),
     "neon_dotprod": InstructionSet(
-        ("-march=armv8.2-a+dotprod",), frozenset({"asimddp"}), signed=True
+        ("-march=armv8.2-a+dotprod",), frozenset({"asimddp"}), vector=16, signed=True
     ),
     "portable": InstructionSet((), dots=False),
 }

@@ -285,6 +285,7 @@ class Steps:
             group_blocks=gemm.group_blocks,
             patch=gemm.choice.patch.m if gemm.choice.patch else 0,
             shift=gemm.shift,
+            factor=gemm.choice.patch.factor if gemm.choice.patch else 1,
             group_bytes=gemm.group_bytes,
             row=gemm.row,
             stretches=self._keep(gemm.stretches, "int64"),

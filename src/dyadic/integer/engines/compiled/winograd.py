@@ -35,16 +35,22 @@ WEIGHTS = {
 }  # G, times 2 and times 24; the last row of the latter times 6, made up for in A
 LARGEST_SUM = {2: 2**29, 4: 2**25}
 
+VECTOR = 64  # bytes of the longest vector
+PATCHES = {2: 28, 4: 14}  # transformed at a time, at least
+PATCH_BYTES = 2**18  # of transformed input, about, where more patches fit it
+
 
 @dataclass(frozen=True)
 class Patch:
     """A layer by F(m x m, 3 x 3).
 
-    low  the least value of B'dB
+    low     the least value of B'dB
+    factor  of all weights; G w G' is of what is left
     """
 
     m: int
     low: int
+    factor: int
 
     @property
     def side(self) -> int:
@@ -58,11 +64,24 @@ def fits(operation: Conv, m: int, inputs: Range, bound: Accumulator) -> Patch | 
     if not plain or operation.weights.codes.shape[2:] != (3, 3) or operation.odd is not None:
         return None
     low, high = input_range(m, inputs)
-    made = weights(operation.weights.planes[0], m)
+    plane = operation.weights.planes[0]
+    factor = max(int(np.gcd.reduce(operation.weights.levels)), 1)
+    made = weights(plane // factor, m)
     limits = np.iinfo("int8" if m == 2 else "int16")
     right = limits.min <= made.min() and made.max() <= limits.max
     room = high - low < 256 if m == 2 else low >= -(2**15) and high < 2**15
-    return Patch(m, low) if right and room and bound.largest < LARGEST_SUM[m] else None
+    small = bound.largest < LARGEST_SUM[m] * factor
+    return Patch(m, low, factor) if right and room and small else None
+
+
+def at_once(m: int, row: int) -> int:
+    """Patches that are transformed together, for `row` bytes of transformed channels."""
+    return max(PATCHES[m], PATCH_BYTES // ((m + 2) ** 2 * row))
+
+
+def row(inputs: int, m: int) -> int:
+    """Bytes of a transformed pixel's channels, whole vectors."""
+    return -(-inputs * (1 if m == 2 else 2) // VECTOR) * VECTOR
 
 
 def input_range(m: int, inputs: Range) -> Range:

@@ -7,6 +7,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 enum {
     SHARES = 4,                            /* tasks per thread, so that a slow thread gets fewer */
@@ -25,6 +26,7 @@ struct dy_engine {
     int32_t images, capacity, threads;
     int32_t split;                         /* steps before it take few images at a time */
     int32_t first, count;                  /* images that the current step takes */
+    int64_t *spent;                        /* nanoseconds of each step; NULL: not wanted */
     uint8_t *scratch[];                    /* plan->scratch bytes for each thread */
 };
 
@@ -298,6 +300,14 @@ static void run_step(dy_engine *engine, const dy_step *step)
     dy_pool_run(engine->pool, rows_task, &j, (int64_t)engine->count * j.parts);
 }
 
+/* Nanoseconds. */
+static int64_t now(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return t.tv_sec * (int64_t)1000000000 + t.tv_nsec;
+}
+
 /* Steps [begin, end) for `each` images after another. */
 static void run_steps(dy_engine *engine, int32_t begin, int32_t end, int32_t each)
 {
@@ -305,11 +315,15 @@ static void run_steps(dy_engine *engine, int32_t begin, int32_t end, int32_t eac
     for (engine->first = 0; engine->first < engine->images; engine->first += each) {
         const int32_t left = engine->images - engine->first;
         engine->count = left < each ? left : each;
-        for (i = begin; i < end; i++)
+        for (i = begin; i < end; i++) {
+            const int64_t started = engine->spent ? now() : 0;
             if (engine->plan->steps[i].kind == DY_STEP_GEMM)
                 run_product(engine, engine->plan->steps + i);
             else
                 run_step(engine, engine->plan->steps + i);
+            if (engine->spent)
+                engine->spent[i] += now() - started;
+        }
     }
 }
 
@@ -319,6 +333,13 @@ void dy_run(dy_engine *engine, const uint8_t *pixels, int32_t images)
     engine->images = images;
     run_steps(engine, 0, engine->split, engine->threads);
     run_steps(engine, engine->split, engine->plan->step_count, images);
+}
+
+void dy_profile(dy_engine *engine, const uint8_t *pixels, int32_t images, int64_t *spent)
+{
+    engine->spent = spent;
+    dy_run(engine, pixels, images);
+    engine->spent = NULL;
 }
 
 /* Large images go through the first steps a few at a time, so that a step still finds in the cache

@@ -80,6 +80,9 @@ int32_t dy_knows(const dy_plan *plan);
 /* pixels [images][channels][height][width]; images at most what dy_open was told. */
 void dy_run(dy_engine *engine, const uint8_t *pixels, int32_t images);
 
+/* The same, and adds each step's nanoseconds to `spent`. */
+void dy_profile(dy_engine *engine, const uint8_t *pixels, int32_t images, int64_t *spent);
+
 /* A tensor of the last run, [images][channels][height][width]. */
 void dy_read(const dy_engine *engine, int32_t slot, int32_t *to);
 

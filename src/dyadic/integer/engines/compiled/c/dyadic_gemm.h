@@ -53,6 +53,7 @@ typedef struct {
     int32_t group_blocks;                  /* that see the same input channels */
     int32_t patch;                         /* m of F(m x m, 3 x 3), or 0 */
     int32_t shift;                         /* what F(2 x 2, 3 x 3) adds to make bytes of its input */
+    int32_t factor;                        /* of all weights, left out of the patches' */
     int64_t group_bytes;                   /* from a group's input to the next one's */
     int64_t row;                           /* bytes of a gathered row, or of a transformed pixel */
     const dy_stretch *stretches;

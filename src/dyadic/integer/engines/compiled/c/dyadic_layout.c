@@ -28,8 +28,8 @@ const int64_t dy_layout[] = {
 
     SIZE(dy_gemm), AT(dy_gemm, unit), AT(dy_gemm, in_place), AT(dy_gemm, flip), AT(dy_gemm, fold),
     AT(dy_gemm, limit), AT(dy_gemm, stretch_count), AT(dy_gemm, words), AT(dy_gemm, blocks),
-    AT(dy_gemm, group_blocks), AT(dy_gemm, patch), AT(dy_gemm, shift), AT(dy_gemm, group_bytes),
-    AT(dy_gemm, row), AT(dy_gemm, stretches), AT(dy_gemm, weights), AT(dy_gemm, odd),
+    AT(dy_gemm, group_blocks), AT(dy_gemm, patch), AT(dy_gemm, shift), AT(dy_gemm, factor),
+    AT(dy_gemm, group_bytes), AT(dy_gemm, row), AT(dy_gemm, stretches), AT(dy_gemm, weights), AT(dy_gemm, odd),
     AT(dy_gemm, bias), AT(dy_gemm, odd_bias), AT(dy_gemm, odd_b), AT(dy_gemm, patch_bias),
     AT(dy_gemm, lanes), AT(dy_gemm, add), AT(dy_gemm, lo), AT(dy_gemm, hi),
     AT(dy_gemm, output_count), AT(dy_gemm, outputs),

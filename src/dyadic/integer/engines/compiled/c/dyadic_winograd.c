@@ -3,7 +3,7 @@
  * Y = A' [(G w G') * (B' d B)] A  with G scaled to integers (by 2, by 24), so Y is 4 or 576 times the
  * sum of products; all sums may wrap modulo 2^32. F(2 x 2): 4 s fits 32 bits, s is 4 s >> 2. F(4 x 4):
  * 576 s times the inverse of 9 is 64 s modulo 2^32, and fits 32 bits. Which layers the bounds allow
- * is decided in winograd.py. Lavin and Gray, Fast Algorithms for Convolutional Neural Networks,
+ * is decided in winograd.py; a factor of all weights is taken off before and put back at the end. Lavin and Gray, Fast Algorithms for Convolutional Neural Networks,
  * 2015, with the points 0, 1, -1 and 0, 1, -1, 2, -2.
  */
 #include "dyadic_finish.h"
@@ -192,8 +192,8 @@ static inline void output_4(const dy_vector *m, const int32_t s, dy_vector *y, c
 
 /* One vector of a patch's channels; `row` is what lies between two rows of the output. */
 static inline __attribute__((always_inline)) void
-output_of(const int32_t patch, const int32_t *sums, int64_t apart, dy_vector bias, int32_t *to,
-          int64_t row)
+output_of(const int32_t patch, const int32_t *sums, int64_t apart, int32_t factor, dy_vector bias,
+          int32_t *to, int64_t row)
 {
     const int32_t side = patch + 2;
     dy_vector m[36], half[24], y[16];
@@ -216,7 +216,7 @@ output_of(const int32_t patch, const int32_t *sums, int64_t apart, dy_vector bia
         {
             const dy_vector x = y[patch * i + j];
             const dy_vector sum = patch == 2 ? x >> 2 : (x * INVERSE_OF_9) >> 6;
-            dy_store(to + i * row + j * DY_TILE_CHANNELS, sum + bias);
+            dy_store(to + i * row + j * DY_TILE_CHANNELS, sum * factor + bias);
         }
 }
 
@@ -238,9 +238,9 @@ static void finish_run(const dy_product *p, const dy_tile *t, int32_t first, int
             const int32_t *from = sums + i * DY_TILE_CHANNELS + DY_LANES * v;
             int32_t *to = made + m * i * DY_TILE_CHANNELS + DY_LANES * v;
             if (m == 2)
-                output_of(2, from, apart, bias, to, row);
+                output_of(2, from, apart, gemm->factor, bias, to, row);
             else
-                output_of(4, from, apart, bias, to, row);
+                output_of(4, from, apart, gemm->factor, bias, to, row);
         }
     for (i = 0; i < m && y + i < out->height; i++) {
         const int32_t *from = made + i * row;

@@ -1,0 +1,161 @@
+"""Where the compiled engine's time goes: cycles of every layer, against what its products need.
+
+The bound is that of a direct convolution: its products at two dot products of a vector a cycle (of
+bytes, or of 16 bits), with nothing lost to padding, borders or finishing. Winograd's algorithms may
+be below it. Minima over rounds, so that other work on the machine counts little.
+`python benchmarks/steps.py [--network resnet18] [--bits 8] [--path avx512vnni] [--rounds 30]`;
+`--algorithms` runs every 3 x 3 layer by each algorithm that is exact for it, in turns.
+"""
+
+import argparse
+import ctypes
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from engines import NETWORKS, integer_program
+
+from dyadic.integer.engines.compiled import CompiledEngine, available_paths, choose
+from dyadic.integer.engines.compiled.build import find_compiler
+from dyadic.integer.program.bounds import Proof
+from dyadic.integer.program.operations import Linear, Program
+
+VECTOR_BYTES = {"avx512vnni": 64, "avxvnni": 32, "avx2": 32, "neon_dotprod": 16, "portable": 16}
+VECTORS_A_CYCLE = 2
+CHAIN = 10**8
+CLOCK = """
+long chain(long n) { while (n--) __asm__ volatile("" : "+r"(n)); return n; }
+"""
+
+
+def cycles_a_nanosecond() -> float:
+    """The processor's clock, from a chain of additions that takes a cycle each."""
+    with tempfile.TemporaryDirectory() as folder:
+        source, built = Path(folder) / "clock.c", Path(folder) / "clock.so"
+        source.write_text(CLOCK)
+        command = [find_compiler(), "-O1", "-shared", "-fPIC", str(source), "-o", str(built)]
+        subprocess.run(command, check=True)
+        chain = ctypes.CDLL(str(built)).chain
+        chain.argtypes = [ctypes.c_long]
+        times = []
+        for _ in range(5):
+            started = time.perf_counter_ns()
+            chain(CHAIN)
+            times.append(time.perf_counter_ns() - started)
+    return CHAIN / min(times)
+
+
+def products(operation: Linear, proof: Proof) -> int:
+    """Multiplications of an image."""
+    pixels = int(np.prod(proof.shapes[operation.name][1:]))
+    return pixels * operation.weights.codes.size
+
+
+def bound(operation: Linear, engine: CompiledEngine) -> float:
+    """Cycles that the layer's products need."""
+    choice = engine._planned.steps.choices.get(operation.name)
+    item = 1 if choice is None or choice.unit == "dot8" else 2
+    together = VECTOR_BYTES[engine.path] // item * VECTORS_A_CYCLE
+    return products(operation, engine.proof) / together
+
+
+def minima(engine: CompiledEngine, images: np.ndarray, rounds: int) -> list[tuple[str, str, int]]:
+    """The steps with their least nanoseconds."""
+    profiles = [engine.profile(images) for _ in range(rounds)]
+    least = np.min([[spent for *_, spent in profile] for profile in profiles], axis=0)
+    return [(name, kind, int(ns)) for (name, kind, _), ns in zip(profiles[0], least, strict=True)]
+
+
+def table(engine: CompiledEngine, images: np.ndarray, rounds: int) -> str:
+    """Markdown: thousands of cycles an image of each step, of its products, and the ratio."""
+    clock = cycles_a_nanosecond() / len(images)
+    layers = {op.name: op for op in engine.program.operations if isinstance(op, Linear)}
+    hosts = {  # a fused step is named after what it stores
+        id(step): name
+        for name, step in zip(_layers_in_order(engine), _products(engine), strict=True)
+    }
+    steps = engine._planned.steps.steps
+    lines = ["| step | algorithm | k cycles | of its products | ratio |", "|---|---|--:|--:|--:|"]
+    total = 0.0
+    for step, (name, kind, spent) in zip(steps, minima(engine, images, rounds), strict=True):
+        cycles = spent * clock / 1000
+        total += cycles
+        layer = layers.get(hosts.get(id(step), name))
+        if layer is None:
+            lines.append(f"| {name} | {kind} | {cycles:.0f} | | |")
+        else:
+            least = bound(layer, engine) / 1000
+            algorithm = engine.algorithms[layer.name]
+            ratio = f"{cycles / least:.2f}"
+            lines.append(f"| {layer.name} | {algorithm} | {cycles:.0f} | {least:.0f} | {ratio} |")
+    lines.append(f"| all | | {total:.0f} | | |")
+    return "\n".join(lines)
+
+
+def _products(engine: CompiledEngine) -> list:
+    return [step for step in engine._planned.steps.steps if step.gemm.blocks]
+
+
+def _layers_in_order(engine: CompiledEngine) -> list[str]:
+    choices = engine._planned.steps.choices
+    return [op.name for op in engine.program.operations if op.name in choices]
+
+
+def preferring(m: int) -> Callable[..., bool]:
+    """A cost that puts F(m x m, 3 x 3), or the direct way (0), before all others."""
+    return lambda _, way, *__: (way.patch.m if way.patch else 0) != m
+
+
+def algorithms(program: Program, path: str, images: np.ndarray, rounds: int) -> str:
+    """Markdown: every 3 x 3 layer's time by each algorithm, relative to the direct way."""
+    measured, cost = choose._cost, {}
+    for m in (0, 2, 4):
+        choose._cost = preferring(m)
+        cost[m] = CompiledEngine(program, 1, path)
+    choose._cost = measured
+    least: dict[int, np.ndarray] = {}
+    for _ in range(rounds):
+        for m, engine in cost.items():
+            spent = np.array([ns for *_, ns in engine.profile(images)])
+            least[m] = np.minimum(least.get(m, spent), spent)
+    chosen = CompiledEngine(program, 1, path).algorithms
+    lines = ["| layer | direct, us | F(2,3) | F(4,3) | chosen |", "|---|--:|--:|--:|---|"]
+    steps = [i for i, step in enumerate(cost[0]._planned.steps.steps) if step.gemm.blocks]
+    for index, name in zip(steps, _layers_in_order(cost[0]), strict=True):
+        named = [engine.algorithms[name] for engine in cost.values()]
+        if len(set(named)) > 1:
+            direct = least[0][index]
+            ratios = [
+                f"{least[m][index] / direct:.2f}" if cost[m].algorithms[name] != named[0] else ""
+                for m in (2, 4)
+            ]
+            row = (name, f"{direct / 1000 / len(images):.0f}", *ratios, chosen[name])
+            lines.append(f"| {' | '.join(row)} |")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--network", choices=NETWORKS, default="resnet18")
+    parser.add_argument("--bits", type=int, default=8, help="of weights and activations")
+    parser.add_argument("--path", choices=available_paths(), default=available_paths()[0])
+    parser.add_argument("--batch", type=int, default=1)
+    parser.add_argument("--rounds", type=int, default=30)
+    parser.add_argument("--algorithms", action="store_true", help="compare them")
+    choice = parser.parse_args()
+    program = integer_program(choice.network, choice.bits)
+    shape = (choice.batch, *NETWORKS[choice.network][1])
+    images = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
+    print(f"### {choice.network}, W{choice.bits}A{choice.bits}, {choice.path}, one thread\n")
+    if choice.algorithms:
+        print(algorithms(program, choice.path, images, choice.rounds))
+    else:
+        print(table(CompiledEngine(program, 1, choice.path), images, choice.rounds))
+
+
+if __name__ == "__main__":
+    main()

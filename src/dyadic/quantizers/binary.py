@@ -11,7 +11,7 @@ from typing import Unpack
 import torch
 from torch import Tensor
 
-from dyadic.quantizers.codebook import Codebook, positive
+from dyadic.quantizers.codebook import Codebook, octave, positive
 from dyadic.quantizers.quantizer import ScaleOptions, WeightQuantizer, check_bits, check_choice
 
 
@@ -43,6 +43,7 @@ class Binary(WeightQuantizer):
         self.scaled = scale == "mean_abs"
 
     def fitted(self, rows: Tensor, spread: Callable[[Tensor], Tensor]) -> Codebook:
-        alpha = rows.abs().mean(dim=1)
+        unit = octave(rows, dim=1)
+        alpha = torch.ldexp(torch.ldexp(rows, -unit).abs().mean(dim=1), unit[:, 0])
         alpha = positive(alpha) if self.scaled else torch.ones_like(alpha)
         return Codebook(spread(alpha), torch.tensor([-1, 1]), self.bits)

@@ -11,7 +11,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from dyadic.quantizers.codebook import Codebook
+from dyadic.quantizers.codebook import Codebook, octave
 from dyadic.quantizers.search import least_error, sample
 
 Grid = Callable[[Tensor, Tensor], Codebook]
@@ -77,13 +77,15 @@ def _entropy_limit(magnitudes: Tensor, cells: int, bins: int) -> Tensor:
     top = magnitudes.max()
     if top == 0:
         return top
-    histogram = torch.histc(magnitudes.float(), bins, min=0.0, max=top.item()).double().cpu()
+    unit = octave(top)
+    scaled, end = torch.ldexp(magnitudes.float(), -unit), torch.ldexp(top, -unit).item()
+    histogram = torch.histc(scaled, bins, min=0.0, max=end).double().cpu()
     # Zero is represented without an error whatever the range (ReLU outputs are full of it).
     histogram[0] = (histogram[0] - (magnitudes == 0).sum().cpu()).clamp_min(0)
     widths = range(min(cells, bins), bins + 1, max(1, bins // 128))
     divergences = [_divergence(histogram, width, cells) for width in widths]
     best = widths[min(range(len(divergences)), key=divergences.__getitem__)]
-    return top * best / bins
+    return top * (best / bins)  # bins is a power of two
 
 
 def _divergence(histogram: Tensor, width: int, cells: int) -> float:

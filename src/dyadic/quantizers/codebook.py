@@ -122,6 +122,15 @@ def widened(x: Tensor) -> Tensor:
     return x if x.dtype in (torch.float32, torch.float64) else x.float()
 
 
+def octave(x: Tensor, dim: int | None = None) -> Tensor:
+    """The e with 2^(e - 1) <= max|x| < 2^e, int; 0 where all is 0.
+
+    `ldexp(x, -e)` is exact, and its squares and sums leave float32 for no finite x.
+    """
+    largest = x.abs().amax() if dim is None else x.abs().amax(dim=dim, keepdim=True)
+    return torch.frexp(largest).exponent
+
+
 def memory_order(x: Tensor) -> list[int]:
     """The permutation of the axes that makes a dense tensor contiguous (channels-last too)."""
     return sorted(range(x.ndim), key=lambda axis: -x.stride(axis))

@@ -9,7 +9,7 @@ from abc import abstractmethod
 import torch
 from torch import Tensor, nn
 
-from dyadic.quantizers.codebook import positive, widened
+from dyadic.quantizers.codebook import octave, positive, widened
 from dyadic.quantizers.quantizer import Quantizer, check_bits, unobserved
 from dyadic.quantizers.statistics import Remembered
 from dyadic.quantizers.straight_through import identity
@@ -108,7 +108,8 @@ class Lsq(LearnedQuantizer):
         self.batched = batched
 
     def _start(self, x: Tensor) -> Tensor:
-        return 2 * x.abs().mean() / self.hi**0.5
+        unit = octave(x)
+        return torch.ldexp(2 * torch.ldexp(x, -unit).abs().mean() / self.hi**0.5, unit)
 
     def _scale(self, size: Tensor) -> Tensor:
         return size.abs()

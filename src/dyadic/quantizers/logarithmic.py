@@ -21,6 +21,7 @@ from dyadic.quantizers.search import least_error
 from dyadic.quantizers.statistics import MOMENTUM, RunningMean
 from dyadic.quantizers.straight_through import StraightThrough, identity
 
+OCTAVES = 128  # of float32 above 1
 MOST_OCTAVES = 30  # integers stay below 2^31
 SEARCHED_OCTAVES = 4  # how far below the largest value the search for the range goes
 FLOAT_EDGE = 1 - 2.0**-21  # a level that float32 rounded down must still be floored to itself
@@ -144,7 +145,8 @@ class Logarithmic(Quantizer):
 
     def _whole(self, top: Tensor) -> Tensor:
         # 1e-9: the logarithm of a power of the base may come out just below its exponent.
-        return (top + 1e-9).floor() if self.floor else top.round()
+        whole = (top + 1e-9).floor() if self.floor else top.round()
+        return whole.clamp(max=OCTAVES * self.steps - 1)
 
     def _codebook(self, top: Tensor) -> Codebook:
         lowest = self._whole(top).long() + self.offset - self.count + 1

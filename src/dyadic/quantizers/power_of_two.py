@@ -21,6 +21,7 @@ from dyadic.quantizers.quantizer import WeightOptions, WeightQuantizer, check_bi
 from dyadic.quantizers.search import least_error
 
 MOST_EXPONENTS = 31
+LARGEST_EXPONENT = 127  # of float32
 LOWEST_BY_MSE = 7  # how far below the paper's n1 the search goes; 2 bits need one to three
 
 MOSTLY_ZEROS = (2, 3)  # bits at which the paper's n1 leaves few weights on a level beside zero
@@ -55,7 +56,8 @@ def largest_exponent(s: Tensor) -> Tensor:
     tensor([ 0,  0,  1, -1])
     """
     mantissa, exponent = torch.frexp(s)
-    return torch.where(s > 0, exponent - 1 + (mantissa >= 0.75).int(), 0).long()
+    n1 = torch.where(s > 0, exponent - 1 + (mantissa >= 0.75).int(), 0).long()
+    return n1.clamp(max=LARGEST_EXPONENT)
 
 
 def power_of_two_codebook(n1: Tensor, bits: int, zero_cut: str, dtype: torch.dtype) -> Codebook:

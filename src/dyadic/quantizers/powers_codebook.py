@@ -6,11 +6,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from dyadic.quantizers.codebook import Codebook
+from dyadic.quantizers.codebook import SQRT2, Codebook
 
 MANTISSA_BITS = 23  # of float32
 ONE = 1 << MANTISSA_BITS  # one octave, as float32's bits count it
 EXPONENT = 0x7F800000
+NORMAL = (2.0**-125, 2.0**126)  # octaves with normal neighbours on both sides
 
 
 def round_octave(x: Tensor, cut: float) -> Tensor:
@@ -25,15 +26,16 @@ def round_octave(x: Tensor, cut: float) -> Tensor:
 def nearest_power(x: Tensor, steps: int) -> Tensor:
     """The power of 2^(1/steps), steps 1 or 2, nearest to x on the logarithmic scale.
 
-    Base sqrt(2): the geometric mean of the octaves rounded at 2^(1/4) and at 2^(3/4); they differ
-    just where sqrt(2) * 2^e is nearest. In place.
+    Base sqrt(2): the octaves rounded at 2^(1/4) and at 2^(3/4) differ just where sqrt(2) * 2^e is
+    nearest. In place.
 
     >>> nearest_power(torch.tensor([0.0, 1.4, 1.5, 3.0]), steps=2)
     tensor([0.0000, 1.4142, 1.4142, 2.8284])
     """
     if steps == 1:
         return round_octave(x, 2**0.5)
-    return round_octave(x.clone(), 2**0.25).mul_(round_octave(x, 2**0.75)).sqrt_()
+    upper, lower = round_octave(x.clone(), 2**0.25), round_octave(x, 2**0.75)
+    return torch.where(upper > lower, lower * SQRT2, lower)
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,6 +51,8 @@ class PowersCodebook(Codebook):
         if x.dtype != torch.float32 or self.scale.ndim > 0:
             return super().__call__(x)
         lowest, largest = (float(self.scale) * self.levels[i].item() for i in (-self._count, -1))
+        if lowest < NORMAL[0] or largest > NORMAL[1]:
+            return super().__call__(x)  # the bits of an octave end here
         signed = self.levels[0] < 0
         magnitude = (x.abs() if signed else x).clamp(0, largest)
         value = torch.threshold_(nearest_power(magnitude, self.steps), 0.9 * lowest, 0.0)

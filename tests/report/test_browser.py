@@ -95,8 +95,9 @@ def test_a_dark_page_has_dark_charts(page: Path, load) -> None:
     probe = page.with_name("dark.html")
     script = "const mark = [...document.querySelectorAll('svg.marks [stroke]')];"
     script += "document.title = mark.map((m) => getComputedStyle(m).stroke).join(';');"
-    script = f"<script>setTimeout(() => {{{script}}}, 5500)</script></body>"
-    probe.write_text(page.read_text().replace("</body>", script))
+    script = f"<script>setInterval(() => {{{script}}}, 100)</script></body>"
+    head, _, tail = page.read_text().rpartition("</body>")  # Vega's own text has another
+    probe.write_text(head + script + tail)
     colours = {}
     for mode, flags in (("light", []), ("dark", ["--blink-settings=preferredColorScheme=0"])):
         document, _ = load(probe, flags=flags)

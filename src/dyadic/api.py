@@ -15,8 +15,7 @@ from torch import Tensor, nn
 
 from dyadic.errors import UserError
 from dyadic.integer.engines.available import Engine, engines
-from dyadic.integer.engines.check import CheckReport
-from dyadic.integer.engines.check import check as compare
+from dyadic.integer.engines.check import CheckReport, compare
 from dyadic.integer.engines.compiled import CompiledEngine, CompilerNotFound, export_c
 from dyadic.integer.engines.compiled.cmsis import export_cmsis
 from dyadic.integer.engines.onnx.engine import OnnxEngine, export_onnx

@@ -20,7 +20,7 @@ from dyadic.commands.build import run
 from dyadic.commands.recorded import recorded_data
 from dyadic.errors import UserError
 from dyadic.integer.engines.available import engines
-from dyadic.integer.engines.check import check
+from dyadic.integer.engines.check import compare
 from dyadic.integer.program.files import checksum, load, save
 from dyadic.record.config import read_config
 from dyadic.record.files import read_sealed
@@ -142,7 +142,7 @@ def test_a_mutated_program_is_refused_or_all_engines_agree(tmp_path, tell):
             try:
                 program = load(folder)
                 images = random_images(program, 2)
-                report = check(engines(program), images, np.zeros(2, np.int64))
+                report = compare(engines(program), images, np.zeros(2, np.int64))
                 accepted += 1
                 if not report.passed:
                     failures.append(f"{seed}: {report.first_difference}")

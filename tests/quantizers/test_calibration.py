@@ -5,12 +5,19 @@ import torch
 from torch import Tensor
 
 from dyadic.quantizers import Uniform
-from dyadic.quantizers.calibration import Calibration, Grid, entropy, minmax, mse, percentile
+from dyadic.quantizers.calibration import (
+    Calibration,
+    RangeCodebook,
+    entropy,
+    minmax,
+    mse,
+    percentile,
+)
 
 ESTIMATORS = [minmax, percentile, mse, entropy]
 
 
-def grid(bits: int, signed: bool = False) -> Grid:
+def grid(bits: int, signed: bool = False) -> RangeCodebook:
     """The levels that a uniform quantizer gives to ranges."""
     return Uniform(bits, signed)._grid
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from dyadic.commands.recorded import recorded_images
 from dyadic.integer.engines.available import engines
-from dyadic.integer.engines.check import CheckReport, check
+from dyadic.integer.engines.check import CheckReport, compare
 from dyadic.integer.program.files import load_proof
 
 
@@ -19,4 +19,4 @@ def recheck(
     """
     images, labels = recorded_images(directory, data_dir, allow)
     found = engines(load_proof(directory), directory / "program.onnx")
-    return check(found, images, labels)
+    return compare(found, images, labels)

@@ -14,14 +14,14 @@ from torch import Tensor
 from dyadic.quantizers.codebook import Codebook, octave
 from dyadic.quantizers.search import least_error, sample
 
-Grid = Callable[[Tensor, Tensor], Codebook]
+RangeCodebook = Callable[[Tensor, Tensor], Codebook]
 """The codebook of ranges, low and high as [R, 1]."""
 
-Calibration = Callable[[Tensor, int, bool, Grid], tuple[Tensor, Tensor]]
+Calibration = Callable[[Tensor, int, bool, RangeCodebook], tuple[Tensor, Tensor]]
 
 
 def minmax(
-    rows: Tensor, bits: int, signed: bool, grid: Grid | None = None
+    rows: Tensor, bits: int, signed: bool, grid: RangeCodebook | None = None
 ) -> tuple[Tensor, Tensor]:
     """The whole range: nothing saturates.
 
@@ -33,7 +33,7 @@ def minmax(
 
 
 def percentile(
-    rows: Tensor, bits: int, signed: bool, grid: Grid | None = None, share: float = 99.9
+    rows: Tensor, bits: int, signed: bool, grid: RangeCodebook | None = None, share: float = 99.9
 ) -> tuple[Tensor, Tensor]:
     """The range that holds `share` percent below its high end, and above its low end.
 
@@ -49,7 +49,7 @@ def percentile(
 
 
 def mse(
-    rows: Tensor, bits: int, signed: bool, grid: Grid, candidates: int = 80
+    rows: Tensor, bits: int, signed: bool, grid: RangeCodebook, candidates: int = 80
 ) -> tuple[Tensor, Tensor]:
     """The range, a fraction k / candidates of min-max, whose grid has the least squared error."""
     low, high = minmax(rows, bits, signed, grid)
@@ -59,7 +59,7 @@ def mse(
 
 
 def entropy(
-    rows: Tensor, bits: int, signed: bool, grid: Grid | None = None, bins: int = 2048
+    rows: Tensor, bits: int, signed: bool, grid: RangeCodebook | None = None, bins: int = 2048
 ) -> tuple[Tensor, Tensor]:
     """The range whose quantized histogram of magnitudes has the least KL divergence.
 

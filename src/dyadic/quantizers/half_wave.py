@@ -26,7 +26,7 @@ FINE = 2.0**-10  # grid of the non-uniform levels: integers for the program, err
 
 
 @dataclass(frozen=True)
-class Grid:
+class UnitLevels:
     """A quantizer of N(0, 1): levels `unit * integers` (0 first), boundaries in the same units."""
 
     unit: float
@@ -34,7 +34,7 @@ class Grid:
     cuts: Tensor
 
 
-def uniform_grid(step: float, count: int, first_cut: float) -> Grid:
+def uniform_grid(step: float, count: int, first_cut: float) -> UnitLevels:
     """Levels step * (0 .. count), boundaries first_cut and (k - 1/2) * step.
 
     Levels within the dead zone are left out: their values would be quantized to 0.
@@ -42,15 +42,15 @@ def uniform_grid(step: float, count: int, first_cut: float) -> Grid:
     zero, lowest = first_cut / step, math.floor(first_cut / step) + 1
     k = torch.arange(lowest, count + 1)
     cuts = torch.cat([torch.tensor([zero], dtype=torch.float64), k[1:] - 0.5])
-    return Grid(step, torch.cat([torch.zeros_like(k[:1]), k]), cuts)
+    return UnitLevels(step, torch.cat([torch.zeros_like(k[:1]), k]), cuts)
 
 
-def lloyd_grid(count: int) -> Grid:
+def lloyd_grid(count: int) -> UnitLevels:
     """Lloyd's levels, each rounded to a multiple of 2^-10, boundaries at their midpoints and 0."""
     positive = (torch.tensor(lloyd_levels(count), dtype=torch.float64) / FINE).round().long()
     middles = (positive[1:] + positive[:-1]) / 2.0
     zero = torch.zeros(1)
-    return Grid(FINE, torch.cat([zero.long(), positive]), torch.cat([zero, middles]).double())
+    return UnitLevels(FINE, torch.cat([zero.long(), positive]), torch.cat([zero, middles]).double())
 
 
 class HalfWaveQuantizer(Quantizer):
@@ -72,7 +72,7 @@ class HalfWaveQuantizer(Quantizer):
         self.grid = self._grid()
 
     @abstractmethod
-    def _grid(self) -> Grid:
+    def _grid(self) -> UnitLevels:
         """The quantizer of N(0, 1)."""
 
     def observe(self, x: Tensor) -> None:
@@ -125,7 +125,7 @@ class HalfWave(HalfWaveQuantizer):
             raise UserError(f"count={count} positive levels at {bits} bits; 1 to {2**bits - 1} fit")
         super().__init__(bits, signed, sigma, momentum, ste)
 
-    def _grid(self) -> Grid:
+    def _grid(self) -> UnitLevels:
         if not self.uniform:
             return lloyd_grid(self.count)
         step = optimal_step(1, self.count, first_cut=0.0)
@@ -152,7 +152,7 @@ class RoundedHalfWave(HalfWaveQuantizer):
         check_bits("RoundedHalfWave", bits, 1, 8)
         super().__init__(bits, signed, sigma, momentum, ste)
 
-    def _grid(self) -> Grid:
+    def _grid(self) -> UnitLevels:
         count = 2**self.bits - 1
         step = optimal_step(1, count, first_cut=0.0)
         return uniform_grid(step, count, first_cut=step / 2)
@@ -189,7 +189,7 @@ class SparseHalfWave(HalfWaveQuantizer):
         self.theta = theta
         super().__init__(bits, signed, sigma, momentum, ste)
 
-    def _grid(self) -> Grid:
+    def _grid(self) -> UnitLevels:
         count, eps = 2**self.bits - 1, NormalDist().inv_cdf(self.theta)
         step = optimal_step(1, count, first_cut=eps)
         return uniform_grid(step, count, first_cut=eps)

@@ -9,7 +9,8 @@ they are.
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-FLOAT = 32
+from dyadic.record.schema import FLOAT_BITS
+
 WORD = 32
 
 
@@ -37,8 +38,8 @@ def compression(layers: Iterable[Mapping[str, Any]]) -> dict[str, float]:
         kept += non_zero
         words += non_zero / non_zeros_in_a_word(bits)
     sizes = {
-        "fixed_length": fixed / FLOAT,
-        "variable_length": variable / FLOAT,
+        "fixed_length": fixed / FLOAT_BITS,
+        "variable_length": variable / FLOAT_BITS,
         "pruned": kept,
         "pruned_quantized": words,
     }

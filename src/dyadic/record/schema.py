@@ -8,6 +8,7 @@ not there.
 from collections.abc import Mapping
 from typing import Any
 
+FLOAT_BITS = 32  # of weights and activations that are not quantized
 VERSION = 2  # 1 had no identity, and named nothing
 
 CONFIG, HISTORY, LAYERS = "config.yaml", "history.csv", "layers.csv"

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from dyadic.errors import UserError
 from dyadic.integer.engines.available import engines
-from dyadic.integer.engines.check import CheckReport, check
+from dyadic.integer.engines.check import CheckReport, compare
 from dyadic.integer.engines.compiled import export_c
 from dyadic.integer.engines.onnx.engine import export_onnx
 from dyadic.integer.engines.reference import ReferenceEngine
@@ -61,7 +61,7 @@ def certify(
     for reason in found.missing:
         log.warning("%s", reason)
     arrays = np.asarray(test_images), np.asarray(labels)
-    report = check(found, *arrays, float64, float32, network.traced_difference)
+    report = compare(found, *arrays, float64, float32, network.traced_difference)
     if not report.passed:
         raise UserError(f"the integer check failed: {report.first_difference}")
     found_arrays = _disagreements(report, float32, *arrays)

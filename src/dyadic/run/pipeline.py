@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from dyadic.allocation.allocation import Allocation, Constrained
 from dyadic.allocation.cost import LayerCost
 from dyadic.allocation.problem import Problem
-from dyadic.allocation.sensitivity.sensitivity import Sample, Sensitivity
+from dyadic.allocation.sensitivity.sensitivity import Omega, Sample, Sensitivity
 from dyadic.errors import UserError
 from dyadic.integer.lowering.deploy import Deployment
 from dyadic.integer.rehearsal import rehearse_integers
@@ -37,9 +37,6 @@ from dyadic.training.weights import Weights
 log = logging.getLogger(__name__)
 SENSITIVITY_IMAGES = 256
 REHEARSED = 8  # images that stand for all before training
-
-Omega = Callable[[str, int, int], float]
-"""Layer, weight bits and activation bits to the harm that they do."""
 
 
 @dataclass(frozen=True)

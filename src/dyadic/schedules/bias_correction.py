@@ -19,7 +19,7 @@ from dyadic.network.quantized import QuantizedNetwork
 from dyadic.schedules.blend import set_blend
 
 MEASURED = 256  # that the means are taken over; all are in memory at once
-Layer = nn.Conv2d | nn.Linear
+WeightModule = nn.Conv2d | nn.Linear
 
 
 @torch.no_grad()
@@ -31,11 +31,11 @@ def correct_biases(network: QuantizedNetwork, images: Tensor) -> None:
     """
     wanted: dict[str, Tensor] = {}
 
-    def remember(name: str, layer: Layer, y: Tensor) -> Tensor:
+    def remember(name: str, layer: WeightModule, y: Tensor) -> Tensor:
         wanted[name] = channel_means(y)
         return y
 
-    def correct(name: str, layer: Layer, y: Tensor) -> Tensor:
+    def correct(name: str, layer: WeightModule, y: Tensor) -> Tensor:
         lost = (wanted[name] - channel_means(y)).to(y.dtype)
         layer.bias = nn.Parameter(lost if layer.bias is None else layer.bias + lost)
         return y + lost.reshape(1, -1, *[1] * (y.ndim - 2))
@@ -64,11 +64,13 @@ def unquantized(network: QuantizedNetwork) -> fx.GraphModule:
 class _Layers(fx.Interpreter):
     """Runs a network; what it visits, layers in execution order, decides how it goes on."""
 
-    def __init__(self, body: fx.GraphModule, visit: Callable[[str, Layer, Tensor], Tensor]) -> None:
+    def __init__(
+        self, body: fx.GraphModule, visit: Callable[[str, WeightModule, Tensor], Tensor]
+    ) -> None:
         super().__init__(body)
         self.body, self.visit = body, visit
 
     def run_node(self, n: fx.Node) -> Tensor:
         result = super().run_node(n)
         layer = module_of(self.body, n)
-        return self.visit(n.name, layer, result) if isinstance(layer, Layer) else result
+        return self.visit(n.name, layer, result) if isinstance(layer, WeightModule) else result

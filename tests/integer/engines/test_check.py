@@ -8,7 +8,7 @@ from tests.integer.random_programs import random_images
 
 from dyadic.errors import UserError
 from dyadic.integer.engines.available import Engines, engines
-from dyadic.integer.engines.check import CheckReport, check, first_difference
+from dyadic.integer.engines.check import CheckReport, compare, first_difference
 from dyadic.integer.engines.compiled import CompilerNotFound
 from dyadic.integer.engines.reference import ReferenceEngine
 from dyadic.integer.program.dyadic import dyadic
@@ -58,7 +58,7 @@ def images() -> np.ndarray:
 
 def run(*engines: object, images: np.ndarray, **logits: np.ndarray) -> CheckReport:
     names = ("reference", "compiled", "onnx")
-    return check(Engines(dict(zip(names, engines, strict=False)), []), images, LABELS, **logits)
+    return compare(Engines(dict(zip(names, engines, strict=False)), []), images, LABELS, **logits)
 
 
 def test_equal_engines_pass(reference: ReferenceEngine, images: np.ndarray) -> None:
@@ -128,7 +128,7 @@ def test_every_engine_of_this_machine_takes_part(images: np.ndarray) -> None:
     assert next(iter(found.available)) == "reference"
     assert "onnx" in found.available
     assert len(found.available) + len(found.missing) == 3
-    report = check(found, images, LABELS)
+    report = compare(found, images, LABELS)
     assert report.passed
     assert report.engines == list(found.available)
 
@@ -142,7 +142,7 @@ def test_without_a_compiler_the_report_says_so(
     monkeypatch.setattr("dyadic.integer.engines.available.CompiledEngine", missing)
     found = engines(program())
     assert list(found.available) == ["reference", "onnx"]
-    report = check(found, images, LABELS)
+    report = compare(found, images, LABELS)
     assert report.passed
     assert "no C compiler" in str(report)
 

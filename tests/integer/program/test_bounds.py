@@ -11,7 +11,7 @@ from tests.integer.resnet20 import resnet20
 
 from dyadic.errors import UserError
 from dyadic.integer.engines.available import engines
-from dyadic.integer.engines.check import check
+from dyadic.integer.engines.check import compare
 from dyadic.integer.engines.compiled import export_c
 from dyadic.integer.engines.onnx.engine import export_onnx
 from dyadic.integer.engines.reference import ReferenceEngine
@@ -242,7 +242,7 @@ def test_engines_and_exports_take_what_is_proved(monkeypatch: pytest.MonkeyPatch
     export_c(proof, tmp_path / "c")
     export_onnx(proof, tmp_path / "net.onnx")
     found = engines(proof, tmp_path / "net.onnx")
-    report = check(found, images, np.zeros(2, np.int64))
+    report = compare(found, images, np.zeros(2, np.int64))
     assert report.passed
     assert accumulator_bits(proof)
     assert len(calls) == 1

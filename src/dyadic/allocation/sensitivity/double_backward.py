@@ -15,7 +15,7 @@ from torch.nn import functional
 
 from dyadic.network.modes import differentiating
 
-Loss = Callable[[Tensor, Tensor], Tensor]
+LabelLoss = Callable[[Tensor, Tensor], Tensor]
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class DoubleBackward:
     weights: Sequence[Tensor]
     batches: Sequence[tuple[Tensor, Tensor]]
     seed: int
-    loss: Loss = functional.cross_entropy
+    loss: LabelLoss = functional.cross_entropy
 
     def __call__(self, probes: Sequence[int]) -> Tensor:
         """Values whose mean estimates the traces, float64 [probes, layers, 1]."""

@@ -66,7 +66,7 @@ class CheckReport:
         return "\n".join([*lines, *(f"  {reason}" for reason in self.missing)])
 
 
-def check(
+def compare(
     engines: Engines,
     images: np.ndarray,
     labels: np.ndarray | None = None,

@@ -13,7 +13,7 @@ ROOT = (181, 128)  # sqrt(2) to 1.1e-4, for activation levels a + b sqrt(2) on o
 
 
 @dataclass(frozen=True)
-class Steps:
+class CodeSteps:
     """A codebook as the requantizer sees it: a scale and a clamp, and thresholds if not uniform.
 
     A uniform codebook is the requantizer itself. Any other is cut on a grid 2^CELL_BITS times finer
@@ -32,7 +32,7 @@ class Steps:
     cells: np.ndarray | None = None
 
     @classmethod
-    def of(cls, book: Codebook) -> "Steps":
+    def of(cls, book: Codebook) -> "CodeSteps":
         """The steps of an activation codebook."""
         scale = float(book.scale.double())
         midpoints = (book.levels[1:] + book.levels[:-1]) / 2

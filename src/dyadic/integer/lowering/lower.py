@@ -15,7 +15,7 @@ import numpy as np
 from torch import Tensor, fx, nn
 
 from dyadic.errors import UserError
-from dyadic.integer.lowering.cells import Steps, level_integers
+from dyadic.integer.lowering.cells import CodeSteps, level_integers
 from dyadic.integer.lowering.moves import lower_move, unknown
 from dyadic.integer.lowering.values import (
     Clamped,
@@ -221,7 +221,7 @@ class _Lowering:
         if isinstance(value, Table):
             operation, scale = value.lookup(self._name(node.name), book)
             return self._made(node, operation, scale, operation.values)
-        steps = Steps.of(book)
+        steps = CodeSteps.of(book)
         value = Clamped(value) if isinstance(value, Codes) else value
         wanted = str(value.layer.target) if isinstance(value, Pending) else node.name
         operation = value.operation(self._name(wanted), steps)

@@ -28,7 +28,7 @@ import torch
 from torch import fx, nn
 
 from dyadic.errors import UserError
-from dyadic.integer.lowering.cells import Steps, level_integers
+from dyadic.integer.lowering.cells import CodeSteps, level_integers
 from dyadic.integer.program.dyadic import dyadic, pair
 from dyadic.integer.program.operations import (
     Conv,
@@ -77,14 +77,14 @@ class Waiting:
         low, high = (float(np.clip(end, self.low, self.high)) for end in (low, high))
         return replace(self, low=low, high=high)
 
-    def ends(self, steps: Steps) -> tuple[int, int]:
+    def ends(self, steps: CodeSteps) -> tuple[int, int]:
         """The quantizer's ends, cut to the limits: rounding is monotone, so the order is free."""
         low, high = (
             np.clip(end / steps.scale, steps.lo, steps.hi) for end in (self.low, self.high)
         )
         return int(np.floor(low + 0.5)), int(np.floor(high + 0.5))
 
-    def operation(self, name: str, steps: Steps) -> Operation:
+    def operation(self, name: str, steps: CodeSteps) -> Operation:
         """The operation that a quantizer makes of the value."""
         raise NotImplementedError
 
@@ -119,7 +119,7 @@ class Pending(Waiting):
         factor, shift = self.factor * multiplier, self.shift * multiplier + shift
         return replace(self, factor=factor, shift=shift)
 
-    def operation(self, name: str, steps: Steps) -> Linear:
+    def operation(self, name: str, steps: CodeSteps) -> Linear:
         """The layer with its requantizer: DN = factor / S_out and the integer bias."""
         ratio = self.factor / steps.scale
         ratio = np.where(np.abs(ratio) < SMALLEST_RATIO, np.copysign(SMALLEST_RATIO, ratio), ratio)
@@ -147,7 +147,7 @@ class Product(Waiting):
     y: Codes
     factor: float
 
-    def operation(self, name: str, steps: Steps) -> Multiply:
+    def operation(self, name: str, steps: CodeSteps) -> Multiply:
         """One requantizer for all."""
         scale = dyadic(self.factor / steps.scale)
         return Multiply(name, (self.x.name, self.y.name), scale, *self.ends(steps))
@@ -159,7 +159,7 @@ class Clamped(Waiting):
 
     source: Codes
 
-    def operation(self, name: str, steps: Steps) -> Requantize:
+    def operation(self, name: str, steps: CodeSteps) -> Requantize:
         """The limits join the codes' way to another scale."""
         scale = dyadic(self.source.scale / steps.scale)
         return Requantize(name, (self.source.name,), scale, *self.ends(steps))
@@ -207,7 +207,7 @@ class Image(Waiting):
         std = self.std / multiplier
         return replace(self, mean=self.mean - shift * std, std=std)
 
-    def operation(self, name: str, steps: Steps) -> Normalize:
+    def operation(self, name: str, steps: CodeSteps) -> Normalize:
         """(pixel / 255 - mean) / std in steps of S_out, per channel, from 256ths of a pixel."""
         fine = 255.0 * 2**PIXEL_SHIFT
         bias = np.round(-self.mean * fine).astype(np.int64)

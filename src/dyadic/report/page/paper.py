@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from dyadic.record.schema import FLOAT_BITS
 from dyadic.report.charts.charts import scores
 from dyadic.report.charts.drawing import Drawing
 from dyadic.report.data.frames import groups, ordered, rows, where
@@ -15,7 +16,6 @@ from dyadic.report.text import cells, numeric, percent, plural
 ROWS = 80
 NETWORKS = 5
 LONG = 24
-FLOAT_BITS = 32
 METRICS = {
     "top1": "top-1, %",
     "top5": "top-5, %",

@@ -14,7 +14,7 @@ from tests.integer.resnet20 import resnet20
 
 from dyadic.integer.engines.onnx.engine import OnnxEngine, export_onnx
 from dyadic.integer.engines.onnx.graph import Graph, Term
-from dyadic.integer.engines.onnx.operations import build, weight_digits
+from dyadic.integer.engines.onnx.operations import onnx_model, weight_digits
 from dyadic.integer.engines.reference import ReferenceEngine
 from dyadic.integer.program.dyadic import dyadic, requantize, requantize_pair
 from dyadic.integer.program.operations import (
@@ -61,7 +61,7 @@ def test_a_program_of_resnet20s_size_agrees() -> None:
 @settings(max_examples=15, deadline=None)
 @given(programs())
 def test_the_graph_holds_integers_alone(program: Program) -> None:
-    model = onnx.shape_inference.infer_shapes(build(program), strict_mode=True)
+    model = onnx.shape_inference.infer_shapes(onnx_model(program), strict_mode=True)
     onnx.checker.check_model(model, full_check=True)
     graph = model.graph
     kinds = {v.name: v.type.tensor_type.elem_type for v in (*graph.input, *graph.value_info)}
@@ -79,7 +79,7 @@ def test_the_graph_holds_integers_alone(program: Program) -> None:
 @given(programs())
 def test_no_comparison_of_64_bit_numbers(program: Program) -> None:
     """ONNX Runtime's are wrong for some beyond 32 bits (its pull request 25280)."""
-    graph = onnx.shape_inference.infer_shapes(build(program)).graph
+    graph = onnx.shape_inference.infer_shapes(onnx_model(program)).graph
     kinds = {v.name: v.type.tensor_type.elem_type for v in (*graph.value_info, *graph.output)}
     for node in graph.node:
         if node.op_type in ("Clip", "Max", "Min", "Less", "Greater", "Where", "Sign", "Abs"):

@@ -8,7 +8,7 @@ import onnxruntime
 import torch
 
 from dyadic.integer.engines.images import batches
-from dyadic.integer.engines.onnx.operations import build
+from dyadic.integer.engines.onnx.operations import onnx_model
 from dyadic.integer.program.bounds import Proof, prove
 from dyadic.integer.program.operations import Program
 from dyadic.integer.program.requirements import ProgramError
@@ -29,7 +29,7 @@ class OnnxEngine:
         self.proof = prove(program)
         self.program = self.proof.program
         if path is None:
-            self.session = _session(build(self.proof).SerializeToString())
+            self.session = _session(onnx_model(self.proof).SerializeToString())
             return
         self.session = _read(path)
         if _interface(self.session) != _interface(OnnxEngine(self.proof).session):
@@ -47,7 +47,7 @@ class OnnxEngine:
     def trace(self, images: np.ndarray) -> dict[str, np.ndarray]:
         """Every tensor by name, "input" included, int64 [N, C, H, W] or [N, F]."""
         names = [operation.name for operation in self.program.operations]
-        session = _session(build(self.proof, names).SerializeToString())
+        session = _session(onnx_model(self.proof, names).SerializeToString())
         parts = [session.run(None, {"input": x}) for x in batches(images, self.proof)]
         tensors = (np.concatenate(part).astype(np.int64) for part in zip(*parts, strict=True))
         return {"input": images.astype(np.int64), **dict(zip(names, tensors, strict=True))}
@@ -78,4 +78,4 @@ def _interface(session: onnxruntime.InferenceSession) -> list[tuple[str, str, li
 def export_onnx(program: Program | Proof, path: Path) -> None:
     """Write the graph: input "input", uint8 [N, C, H, W]; output int32 [N, classes]."""
     with write_atomically(Path(path)) as temporary:
-        temporary.write_bytes(build(program).SerializeToString())
+        temporary.write_bytes(onnx_model(program).SerializeToString())

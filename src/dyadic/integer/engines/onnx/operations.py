@@ -48,7 +48,7 @@ LARGEST_DIGIT = 255  # of an input, and its distance from the zero point
 UNREACHED = 2**40  # a threshold above every int32
 
 
-def build(program: Program | Proof, outputs: Sequence[str] = ()) -> onnx.ModelProto:
+def onnx_model(program: Program | Proof, outputs: Sequence[str] = ()) -> onnx.ModelProto:
     """The ONNX model of a program; it returns the tensors of these operations, or the logits.
 
     Tensors are called like their operations where ONNX's names allow it (`identifiers`).

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from dyadic.errors import UserError
 from dyadic.integer.engines.available import engines
-from dyadic.integer.engines.check import check
+from dyadic.integer.engines.check import compare
 from dyadic.integer.lowering.deploy import Deployment
 from dyadic.integer.lowering.float64 import float_logits
 from dyadic.integer.lowering.lower import lower
@@ -41,7 +41,7 @@ def rehearse_integers(
     proof = prove(lowered.program)
     shown = images[:IMAGES]
     _, float64 = float_logits(deployed, lowered, shown)
-    report = check(engines(proof), shown.numpy(), None, float64)
+    report = compare(engines(proof), shown.numpy(), None, float64)
     if not report.passed:
         raise UserError(f"its integers are not equal everywhere: {report.first_difference}")
     return Rehearsal(deployed, proof)

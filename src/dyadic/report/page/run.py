@@ -13,7 +13,6 @@ from PIL import Image
 
 from dyadic.record.chosen import spent
 from dyadic.record.read import Record, numbers
-from dyadic.record.schema import FLOAT_BITS
 from dyadic.report.charts import charts
 from dyadic.report.charts.drawing import Drawing, declaration
 from dyadic.report.page.front import run_figure

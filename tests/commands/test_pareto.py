@@ -18,7 +18,7 @@ CHOICES = (*TINY, "method=hawq_v3", "sensitivity=sqnr", "schedule=none", "deploy
 
 def test_a_front_with_random_and_uniform_ones_and_the_run_that_is_on_it(tmp_path: Path) -> None:
     own = ("points=5", "random=3", f"results_dir={tmp_path}")
-    said = pareto([*CHOICES, *own], ROOT / "conf")
+    said = pareto([*CHOICES, *own])
     (path,) = (tmp_path / "pareto").glob("*.csv")
     assert path.stem.rpartition("-")[0] == "synthetic-resnet8-hawq_v3-sqnr-s0-gbops"
     assert said.startswith(f"{path}: 9 random, 5 ilp, 2 uniform; at 50 % random widths do ")
@@ -32,14 +32,14 @@ def test_a_front_with_random_and_uniform_ones_and_the_run_that_is_on_it(tmp_path
     assert not list((tmp_path / "runs").glob("*"))
 
     run(configuration(tmp_path, *CHOICES[len(TINY) :], "allocation=ilp", "sensitivity=sqnr"))
-    assert pareto([*CHOICES, *own], ROOT / "conf").endswith("1 of 16 have runs")
+    assert pareto([*CHOICES, *own]).endswith("1 of 16 have runs")
     again = pd.read_csv(path)
     assert again[again.share == 0.5].iloc[0].runs == 1
     assert set(again.training) == {"without training"}
     scores = ["training", "top1", "runs"]
     pd.testing.assert_frame_equal(again.drop(columns=scores), front.drop(columns=scores))
     with pytest.raises(UserError, match="needs the device's table"):
-        pareto([*CHOICES, "measure=latency", f"results_dir={tmp_path}"], ROOT / "conf")
+        pareto([*CHOICES, "measure=latency", f"results_dir={tmp_path}"])
 
 
 @pytest.mark.parametrize(
@@ -71,8 +71,3 @@ def test_what_makes_no_front_is_one_line(
     assert error.count("\n") == 1
     assert says in error
     assert not list(tmp_path.glob("pareto/*"))
-
-
-def test_elsewhere_it_says_where_to_run(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="root of the repository"):
-        pareto([], tmp_path / "conf")

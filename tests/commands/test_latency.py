@@ -46,7 +46,7 @@ def test_the_ilp_keeps_the_wider_one_where_no_width_is_faster(measured, tmp_path
     LatencyTable(table.device, rows).write(tmp_path / "none_faster.csv")
     own = ("measure=latency", "points=2", "random=0")
     own += (f"allocation.latency_table={tmp_path / 'none_faster.csv'}", f"results_dir={tmp_path}")
-    pareto([*TINY, "method=hawq_v3", "sensitivity=sqnr", *own], ROOT / "conf")
+    pareto([*TINY, "method=hawq_v3", "sensitivity=sqnr", *own])
     (written,) = (tmp_path / "pareto").glob("*.csv")
     with written.open(newline="") as file:
         solved = [row for row in csv.DictReader(file) if row["source"] == "ilp"]

@@ -127,7 +127,9 @@ def test_two_users_share_a_folder(tell):
         (results / "runs" / "mine" / "summary.json").unlink()
         locked = call(results, *CHOICES, **other, **home)
         path = str(results / "runs" / "mine" / "lock")
-        if locked.returncode != 2 or path not in locked.stderr or locked.stderr.count("\n") != 1:
+        # Without a home ONNX Runtime warns, once, that it keeps no identifier of its own.
+        said = [line for line in locked.stderr.splitlines() if "onnxruntime" not in line]
+        if locked.returncode != 2 or len(said) != 1 or not said[0].startswith(f"error: {path} "):
             failures.append(f"an unfinished run of another: {locked.stderr}")
     finally:
         shutil.rmtree(shared)

@@ -1,4 +1,4 @@
-"""Float networks: plain modules that torch.fx can trace, for any number of classes and channels.
+"""Float networks: plain modules, for any number of classes and channels.
 
 Every factory is `factory(classes, channels, ...) -> nn.Module`; `normalized` puts the data set's
 normalization in front, so that the network takes uint8 images.

@@ -142,7 +142,7 @@ def test_a_run_that_fails_is_closed_so_that_the_next_does_not_write_into_it(
     import wandb
 
     def fail(parts: object) -> None:
-        assert parts.loggers[0].experiment is wandb.run is not None  # type: ignore[attr-defined]
+        assert parts.loggers[0].inner.experiment is wandb.run is not None  # type: ignore[attr-defined]
         raise UserError("no training today")
 
     for key, value in QUIET.items():

@@ -98,7 +98,6 @@ class History(pl.Callback):
     ) -> dict[str, Any]:
         score = evaluate(module.network, module.data.watched_batches())
         row = position | {
-            "train_loss": float(trainer.callback_metrics["train_loss"]),
             "val_loss": score.loss,
             "top1": score.top1,
             "top5": score.top5,
@@ -126,6 +125,8 @@ class History(pl.Callback):
             else 0.0,
             "blend": self.schedule.blend(last_step) if self.schedule else 0.0,
             "lr": self.rate,
+            # Every process asks: the mean over devices waits for all of them.
+            "train_loss": float(trainer.callback_metrics["train_loss"]),
         }
 
     def state_dict(self) -> dict[str, Any]:

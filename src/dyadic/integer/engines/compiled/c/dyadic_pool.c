@@ -60,34 +60,27 @@ static uint64_t work(dy_pool *pool, int32_t thread)
     }
 }
 
-static int changed(const dy_pool *pool, uint64_t seen)
+/* Closing is asked for beside the state: a thread may have seen the last state before it was told. */
+static int called(const dy_pool *pool, uint64_t seen)
 {
-    return __atomic_load_n(&pool->state, __ATOMIC_SEQ_CST) >> 32 != seen >> 32;
+    return __atomic_load_n(&pool->state, __ATOMIC_SEQ_CST) >> 32 != seen >> 32
+           || __atomic_load_n(&pool->closing, __ATOMIC_SEQ_CST);
 }
 
 static void wait_for_job(dy_pool *pool, uint64_t seen)
 {
     int spins;
     for (spins = 0; spins < SPINS; spins++) {
-        if (changed(pool, seen))
+        if (called(pool, seen))
             return;
         pause_briefly();
     }
     pthread_mutex_lock(&pool->lock);
     __atomic_add_fetch(&pool->sleeping, 1, __ATOMIC_SEQ_CST);
-    while (!changed(pool, seen))
+    while (!called(pool, seen))
         pthread_cond_wait(&pool->wake, &pool->lock);
     __atomic_sub_fetch(&pool->sleeping, 1, __ATOMIC_SEQ_CST);
     pthread_mutex_unlock(&pool->lock);
-}
-
-static void *worker_main(void *argument)
-{
-    worker self = *(worker *)argument;
-    free(argument);
-    while (!__atomic_load_n(&self.pool->closing, __ATOMIC_ACQUIRE))
-        wait_for_job(self.pool, work(self.pool, self.thread));
-    return NULL;
 }
 
 /* Time for other threads to read what does not belong together yet; only in a build for tests. */
@@ -98,6 +91,17 @@ static void delay(void)
     for (i = 0; i < DY_POOL_DELAY; i++) {
     }
 #endif
+}
+
+static void *worker_main(void *argument)
+{
+    worker self = *(worker *)argument;
+    free(argument);
+    while (!__atomic_load_n(&self.pool->closing, __ATOMIC_SEQ_CST)) {
+        delay();
+        wait_for_job(self.pool, work(self.pool, self.thread));
+    }
+    return NULL;
 }
 
 static void publish(dy_pool *pool, dy_task *task, void *context, int64_t count)
@@ -172,7 +176,7 @@ void dy_pool_close(dy_pool *pool)
 {
     int32_t i;
     if (getpid() == pool->owner) {
-        __atomic_store_n(&pool->closing, 1, __ATOMIC_RELEASE);
+        __atomic_store_n(&pool->closing, 1, __ATOMIC_SEQ_CST);
         publish(pool, NULL, NULL, 0);
         for (i = 1; i < pool->threads; i++)
             pthread_join(pool->handles[i], NULL);

@@ -16,7 +16,7 @@ import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import Any, ClassVar
 
 import hydra
 from filelock import FileLock, Timeout
@@ -76,6 +76,8 @@ class Outcomes(Callback):
     A folder beside the results: the one place that jobs on other machines see too.
     """
 
+    alive: ClassVar[FileLock]  # until this process ends; not an instance's: launchers pickle those
+
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
         if not _is_first(config):
             return
@@ -84,8 +86,8 @@ class Outcomes(Callback):
         for left in results.glob(".sweep-*"):
             _clear_if_dead(left)
         os.environ[OUTCOMES] = tempfile.mkdtemp(prefix=".sweep-", dir=results)
-        self.alive = FileLock(Path(os.environ[OUTCOMES], LOCK))  # until this process ends
-        self.alive.acquire()
+        Outcomes.alive = FileLock(Path(os.environ[OUTCOMES], LOCK))
+        Outcomes.alive.acquire()
 
 
 def _clear_if_dead(outcomes: Path) -> None:

@@ -18,6 +18,7 @@ PATIENCE = 6
 MOST_EXCHANGED = 1500
 # Bounds and objectives are sums of floats: a choice is left out only where it is clearly worse.
 MARGIN = 1e-9
+ROUNDING = 4 * np.finfo(float).eps  # of a sum of products, relative to its terms
 
 
 @dataclass(frozen=True)
@@ -115,7 +116,9 @@ def _ascend(
         score = table.omega + cost @ multipliers
         picks = score.argmin(axis=1)
         least = score[rows, picks]
-        bound = float(least.sum() - multipliers @ limit)
+        paid = multipliers @ limit
+        # Both sums may be far larger than their difference: what rounding adds is taken off.
+        bound = float(least.sum() - paid - ROUNDING * len(rows) * (abs(least).sum() + paid))
         value, spent = table.picked(picks)
         if value < upper and (spent <= table.limit).all():
             incumbent, upper = picks, value

@@ -7,6 +7,7 @@ import json
 import subprocess
 import sys
 from itertools import product
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -20,13 +21,14 @@ from dyadic.integer.engines.compiled.layout import Layout, plan
 from dyadic.integer.engines.reference import ReferenceEngine
 
 CLASSES = (2, 10, 16, 17, 20, 33, 48, 50, 64, 100, 200, 1000)
+ROOT = Path(__file__).parents[4]
 SIZES = (28, 32, 48, 64, 96, 128, 224)
 
 
 def run_guarded(*cases) -> None:
     """All cases in one fresh process; its last line says which one it was in."""
     command = [sys.executable, "-m", "tests.integer.engines.compiled.guarded", json.dumps(cases)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
     last = (done.stdout.splitlines() or [""])[-1]
     assert done.returncode == 0, f"exit code {done.returncode} after {last!r}: {done.stderr[-500:]}"
 

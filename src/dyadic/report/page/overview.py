@@ -90,7 +90,8 @@ def _setting(runs: pd.DataFrame, table: pd.DataFrame, colours: dict[str, int]) -
             figures[f"pareto_{cost}"] = _pareto(runs, cost, label, colours)
     held_out, epochs = runs.held_out.iloc[0], runs.epochs_baseline.iloc[0]
     without = f" without {plural(int(held_out), 'held-out image')}" if held_out else ""
-    of = f" of {plural(int(epochs), 'epoch')}" if np.isfinite(epochs) else ""
+    # No epochs: the run started from weights that were there.
+    of = f" of {plural(int(epochs), 'epoch')}" if np.isfinite(epochs) and epochs else ""
     summary = f"{plural(len(runs), 'finished run')}, {plural(runs.seed.nunique(), 'seed')}, on "
     summary += f"{runs.hardware.iloc[0]}; float network{of}{without}, top-1 {percent(baseline)} %."
     agreed = {bits: agreement(own) for bits, own in groups(runs, ["bits"])}

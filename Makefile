@@ -75,14 +75,14 @@ networks: setup data ## the float networks that the repository ships (ARGS=choos
 
 # By value: what is finished when it is stopped says the most. Then what is not named here.
 FIRST := inq_bits inq_float log_weights linear_weights log_activations linear_activations \
-  inq_resnet20 inq_resnet20_float binary_relax_resnet20 log_resnet20 hawq_v3_mixed hawq_v3_float \
+  inq_resnet20 inq_resnet20_float binary_relax_resnet20 binary_relax_float log_resnet20 hawq_v3_mixed hawq_v3_float \
   survey_range survey_granularity survey_symmetry survey_dynamic survey_calibration \
-  hawq_v3_selection hawq_v3_random bottom_up_none bottom_up bottom_up_others log_fc log_range \
-  hwgq_backward hwgq_weights hwgq_activations tsq_fine_tuning tsq_weights tsq_nearest \
+  hawq_v3_selection hawq_v3_random bottom_up_none bottom_up bottom_up_others bottom_up_float log_fc log_range \
+  hwgq_backward hwgq_weights hwgq_activations tsq_fine_tuning tsq_float tsq_weights tsq_nearest \
   inq_ternary inq_binary inq_finer inq_finer_float hawq_v3_fold hawq_v3_distillation \
-  log_training linear_training log_sqrt2_training float_training straight_through hwgq_levels \
+  log_training linear_training log_sqrt2_training float_training straight_through straight_through_float hwgq_levels \
   tsq_sparsity binary_connect binary_relax inq_partition hawq_v3_size hawq_v3_latency \
-  hawq_v3_tuned hawq_v3_random_tuned inq_pruned
+  hawq_v3_tuned hawq_v3_random_tuned inq_pruned inq_pruned_float
 EXPERIMENTS := $(FIRST) $(filter-out $(FIRST) smoke,$(basename $(notdir $(wildcard experiments/*.yaml))))
 
 reproduce: setup data ## every experiment in experiments/ (finished runs are kept), and the claims

@@ -92,7 +92,7 @@ def test_weights_are_scored_as_they_are_without_a_recipe(data, tmp_path):
 
 @pytest.mark.parametrize("epochs", [0, -1, 0.5])
 def test_training_takes_whole_epochs_and_at_least_one(data, tmp_path, epochs):
-    with pytest.raises(UserError, match=f"baseline.epochs={epochs}; .*at least 1; start=own"):
+    with pytest.raises(UserError, match=f"epochs={epochs} of the float network; .*at least 1"):
         train(data, tmp_path, {}, [], epochs=epochs)
 
 

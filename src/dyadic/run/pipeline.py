@@ -101,7 +101,7 @@ def rehearse(run: Run) -> None:
     lowered, proved and run by every engine.
     """
     if not 0 < run.epoch_share <= 1:
-        raise UserError(f"trainer.epoch_share={run.epoch_share}; a share, above 0 up to 1")
+        raise UserError(f"epoch_share={run.epoch_share}; a share, above 0 up to 1")
     model = run.model()
     if run.weights is None or not run.weights.load(model):
         run.recipe.check()

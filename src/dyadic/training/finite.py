@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from dyadic.errors import UserError
 
-TRY = "try a lower learning rate, a longer warmup, or trainer.hardware.precision=32-true"
+TRY = "try a lower learning rate, a longer warmup, or precision=32-true"
 
 
 def refuse_infinite(loss: float, where: str) -> None:

@@ -41,8 +41,8 @@ class BaselineRecipe:
         """Raise UserError where a network could not be trained by this recipe."""
         if not isinstance(self.epochs, int) or self.epochs < 1:
             raise UserError(
-                f"epochs={self.epochs} of the float network; training takes at least 1, and one that "
-                "is given (start=own start.weights=FILE) none"
+                f"epochs={self.epochs} of the float network; training takes at least 1, and "
+                "none where it is given (start=own start.weights=FILE)"
             )
 
 

@@ -44,6 +44,6 @@ class Binary(WeightQuantizer):
 
     def fitted(self, rows: Tensor, spread: Callable[[Tensor], Tensor]) -> Codebook:
         unit = octave(rows, dim=1)
-        alpha = torch.ldexp(torch.ldexp(rows, -unit).abs().mean(dim=1), unit[:, 0])
-        alpha = positive(alpha) if self.scaled else torch.ones_like(alpha)
+        alpha = positive(torch.ldexp(rows, -unit).abs().mean(dim=1))
+        alpha = torch.ldexp(alpha, unit[:, 0]) if self.scaled else torch.ones_like(alpha)
         return Codebook(spread(alpha), torch.tensor([-1, 1]), self.bits)

@@ -145,5 +145,5 @@ def _count(x: Tensor, thresholds: Tensor) -> Tensor:
 
 
 def positive(scale: Tensor) -> Tensor:
-    """The scale, but 1 where a tensor is all zeros (or too small to have a reciprocal)."""
-    return torch.where(scale < torch.finfo(scale.dtype).tiny, torch.ones_like(scale), scale)
+    """The scale, but 1 where a tensor is all zeros."""
+    return torch.where(scale == 0, torch.ones_like(scale), scale)

@@ -68,7 +68,7 @@ class FixedPoint(Quantizer):
             raise unobserved(self)
         fitted = None if x is None else standard_deviation(widened(x), self.signed)
         xi = self.xi.value if self.xi.known or fitted is None else fitted
-        n = fractional_bits(xi, self.step)
+        n = fractional_bits(xi, self.step).clamp(self.bits - 128, 126)  # as far as float32 goes
         scale = torch.ldexp(torch.ones_like(xi), -n)
         lo, hi = (-(2 ** (self.bits - 1)), 2 ** (self.bits - 1) - 1)
         if not self.signed:

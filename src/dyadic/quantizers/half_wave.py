@@ -21,6 +21,7 @@ from dyadic.quantizers.gaussian import lloyd_levels, optimal_step, standard_devi
 from dyadic.quantizers.quantizer import Quantizer, check_bits, check_choice, unobserved
 from dyadic.quantizers.statistics import MOMENTUM, RunningMean
 from dyadic.quantizers.straight_through import StraightThrough, half_wave_clipped
+from dyadic.quantizers.uniform_codebook import LARGEST
 
 FINE = 2.0**-10  # grid of the non-uniform levels: integers for the program, errors below 2^-11
 
@@ -80,7 +81,8 @@ class HalfWaveQuantizer(Quantizer):
             self.sigma.update(standard_deviation(x, signed=False))
 
     def codebook(self, x: Tensor | None = None) -> Codebook:
-        scale = self._sigma(x) * self.grid.unit
+        largest = int(self.grid.integers[-1])
+        scale = (self._sigma(x) * self.grid.unit).clamp(max=LARGEST / largest)
         return Codebook(scale, self.grid.integers, self.bits, self.grid.cuts, ties_up=False)
 
     def _sigma(self, x: Tensor | None) -> Tensor:

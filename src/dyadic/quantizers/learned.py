@@ -14,7 +14,7 @@ from dyadic.quantizers.quantizer import Quantizer, check_bits, unobserved
 from dyadic.quantizers.statistics import Remembered
 from dyadic.quantizers.straight_through import identity
 from dyadic.quantizers.uniform import symmetric_limits
-from dyadic.quantizers.uniform_codebook import UniformCodebook
+from dyadic.quantizers.uniform_codebook import UniformCodebook, representable
 
 
 class LearnedQuantizer(Quantizer):
@@ -47,7 +47,7 @@ class LearnedQuantizer(Quantizer):
         if not self.started.known and x is None:
             raise unobserved(self)
         size = self.size.detach() if self.started.known or x is None else self._start(widened(x))
-        return UniformCodebook(positive(self._scale(size)), self.lo, self.hi, self.bits)
+        return UniformCodebook(self._scale(size), self.lo, self.hi, self.bits)
 
     def forward(self, x: Tensor) -> Tensor:
         """Fake quantization with gradients to x and to the size."""
@@ -109,7 +109,8 @@ class Lsq(LearnedQuantizer):
 
     def _start(self, x: Tensor) -> Tensor:
         unit = octave(x)
-        return torch.ldexp(2 * torch.ldexp(x, -unit).abs().mean() / self.hi**0.5, unit)
+        step = torch.ldexp(2 * torch.ldexp(x, -unit).abs().mean() / self.hi**0.5, unit)
+        return representable(step, largest=1)
 
     def _scale(self, size: Tensor) -> Tensor:
         return size.abs()

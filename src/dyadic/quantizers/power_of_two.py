@@ -21,7 +21,7 @@ from dyadic.quantizers.quantizer import WeightOptions, WeightQuantizer, check_bi
 from dyadic.quantizers.search import least_error
 
 MOST_EXPONENTS = 31
-LARGEST_EXPONENT = 127  # of float32
+SMALLEST_EXPONENT, LARGEST_EXPONENT = -149, 127  # of float32
 LOWEST_BY_MSE = 7  # how far below the paper's n1 the search goes; 2 bits need one to three
 
 MOSTLY_ZEROS = (2, 3)  # bits at which the paper's n1 leaves few weights on a level beside zero
@@ -61,8 +61,12 @@ def largest_exponent(s: Tensor) -> Tensor:
 
 
 def power_of_two_codebook(n1: Tensor, bits: int, zero_cut: str, dtype: torch.dtype) -> Codebook:
-    """P_l of the largest exponents n1, which have the scale's shape; levels sign * 2^k, k >= 0."""
+    """P_l of the largest exponents n1, which have the scale's shape; levels sign * 2^k, k >= 0.
+
+    No level is below 2^-149, float32's smallest number.
+    """
     count = exponents(bits)
+    n1 = n1.clamp(min=SMALLEST_EXPONENT + count - 1)
     positive = 2 ** torch.arange(count)
     integers = torch.cat([-positive.flip(0), torch.zeros(1, dtype=torch.int64), positive])
     scale = torch.ldexp(torch.ones_like(n1, dtype=dtype), n1 + 1 - count)

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from dyadic.errors import UserError
-from dyadic.quantizers.codebook import Codebook, positive
+from dyadic.quantizers.codebook import Codebook, octave, positive
 from dyadic.quantizers.quantizer import ScaleOptions, WeightQuantizer, check_bits, check_choice
 from dyadic.quantizers.uniform_codebook import HALF_STEP, UniformCodebook
 
@@ -36,10 +36,12 @@ def exact_alpha(rows: Tensor) -> Tensor:
 
 def twn_alpha(rows: Tensor) -> tuple[Tensor, Tensor]:
     """Threshold 0.7 mean|w| of each row [R, n], and the mean magnitude above it."""
-    magnitudes = rows.abs()
+    unit = octave(rows, dim=1)
+    magnitudes = torch.ldexp(rows.abs(), -unit)
     threshold = TWN_FACTOR * magnitudes.mean(dim=1)
     above = magnitudes > threshold[:, None]
-    return threshold, (magnitudes * above).sum(dim=1) / above.sum(dim=1).clamp_min(1)
+    alpha = (magnitudes * above).sum(dim=1) / above.sum(dim=1).clamp_min(1)
+    return torch.ldexp(threshold, unit[:, 0]), torch.ldexp(alpha, unit[:, 0])
 
 
 class Ternary(WeightQuantizer):
@@ -72,7 +74,7 @@ class Ternary(WeightQuantizer):
 
     def fitted(self, rows: Tensor, spread: Callable[[Tensor], Tensor]) -> Codebook:
         if self.exact:
-            return UniformCodebook(spread(positive(exact_alpha(rows))), -1, 1, self.bits)
+            return UniformCodebook(spread(exact_alpha(rows)), -1, 1, self.bits)
         threshold, alpha = (statistic[0] for statistic in twn_alpha(rows))
         # Of zeros alone the threshold is no cut: they would fall on both sides of it.
         empty, alpha = alpha == 0, positive(alpha)

@@ -5,10 +5,11 @@ from functools import cached_property, lru_cache
 import torch
 from torch import Tensor
 
-from dyadic.quantizers.codebook import Codebook, widened
+from dyadic.quantizers.codebook import Codebook, positive, widened
 from dyadic.quantizers.rounding import Rounding, nearest_even
 
 HALF_STEP = 0.5
+SMALLEST, LARGEST = 2.0**-126, 2.0**128 * (1 - 2.0**-20)  # normal float32, and room for rounding
 
 
 class UniformCodebook(Codebook):
@@ -18,7 +19,8 @@ class UniformCodebook(Codebook):
 
     in the arithmetic of x: the same product, and so the same codes, as ATen's fake quantization.
     It equals the search of `Codebook` but for a last-bit neighbourhood of the ties, where the
-    rounding rule decides. Up to half a step beyond the ends nothing saturates.
+    rounding rule decides. Up to half a step beyond the ends nothing saturates. Scales are
+    `representable`, and 1 where they are 0.
 
     >>> book = UniformCodebook(torch.tensor(0.5), -1, 2, bits=2)
     >>> book.quantize(torch.tensor([-9.0, -0.3, 0.75, 9.0]))
@@ -34,6 +36,7 @@ class UniformCodebook(Codebook):
     def __init__(
         self, scale: Tensor, lo: int, hi: int, bits: int, rounding: Rounding = nearest_even
     ) -> None:
+        scale = representable(positive(scale), max(-lo, hi))
         super().__init__(scale, _integers(lo, hi), bits, margin=HALF_STEP)
         # A frozen dataclass is filled in by its constructors only, and this is one.
         for name, value in {"lo": lo, "hi": hi, "rounding": rounding}.items():
@@ -55,6 +58,15 @@ class UniformCodebook(Codebook):
 
     def __call__(self, x: Tensor) -> Tensor:
         return self._level(x).mul_(self.scale).to(x.dtype)
+
+
+def representable(scale: Tensor, largest: float) -> Tensor:
+    """The finite scale nearest to it whose reciprocal and largest level float32 can hold.
+
+    >>> representable(torch.tensor([2.0**-140, 0.1, 2.0**127]), 3).log2()
+    tensor([-126.0000,   -3.3219,  126.4150])
+    """
+    return scale.clamp(SMALLEST, LARGEST / max(largest, 1))
 
 
 @lru_cache(maxsize=256)

@@ -42,7 +42,7 @@ from dyadic.network.layers import module_of
 from dyadic.network.quantized import QuantizedNetwork
 from dyadic.network.weights import weight_quantization
 from dyadic.quantizers.quantizer import Quantizer
-from dyadic.quantizers.uniform import Uniform, positive
+from dyadic.quantizers.uniform import Uniform
 from dyadic.quantizers.uniform_codebook import UniformCodebook
 
 MOVES = (nn.MaxPool2d, Select, Pad, Repeat, Pixels)
@@ -67,7 +67,7 @@ class Stream(Quantizer):
 
     def codebook(self, x: Tensor | None = None) -> UniformCodebook:
         largest = 2 ** (self.bits - 1) - 1
-        scale = positive(self.margin * self.limit / largest)
+        scale = self.margin * self.limit / largest
         return UniformCodebook(scale, -largest, largest, self.bits)
 
 

@@ -3,6 +3,7 @@
 import contextlib
 import logging
 import os
+import sys
 import warnings
 from collections.abc import Iterator
 from dataclasses import replace
@@ -241,6 +242,8 @@ def _logger(cfg: DictConfig, directory: Path) -> Guarded | None:
         os.environ.pop("WANDB_RUN_ID", None)  # of one run: the jobs of a sweep are many
     try:
         logger = part(cfg.logger)(name=cfg.name, save_dir=directory)
+        if (wandb := sys.modules.get("wandb")) is not None:
+            wandb.setup()  # WANDB_SILENT counts from here on, for what Lightning asks of it too
         logger.experiment  # noqa: B018 - connects
     except ModuleNotFoundError:
         tracker = cfg.logger._target_.rpartition(".")[2].removesuffix("Logger").lower()
@@ -264,3 +267,4 @@ def _quiet_lightning() -> None:
 
     logging.getLogger("pytorch_lightning.utilities.rank_zero").addFilter(_NoTips())
     warnings.filterwarnings("ignore", message=".*LeafSpec.*")  # Lightning's, under torch 2.15
+    warnings.filterwarnings("ignore", message=".*in eval mode.*")  # a distillation's teacher

@@ -47,7 +47,7 @@ SMOOTHING = "trainer.baseline.loss.label_smoothing"
 SHORT = "trainer.baseline.epochs=8"
 NETWORKS = (
     Network("resnet20", [0]),
-    Network("resnet8", range(5), (SHORT,)),
+    Network("resnet8", range(10), (SHORT,)),
     Network("resnet20", range(1, 5)),
     Network("small_inception", range(3), (SHORT,)),
     Network("resnet18", range(3), (SHORT, "model.stem=cifar", "model.width=24")),

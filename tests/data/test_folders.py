@@ -96,6 +96,23 @@ def test_mean_and_std_are_measured_on_the_training_pictures(folders: Path) -> No
     assert data.std == pytest.approx(std.tolist(), abs=1e-4)
 
 
+def test_mean_and_std_are_measured_again_only_where_other_pictures_are_seen(
+    folders: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("DYADIC_CACHE", str(tmp_path / "cache"))
+    first = image_set(folders, mean=None, std=None)
+    measured = []
+    monkeypatch.setattr(
+        ImageFolders, "_measured", lambda data: measured.append(data) or ([0.5] * 3, [0.25] * 3)
+    )
+    again = image_set(folders, mean=None, std=None)
+    assert (again.mean, again.std) == (first.mean, first.std)
+    assert not measured
+    assert image_set(folders, mean=None, std=None, image_size=9).mean == (0.5,) * 3
+    next((folders / "imagenet" / "train" / "n01").iterdir()).unlink()
+    assert image_set(folders, mean=None, std=None).mean == (0.5,) * 3
+
+
 def test_a_share_of_the_training_pictures_and_a_batch_larger_than_it(
     folders: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

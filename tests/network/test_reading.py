@@ -11,6 +11,7 @@ from dyadic.network.fold import fold_in_place
 from dyadic.network.forms import Select, Shift
 from dyadic.network.layers import layers
 from dyadic.network.quantized import QuantizedNetwork
+from dyadic.network.reading.recorder import TAKEN
 from dyadic.network.trace import trace
 from dyadic.quantizers.uniform import Uniform
 
@@ -35,6 +36,27 @@ def test_layers_are_named_as_in_the_users_network():
     assert names(Net()) == ["block.a-b", "block.input", "kernel"]
     inside = Normalized(Normalize([0.0] * 3, [1.0] * 3), Net())
     assert names(inside) == ["block.a-b", "block.input", "kernel"]
+
+
+@pytest.mark.parametrize("name", ["forward", *sorted(TAKEN - set(dir(nn.Module())))])
+def test_a_child_may_have_the_name_of_a_graphs_attribute(name: str) -> None:
+    class Net(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            setattr(self, name, nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU()))
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self._modules[name](x).flatten(1)
+
+    model = Net().eval()
+    assert names(model) == [f"{name}_.0"]
+    assert torch.equal(trace(model, IMAGES)(IMAGES), model(IMAGES))
+
+
+def test_a_model_may_be_a_single_layer():
+    model = nn.Conv2d(3, 4, 3)
+    normalized = Normalized(Normalize([0.0] * 3, [1.0] * 3), model)
+    assert names(model) == names(normalized) == ["conv2d"]
 
 
 class Shared(nn.Module):

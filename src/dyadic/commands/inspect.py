@@ -1,6 +1,7 @@
 """`python -m dyadic inspect CHOICES`: what of a network has an integer form, and what has none."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from hydra import compose, initialize_config_dir
@@ -12,14 +13,12 @@ from dyadic.integer.lowering.deploy import Deployment
 from dyadic.integer.lowering.lower import NotLowered
 from dyadic.integer.lowering.waiting import forms_of
 from dyadic.integer.program.bounds import accumulator_bits
-from dyadic.integer.rehearsal import Rehearsal, rehearse_integers
+from dyadic.integer.rehearsal import Rehearsal
 from dyadic.network.insert import is_quantizer
 from dyadic.network.layers import module_of
-from dyadic.network.quantized import QuantizedNetwork
 from dyadic.network.reading.problems import Unreadable
-from dyadic.network.trace import trace
 from dyadic.record.places import CONF
-from dyadic.run.pipeline import REHEARSED, Run, calibration_images
+from dyadic.run.pipeline import rehearse
 
 FORMS = {
     "layer": "accumulators, one scale a channel",
@@ -43,19 +42,13 @@ def inspect(choices: Sequence[str]) -> tuple[bool, str]:
         cfg = compose("config", list(choices))
     run = build(cfg, Path(cfg.results_dir, "inspect"))
     try:
-        rehearsal = _rehearsed(run)
+        rehearsal = rehearse(replace(run, deployment=run.deployment or Deployment()))
     except Unreadable as error:
         return False, _refused(error.read, [str(problem) for problem in error.problems])
     except NotLowered as error:
         return False, _refused([], error.problems)
+    assert rehearsal is not None
     return True, "\n".join([*_lines(rehearsal.deployed.body), *_said(rehearsal)])
-
-
-def _rehearsed(run: Run) -> Rehearsal:
-    images = calibration_images(run.data, REHEARSED)
-    network = QuantizedNetwork(trace(run.model(), images), run.data.image_shape)
-    network.quantize({layer.name: (8, 8) for layer in network.layers}, run.weight, run.activation)
-    return rehearse_integers(network, run.deployment or Deployment(), images)
 
 
 def _lines(body: fx.GraphModule) -> list[str]:

@@ -5,6 +5,7 @@ A folder of a user and ImageNet are the same thing (`dyadic.data.listing` has th
 
 import logging
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import torch
@@ -20,7 +21,10 @@ from dyadic.data.listing import Samples, listed
 from dyadic.data.order import generator, shuffled_batches, this_rank
 from dyadic.data.pictures import channels_of, read_picture
 from dyadic.errors import UserError
+from dyadic.record.files import Damaged, read_sealed, write_sealed
 from dyadic.record.fingerprint import of_folder
+from dyadic.record.identity import digest
+from dyadic.record.places import cache_directory
 
 log = logging.getLogger(__name__)
 MEASURED = 2000  # training pictures that mean and std are measured on, at most
@@ -91,8 +95,7 @@ class ImageFolders(ImageSet):
                 name, len(self.train), batch_size,
             )  # fmt: skip
         if mean is None or std is None:
-            mean, std = self._measured()
-            log.info("%s: measured mean=%s std=%s", name, mean, std)
+            mean, std = self._known()
         self.mean, self.std = checked_statistics(name, channels, mean, std)
 
     def _share_out(self, samples: Samples, holdout: int, train_share: float) -> None:
@@ -105,6 +108,19 @@ class ImageFolders(ImageSet):
         kept = len(samples) - holdout
         self.train = [samples[i] for i in share_of(order[:kept], train_share).tolist()]
         self.held_out = [samples[i] for i in order[kept:].tolist()]
+
+    def _known(self) -> tuple[list[float], list[float]]:
+        """`_measured`, once: kept by the files and by what is seen of them."""
+        pictures = [path for path, _ in self.train[:MEASURED]]
+        seen = [self.fingerprint(), pictures, *self.image_shape, self.crop, self.resize]
+        kept = cache_directory() / f"mean-std-{digest(seen)[:16]}.json"
+        with suppress(Damaged, FileNotFoundError):
+            found = read_sealed(kept)
+            return found["mean"], found["std"]
+        mean, std = self._measured()
+        log.info("%s: measured mean=%s std=%s", self.name, mean, std)
+        write_sealed(kept, {"mean": mean, "std": std})
+        return mean, std
 
     def _measured(self) -> tuple[list[float], list[float]]:
         """Mean and std of each channel, on the scale where white is 1, of training pictures."""

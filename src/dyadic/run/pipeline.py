@@ -19,7 +19,7 @@ from dyadic.allocation.problem import Problem
 from dyadic.allocation.sensitivity.sensitivity import Omega, Sample, Sensitivity
 from dyadic.errors import UserError
 from dyadic.integer.lowering.deploy import Deployment
-from dyadic.integer.rehearsal import rehearse_integers
+from dyadic.integer.rehearsal import Rehearsal, rehearse_integers
 from dyadic.network.insert import ActivationFactory, Bits, WeightFactory
 from dyadic.network.layers import ties
 from dyadic.network.quantized import QuantizedNetwork
@@ -94,11 +94,11 @@ class Trained:
     budget: dict[str, dict[str, float | None]] = field(default_factory=dict)
 
 
-def rehearse(run: Run) -> None:
+def rehearse(run: Run) -> Rehearsal | None:
     """Meet a choice that cannot be before anything is trained: a layer, a width, a budget.
 
     Widths are assigned as if no layer were sensitive, and an untrained network is quantized,
-    lowered, proved and run by every engine.
+    lowered, proved and run by every engine; None where it is not deployed.
     """
     if not 0 < run.epoch_share <= 1:
         raise UserError(f"epoch_share={run.epoch_share}; a share, above 0 up to 1")
@@ -110,14 +110,17 @@ def rehearse(run: Run) -> None:
     omega = _no_omega if run.sensitivity is None else _insensitive
     bits = run.allocation.assign(_problem(network, omega))
     network.quantize(bits, run.weight, run.activation)
+    rehearsal = None
     if run.deployment is not None:
-        rehearse_integers(network, run.deployment, calibration_images(run.data, REHEARSED))
+        images = calibration_images(run.data, REHEARSED)
+        rehearsal = rehearse_integers(network, run.deployment, images)
     run.schedule.phases(network)
     for name, optimizer in (("the baseline's", run.recipe.optimizer), ("the", run.optimizer)):
         try:
             optimizer(parameter_groups(network))
         except (TypeError, ValueError) as error:
             raise UserError(f"{name} optimizer: {error}") from error
+    return rehearsal
 
 
 def train(run: Run) -> Trained:

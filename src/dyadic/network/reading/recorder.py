@@ -19,7 +19,7 @@ from torch import Tensor, fx, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from dyadic.errors import UserError
-from dyadic.models.normalize import PREFIX, Normalized
+from dyadic.models.normalize import Normalized
 from dyadic.network.layers import NOTHING
 from dyadic.network.reading import movement
 from dyadic.network.reading.calls import Call, tensors
@@ -52,7 +52,18 @@ CREATIONS = {
     "new_full",
     "new_empty",
 }
+TAKEN = set(dir(fx.GraphModule(nn.Module(), fx.Graph())))  # names that no child of a graph can have
 Handler = Callable[["Recorder", Call], None]
+
+
+def free(path: str) -> str:
+    """A module's path, with an underscore where a graph has an attribute of that name.
+
+    >>> free("graph.conv"), free("conv.graph")
+    ('graph_.conv', 'conv.graph')
+    """
+    first, dot, rest = path.partition(".")
+    return f"{first}_{dot}{rest}" if first in TAKEN else path
 
 
 class Recorder(TorchDispatchMode):
@@ -69,12 +80,11 @@ class Recorder(TorchDispatchMode):
         self._known: dict[tuple[str, Any, str], fx.Node] = {}
         self._stack: list[str] = []
         self._paused = False
-        cut = PREFIX if isinstance(model, Normalized) else ""
-        self._paths = {m: name.removeprefix(cut) for name, m in model.named_modules()}
-        if cut:
-            self._paths[model.body] = ""
-        named = (*model.named_parameters(), *model.named_buffers())
-        self.names = {id(tensor): name.removeprefix(cut) for name, tensor in named}
+        self._own = model[-1] if isinstance(model, Normalized) else model
+        outer = {m: name for name, m in model.named_modules()}
+        self._paths = outer | {m: free(name) for name, m in self._own.named_modules()}
+        named = (*self._own.named_parameters(), *self._own.named_buffers())
+        self.names = {id(tensor): free(name) for name, tensor in named}
 
     def record(self, images: Tensor) -> None:
         """Run the model on the images. Raises Unreadable with everything that has no form."""
@@ -103,8 +113,7 @@ class Recorder(TorchDispatchMode):
 
     @property
     def _name(self) -> str:
-        own = self._model.body if isinstance(self._model, Normalized) else self._model
-        return type(own).__name__
+        return type(self._own).__name__
 
     # What handlers call.
 
@@ -300,5 +309,6 @@ class Recorder(TorchDispatchMode):
         self._paused = False
         if reason := unusable(module, x):
             self.refuse(reason)
-        self.made(result, self.call(self.path, module, node))
+        path = self.path or type(module).__name__.lower()  # the whole model may be one leaf
+        self.made(result, self.call(path, module, node))
         return result

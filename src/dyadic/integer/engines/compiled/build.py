@@ -4,7 +4,6 @@ once per machine and kept by what determines it.
 A kept library's name has its checksum: one that is cut short or damaged is made again, not loaded.
 """
 
-import atexit
 import hashlib
 import os
 import platform
@@ -17,11 +16,11 @@ from pathlib import Path
 
 from dyadic.errors import UserError
 from dyadic.integer.engines.compiled.sets import SETS
+from dyadic.record.places import cache_directory
 
 SOURCES = Path(__file__).parent / "c"
 PACKAGED = Path(__file__).parent / "lib"
 COMPILERS = ("cc", "gcc", "clang")
-CACHE_VARIABLE = "DYADIC_CACHE"
 FLAGS = ("-std=gnu99", "-O3", "-fwrapv", "-fPIC", "-shared", "-pthread", "-Wno-psabi")
 
 
@@ -42,32 +41,6 @@ def find_compiler() -> str:
     raise CompilerNotFound(
         f"no C compiler found ({', '.join(names)}); install gcc or clang for the compiled engine"
     )
-
-
-def cache_directory() -> Path:
-    """Where libraries are kept: $DYADIC_CACHE, or `dyadic` in the user's cache directory; where
-    nothing can be written there, a directory of this process.
-    """
-    try:
-        directory = _wanted_directory()
-        directory.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=directory):
-            return directory
-    except (OSError, RuntimeError):  # RuntimeError: nobody's home
-        return _own_directory()
-
-
-def _wanted_directory() -> Path:
-    if os.environ.get(CACHE_VARIABLE):
-        return Path(os.environ[CACHE_VARIABLE])
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "dyadic"
-
-
-@cache
-def _own_directory() -> Path:
-    directory = Path(tempfile.mkdtemp(prefix="dyadic-"))
-    atexit.register(shutil.rmtree, directory, ignore_errors=True)
-    return directory
 
 
 @cache

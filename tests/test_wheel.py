@@ -5,7 +5,6 @@ import os
 import site
 import subprocess
 import sys
-import textwrap
 import venv
 import zipfile
 from pathlib import Path
@@ -14,13 +13,13 @@ import pytest
 from tests.runs import TINY
 
 SCRIPT = """
-import json, torch
+import json, torch, torchvision
 from torch import nn
 import dyadic
 
 torch.manual_seed(0)
-images = torch.randint(0, 256, (8, 3, 16, 16), dtype=torch.uint8)
-model = nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU(), nn.Flatten(), nn.Linear(8 * 14 * 14, 10))
+images = torch.randint(0, 256, (8, 3, {pixels}, {pixels}), dtype=torch.uint8)
+model = {model}
 network = dyadic.quantize(model, images, weight=dyadic.PowerOfTwo(5),
                           activation=dyadic.Uniform(8), mean=(0.485, 0.456, 0.406),
                           std=(0.229, 0.224, 0.225))
@@ -31,6 +30,10 @@ program.save("out"), program.export_c("out/c"), program.export_onnx("out/net.onn
 same = bool((dyadic.load("out").run(images) == logits).all())
 print(json.dumps([report.passed, same, dyadic.__file__]))
 """
+MODELS = {
+    "nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU(), nn.Flatten(), nn.Linear(8 * 14 * 14, 10))": 16,
+    "torchvision.models.resnet18(weights=None)": 64,
+}
 
 
 @pytest.fixture(scope="module")
@@ -84,8 +87,10 @@ def test_the_wheel_has_choices_published_tables_types_and_the_licence(wheel):
 
 
 @pytest.mark.slow
-def test_the_library_runs_from_an_empty_folder(environment, tmp_path):
-    printed = call(tmp_path, environment / "python", "-c", textwrap.dedent(SCRIPT))
+@pytest.mark.parametrize("model", MODELS)
+def test_the_library_runs_from_an_empty_folder(environment, tmp_path, model):
+    script = SCRIPT.format(model=model, pixels=MODELS[model])
+    printed = call(tmp_path, environment / "python", "-c", script)
     passed, same, place = json.loads(printed.splitlines()[-1])
     assert passed
     assert same

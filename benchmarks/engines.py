@@ -1,8 +1,8 @@
 """The compiled engine against torch FP32, ONNX Runtime INT8 and OpenVINO INT8: time and memory.
 
-ResNet-18 and ResNet-50 at 224 pixels, batch 1 and 8; ResNet-20 at 28 pixels, batch 1 and 64; two
-threads each. All variants take turns in one run. The compiled engine starts from uint8 pixels and
-is exact; the others are given normalized floats and round as they like. Weights are random.
+ResNet-18, ResNet-50 and MobileNetV2 at 224 pixels, batch 1 and 8; ResNet-20 at 28 pixels, batch 1
+and 64; two threads each. All variants take turns in one run. The compiled engine starts from uint8
+pixels and is exact; the others are given normalized floats and round as they like. Weights are random.
 OpenVINO takes part where it is installed (`pip install openvino`); it runs ONNX Runtime's INT8
 model, which it turns into its own 8-bit kernels.
 `python benchmarks/engines.py [--rounds 15] [--network resnet18] [--threads 2]`; with other work on
@@ -46,6 +46,7 @@ from dyadic.quantizers.uniform import Uniform
 NETWORKS: dict[str, tuple[Callable[[], nn.Module], tuple[int, int, int], tuple[int, int]]] = {
     "resnet18": (torchvision.models.resnet18, (3, 224, 224), (1, 8)),
     "resnet50": (torchvision.models.resnet50, (3, 224, 224), (1, 8)),
+    "mobilenet_v2": (torchvision.models.mobilenet_v2, (3, 224, 224), (1, 8)),
     "resnet20": (lambda: resnet20(classes=10, channels=1), (1, 28, 28), (1, 64)),
 }
 CALIBRATION_IMAGES = 4

@@ -2,9 +2,9 @@
 
 ResNet-18, ResNet-50 and MobileNetV2 at 224 pixels, batch 1 and 8; ResNet-20 at 28 pixels, batch 1
 and 64; two threads each. All variants take turns in one run. The compiled engine starts from uint8
-pixels and is exact; the others are given normalized floats and round as they like. Weights are random.
-OpenVINO takes part where it is installed (`pip install openvino`); it runs ONNX Runtime's INT8
-model, which it turns into its own 8-bit kernels.
+pixels and is exact; the others are given normalized floats and round as they like. Weights are
+random. OpenVINO takes part where it is installed (`pip install openvino`); it runs ONNX Runtime's
+INT8 model, which it turns into its own 8-bit kernels.
 `python benchmarks/engines.py [--rounds 15] [--network resnet18] [--threads 2]`; with other work on
 the machine, fewer threads than processors and the quartile column tell more.
 """

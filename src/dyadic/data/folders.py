@@ -51,7 +51,9 @@ class ImageFolders(ImageSet):
     listing     digest of the names and sizes of its files, where these must not have changed
     """
 
+    train: Samples
     held_out: Samples
+    test: Samples
 
     def __init__(
         self,
@@ -125,7 +127,9 @@ class ImageFolders(ImageSet):
     def _measured(self) -> tuple[list[float], list[float]]:
         """Mean and std of each channel, on the scale where white is 1, of training pictures."""
         count, (total, squares) = 0, torch.zeros(2, self.channels, dtype=torch.float64)
-        for images, _ in self._plain(self.train, torch.arange(min(len(self.train), MEASURED))):
+        for images, _ in self.plain_batches(
+            self.train, torch.arange(min(len(self.train), MEASURED))
+        ):
             values = images.double() / 255
             count += values[:, 0].numel()
             total += values.sum((0, 2, 3))
@@ -140,27 +144,12 @@ class ImageFolders(ImageSet):
         images = _Decoded(self.train, self.channels, self._augmented, (self.seed, epoch))
         return _Loader(images, [this_rank(batch) for batch in batches], self.workers)
 
-    def test_batches(self) -> Batches:
-        """The test set in its own order."""
-        return self._plain(self.test, torch.arange(len(self.test)))
-
-    def validation_batches(self) -> Batches:
-        """The held-out training pictures; UserError when holdout is 0."""
-        if not self.held_out:
-            raise UserError(f"{self.name}: no validation images; holdout above 0 keeps some")
-        return self._plain(self.held_out, torch.arange(len(self.held_out)))
-
-    def calibration_batches(self, images: int) -> Batches:
-        """The first training pictures of a fixed order that the seed gives, not augmented."""
-        order = torch.randperm(len(self.train), generator=generator(self.seed, "calibration"))
-        return self._plain(self.train, order[:images])
-
     def fingerprint(self) -> str:
         """Of the names, sizes and times of the files."""
         return of_folder(self.root)
 
-    def _plain(self, samples: Samples, numbers: Tensor) -> Batches:
-        images = _Decoded(samples, self.channels, self._tested)
+    def plain_batches(self, part: Samples, numbers: Tensor) -> Batches:
+        images = _Decoded(part, self.channels, self._tested)
         return _Loader(images, numbers.split(self.batch_size), self.workers)
 
     def _tested(self, picture: Tensor) -> Tensor:

@@ -2,11 +2,12 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence, Sized
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 
+from dyadic.data.order import generator
 from dyadic.errors import UserError
 
 Size = int | Sequence[int]
@@ -75,10 +76,13 @@ class ImageSet(ABC):
     seed       with the epoch it determines order and augmentation
     class_names by label; the labels as text where the set names none
     mean, std  of each channel, on the scale where white is 1; applied by the network
-    held_out   training images kept for validation; empty where `holdout` is 0
+    train, held_out, test  images to train on, those kept for validation (none where `holdout` is
+               0), and to test on
     """
 
+    train: Sized
     held_out: Sized
+    test: Sized
     mean: tuple[float, ...]
     std: tuple[float, ...]
 
@@ -114,15 +118,21 @@ class ImageSet(ABC):
         """Augmented training batches of an epoch, a pure function of (seed, epoch)."""
 
     @abstractmethod
+    def plain_batches(self, part: Any, numbers: Tensor) -> Batches:
+        """Images of `train`, `held_out` or `test`, by their numbers, not augmented."""
+
     def test_batches(self) -> Batches:
         """The test set in its own order."""
+        return self.plain_batches(self.test, torch.arange(len(self.test)))
 
-    @abstractmethod
     def validation_batches(self) -> Batches:
         """Held-out training images, for choices that must not see the test set.
 
         Raises UserError where none are held out.
         """
+        if not len(self.held_out):
+            raise UserError(f"{self.name}: no validation images; holdout above 0 keeps some")
+        return self.plain_batches(self.held_out, torch.arange(len(self.held_out)))
 
     def watched_batches(self) -> Batches:
         """What a training is watched on, epoch by epoch: never the test set.
@@ -133,9 +143,10 @@ class ImageSet(ABC):
             self.validation_batches() if len(self.held_out) else self.calibration_batches(WATCHED)
         )
 
-    @abstractmethod
     def calibration_batches(self, images: int) -> Batches:
         """The first training images of a fixed order that the seed gives, not augmented."""
+        order = torch.randperm(len(self.train), generator=generator(self.seed, "calibration"))
+        return self.plain_batches(self.train, order[:images])
 
     @abstractmethod
     def fingerprint(self) -> str:

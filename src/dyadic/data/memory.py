@@ -50,7 +50,9 @@ class InMemory(ImageSet):
                  epochs show every image both ways (Jordan 2024, "94% on CIFAR-10", section 3.6)
     """
 
+    train: Labelled
     held_out: Labelled
+    test: Labelled
 
     def __init__(
         self,
@@ -107,28 +109,13 @@ class InMemory(ImageSet):
         first = torch.rand(len(self.train), generator=generator(self.seed, "mirror")) < 0.5
         return first ^ bool(epoch % 2)
 
-    def test_batches(self) -> Batches:
-        """The test set in its own order."""
-        return self._plain(self.test, torch.arange(len(self.test)))
-
-    def validation_batches(self) -> Batches:
-        """The held-out end of the training set; UserError when holdout is 0."""
-        if not len(self.held_out):
-            raise UserError(f"{self.name}: no validation images; holdout above 0 keeps some")
-        return self._plain(self.held_out, torch.arange(len(self.held_out)))
-
-    def calibration_batches(self, images: int) -> Batches:
-        """The first training images of a fixed order that the seed gives, not augmented."""
-        order = torch.randperm(len(self.train), generator=generator(self.seed, "calibration"))
-        return self._plain(self.train, order[:images])
-
     def fingerprint(self) -> str:
         """Of the pixels and labels of both sets."""
         parts = (self.train, self.held_out, self.test)
         tensors = [tensor for part in parts for tensor in (part.images, part.labels)]
         return hashlib.sha256(b"".join(x.numpy().tobytes() for x in tensors)).hexdigest()[:16]
 
-    def _plain(self, part: Labelled, numbers: Tensor) -> Batches:
+    def plain_batches(self, part: Labelled, numbers: Tensor) -> Batches:
         def unchanged(numbers: Tensor) -> Batch:
             return resized(part.images[numbers], self.image_size), part.labels[numbers]
 

@@ -16,7 +16,7 @@ from dyadic.integer.engines.compiled import export_c
 from dyadic.integer.engines.onnx.engine import export_onnx
 from dyadic.integer.engines.reference import ReferenceEngine
 from dyadic.integer.program import bounds
-from dyadic.integer.program.bounds import ProgramError, accumulator_bits, prove, ranges, shapes
+from dyadic.integer.program.bounds import accumulator_bits, prove
 from dyadic.integer.program.dyadic import dyadic, pair
 from dyadic.integer.program.files import save
 from dyadic.integer.program.operations import (
@@ -39,6 +39,8 @@ from dyadic.integer.program.operations import (
     Threshold,
     Weights,
 )
+from dyadic.integer.program.requirements import ProgramError
+from dyadic.integer.program.shapes import shapes
 
 HALF = dyadic(0.5)
 
@@ -96,7 +98,7 @@ def test_two_planes_have_two_bounds() -> None:
 
 
 def test_ranges_follow_the_operations() -> None:
-    known = ranges(resnet20())
+    known = prove(resnet20()).ranges
     assert known["input"] == (0, 255)
     assert known["image"] == (-53, 127)
     assert known["block0.add"][0] == 0
@@ -262,8 +264,8 @@ def test_the_padding_of_a_sum_pool_is_within_its_bound(
     program = Program("p", (1, 6, 6), (pixels, pool, Flatten("flat", ("pool",))), 1.0)
     images = np.concatenate([np.full((1, 1, 6, 6), v, np.uint8) for v in (0, 255)])
     found = ReferenceEngine(program).trace(images)["pool"]
-    lo, hi = ranges(program)["pixels"]
-    low, high = ranges(program)["pool"]
+    lo, hi = prove(program).ranges["pixels"]
+    low, high = prove(program).ranges["pool"]
     assert low <= found.min()
     assert found.max() <= high
     padded = any(padding) or ceil

@@ -20,16 +20,9 @@ from dyadic.integer.lowering.cells import level_integers
 from dyadic.integer.lowering.lower import Lowered, in_float64
 from dyadic.integer.lowering.values import ONE, PIXEL_SHIFT
 from dyadic.integer.lowering.waiting import AFFINE, CODES, forms_of, is_function, limits
+from dyadic.integer.program import operations as ops
 from dyadic.integer.program.dyadic import requantize, requantize_pair
-from dyadic.integer.program.operations import (
-    Linear,
-    Multiply,
-    Normalize,
-    Operation,
-    Requantize,
-    Threshold,
-)
-from dyadic.models.normalize import Normalize as NormalizeModule
+from dyadic.models.normalize import Normalize
 from dyadic.network.activations import ActivationQuantization
 from dyadic.network.layers import NOTHING
 from dyadic.network.quantized import QuantizedNetwork
@@ -98,7 +91,7 @@ class Float64Network(fx.Interpreter):
             return self._layer(n, module, value)
         if isinstance(value, Real):
             return Real(in_float64(module)(value.values))
-        if isinstance(module, (NormalizeModule, *NOTHING)):
+        if isinstance(module, (Normalize, *NOTHING)):
             return value
         if is_function(module):
             return Real(in_float64(module)(value * self._scale(n)))
@@ -120,7 +113,7 @@ class Float64Network(fx.Interpreter):
 
     def _layer(self, n: fx.Node, module: nn.Conv2d | nn.Linear, x: Tensor) -> Value:
         operation = self.operations[self.lowered.layers[n.name]]
-        assert isinstance(operation, Linear)
+        assert isinstance(operation, ops.Linear)
         planes = [torch.from_numpy(p).double() for p in operation.weights.planes]
         bias = [torch.from_numpy(operation.bias).double(), None]
         results = [
@@ -134,7 +127,7 @@ class Float64Network(fx.Interpreter):
         if name is None:
             return value
         operation = self.operations[name]
-        assert isinstance(operation, Linear)
+        assert isinstance(operation, ops.Linear)
         assert isinstance(value, Tensor)
         bias = torch.from_numpy(operation.bias).double()
         return value * ONE + bias.reshape(1, -1, *[1] * (value.ndim - 2))
@@ -149,13 +142,13 @@ class Float64Network(fx.Interpreter):
         self.codes[name] = codes
         return codes.double()
 
-    def _requantize(self, made: Operation, value: Value) -> Tensor:
-        cells = made if isinstance(made, Threshold) else None
+    def _requantize(self, made: ops.Operation, value: Value) -> Tensor:
+        cells = made if isinstance(made, ops.Threshold) else None
         operation = self.operations[made.inputs[0]] if cells else made
-        assert isinstance(operation, Linear | Requantize | Normalize | Multiply)
+        assert isinstance(operation, ops.Linear | ops.Requantize | ops.Normalize | ops.Multiply)
         ends = (operation.lo, operation.hi)
         if isinstance(value, tuple):
-            assert isinstance(operation, Linear)
+            assert isinstance(operation, ops.Linear)
             assert operation.odd is not None
             pair = (value[0].long(), value[1].long())
             codes = requantize_pair(*pair, operation.scale, operation.odd, *ends)
@@ -175,8 +168,8 @@ def _apply(module: nn.Conv2d | nn.Linear, x: Tensor, weight: Tensor, bias: Tenso
     return module._conv_forward(x, weight, bias)
 
 
-def _accumulator(operation: Operation, value: Tensor) -> Tensor:
-    if isinstance(operation, Normalize):
+def _accumulator(operation: ops.Operation, value: Tensor) -> Tensor:
+    if isinstance(operation, ops.Normalize):
         bias = torch.from_numpy(operation.bias).reshape(1, -1, 1, 1)
         return (value.long() << PIXEL_SHIFT) + bias
     return value.long()

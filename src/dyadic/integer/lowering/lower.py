@@ -29,16 +29,8 @@ from dyadic.integer.lowering.values import (
     to_numpy,
 )
 from dyadic.integer.lowering.waiting import AFFINE, affine_of, is_function, limits
-from dyadic.integer.program.operations import (
-    INT32,
-    Add,
-    Concat,
-    Operation,
-    Program,
-    Relu,
-    Threshold,
-)
-from dyadic.models.normalize import Normalize as NormalizeModule
+from dyadic.integer.program import operations as ops
+from dyadic.models.normalize import Normalize
 from dyadic.network.activations import ActivationQuantization
 from dyadic.network.layers import NOTHING, module_of, propagate_shapes, shape_of
 from dyadic.network.quantized import QuantizedNetwork
@@ -64,7 +56,7 @@ class Lowered:
     divisors   what the sums of a pool's node are divided by
     """
 
-    program: Program
+    program: ops.Program
     operations: dict[str, str]
     scales: dict[str, float]
     divisors: dict[str, int]
@@ -85,7 +77,7 @@ class _Lowering:
     def __init__(self, network: QuantizedNetwork) -> None:
         self.network, self.body = network, network.body
         self.values: dict[fx.Node, Value] = {}
-        self.operations: dict[str, Operation] = {}
+        self.operations: dict[str, ops.Operation] = {}
         self.of_node: dict[str, str] = {}
         self.scales: dict[str, float] = {}
         self.divisors: dict[str, int] = {}
@@ -109,7 +101,7 @@ class _Lowering:
             raise UserError(f"{name}: the network's output is not the last operation's logits")
         operations = tuple(self.operations.values())
         shape = self.network.image_shape
-        program = Program(name, shape, operations, logits.scale, note)
+        program = ops.Program(name, shape, operations, logits.scale, note)
         return Lowered(program, self.of_node, self.scales, self.divisors, self.layers)
 
     def _value(self, node: fx.Node) -> Value:
@@ -131,13 +123,13 @@ class _Lowering:
         if module is not None and is_function(module):
             table = source if isinstance(source, Table) else Table.of(node.name, self._input(node))
             return table.map(in_float64(module))
-        if isinstance(module, NormalizeModule):
+        if isinstance(module, Normalize):
             return Image(to_numpy(module.mean).flatten(), to_numpy(module.std).flatten())
         if isinstance(module, NOTHING):
             return source
         return self._move(node, module)
 
-    def _emit(self, operation: Operation) -> str:
+    def _emit(self, operation: ops.Operation) -> str:
         self.operations[operation.name] = operation
         return operation.name
 
@@ -188,10 +180,10 @@ class _Lowering:
         if (low, high) != (0.0, np.inf):
             return Clamped(value).clamp(low, high)
         made, source = self.operations.get(value.name), node.all_input_nodes[0]
-        if isinstance(made, Add) and len(source.users) == 1:
+        if isinstance(made, ops.Add) and len(source.users) == 1:
             self.operations[value.name] = replace(made, lo=0)
             return value
-        return replace(value, name=self._emit(Relu(self._name(node.name), (value.name,))))
+        return replace(value, name=self._emit(ops.Relu(self._name(node.name), (value.name,))))
 
     def _product(self, node: fx.Node) -> Product:
         x, y = (self._codes(source, node) for source in _nodes(node.args))
@@ -203,7 +195,7 @@ class _Lowering:
             raise UserError(f"{node.name}: its operands are on different scales")
         name, inputs = self._name(node.name), tuple(value.name for value in codes)
         add = node.target is operator.add
-        self._emit(Add(name, inputs, *INT32) if add else Concat(name, inputs))
+        self._emit(ops.Add(name, inputs, *ops.INT32) if add else ops.Concat(name, inputs))
         return Codes(name, codes[0].scale)
 
     def _move(self, node: fx.Node, module: nn.Module | None) -> Codes:
@@ -232,10 +224,12 @@ class _Lowering:
         self._emit(operation)
         values, scale = level_integers(book)
         inputs, levels = (operation.name,), values[steps.cells]
-        cells = Threshold(f"{operation.name}.codes", inputs, steps.thresholds, levels)
+        cells = ops.Threshold(f"{operation.name}.codes", inputs, steps.thresholds, levels)
         return self._made(node, cells, scale, levels)
 
-    def _made(self, node: fx.Node, operation: Operation, scale: float, values: np.ndarray) -> Codes:
+    def _made(
+        self, node: fx.Node, operation: ops.Operation, scale: float, values: np.ndarray
+    ) -> Codes:
         name = self._emit(operation)
         self.of_node[node.name], self.scales[name] = name, scale
         return Codes(name, scale, int(values.min()), int(values.max()))

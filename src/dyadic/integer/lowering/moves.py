@@ -5,6 +5,7 @@ from typing import Any
 from torch import nn
 
 from dyadic.errors import UserError
+from dyadic.integer.lowering.values import two
 from dyadic.integer.program.operations import (
     AdaptiveSumPool,
     Flatten,
@@ -31,9 +32,9 @@ def lower_move(
     """
     inputs = (source,)
     if isinstance(module, nn.MaxPool2d):
-        if _two(module.dilation) != (1, 1):
+        if two(module.dilation) != (1, 1):
             raise UserError(f"{name}: max pooling with dilation {module.dilation}; only 1")
-        window = _two(module.kernel_size), _two(module.stride), _two(module.padding)
+        window = two(module.kernel_size), two(module.stride), two(module.padding)
         return MaxPool(name, inputs, *window, ceil=module.ceil_mode), 1
     if isinstance(module, nn.AvgPool2d):
         return _average(name, inputs, module, before)
@@ -61,7 +62,7 @@ def unknown(operation: Operation | None) -> dict[str, Any]:
 def _average(
     name: str, inputs: tuple[str, ...], pool: nn.AvgPool2d, before: Shape
 ) -> tuple[Operation, int]:
-    window = _two(pool.kernel_size), _two(pool.stride), _two(pool.padding)
+    window = two(pool.kernel_size), two(pool.stride), two(pool.padding)
     counted = "padded" if pool.ceil_mode else "kernel"
     if pool.divisor_override is not None:
         counted = "kernel"
@@ -85,10 +86,6 @@ def _adaptive(
         return Repeat(name, inputs, (out_rows // rows, out_columns // columns)), 1
     operation = AdaptiveSumPool(name, inputs, (out_rows, out_columns))
     return operation, divisor(operation, before[1:])
-
-
-def _two(value: int | tuple[int, ...]) -> tuple[int, int]:
-    return (value, value) if isinstance(value, int) else (value[0], value[-1])
 
 
 def _four(value: tuple[int, ...]) -> tuple[int, int, int, int]:

@@ -29,18 +29,8 @@ from torch import fx, nn
 
 from dyadic.errors import UserError
 from dyadic.integer.lowering.cells import CodeSteps, level_integers
+from dyadic.integer.program import operations as ops
 from dyadic.integer.program.dyadic import dyadic, pair
-from dyadic.integer.program.operations import (
-    Conv,
-    Dyadic,
-    Linear,
-    Lookup,
-    Multiply,
-    Normalize,
-    Operation,
-    Requantize,
-    Weights,
-)
 from dyadic.network.weights import latent_weight, weight_quantization
 from dyadic.quantizers.codebook import Codebook
 
@@ -84,7 +74,7 @@ class Waiting:
         )
         return int(np.floor(low + 0.5)), int(np.floor(high + 0.5))
 
-    def operation(self, name: str, steps: CodeSteps) -> Operation:
+    def operation(self, name: str, steps: CodeSteps) -> ops.Operation:
         """The operation that a quantizer makes of the value."""
         raise NotImplementedError
 
@@ -96,7 +86,7 @@ class Pending(Waiting):
     layer: fx.Node
     module: nn.Conv2d | nn.Linear
     source: Codes
-    weights: Weights
+    weights: ops.Weights
     factor: np.ndarray
     shift: np.ndarray
 
@@ -110,7 +100,7 @@ class Pending(Waiting):
         else:
             module = nn.Linear(channels, channels, device="meta")
             codes, levels = np.eye(channels, dtype=np.uint8), [0, ONE]
-        weights = Weights(codes, np.array(levels, np.int64), 1)
+        weights = ops.Weights(codes, np.array(levels, np.int64), 1)
         factor = np.full(channels, source.scale / ONE)
         return cls(layer, module, source, weights, factor, np.zeros(channels))
 
@@ -119,7 +109,7 @@ class Pending(Waiting):
         factor, shift = self.factor * multiplier, self.shift * multiplier + shift
         return replace(self, factor=factor, shift=shift)
 
-    def operation(self, name: str, steps: CodeSteps) -> Linear:
+    def operation(self, name: str, steps: CodeSteps) -> ops.Linear:
         """The layer with its requantizer: DN = factor / S_out and the integer bias."""
         ratio = self.factor / steps.scale
         ratio = np.where(np.abs(ratio) < SMALLEST_RATIO, np.copysign(SMALLEST_RATIO, ratio), ratio)
@@ -127,14 +117,14 @@ class Pending(Waiting):
         even, odd = pair(ratio) if self.weights.levels.ndim == 2 else (dyadic(ratio), None)
         common = (name, (self.source.name,), self.weights, bias, even, *self.ends(steps))
         if isinstance(self.module, nn.Linear):
-            return Linear(*common, odd=odd)
+            return ops.Linear(*common, odd=odd)
         conv = self.module
-        return Conv(
+        return ops.Conv(
             *common,
             odd=odd,
-            stride=_pair(conv.stride),
+            stride=two(conv.stride),
             padding=_padding(str(self.layer.target), conv),
-            dilation=_pair(conv.dilation),
+            dilation=two(conv.dilation),
             groups=conv.groups,
         )
 
@@ -147,10 +137,10 @@ class Product(Waiting):
     y: Codes
     factor: float
 
-    def operation(self, name: str, steps: CodeSteps) -> Multiply:
+    def operation(self, name: str, steps: CodeSteps) -> ops.Multiply:
         """One requantizer for all."""
         scale = dyadic(self.factor / steps.scale)
-        return Multiply(name, (self.x.name, self.y.name), scale, *self.ends(steps))
+        return ops.Multiply(name, (self.x.name, self.y.name), scale, *self.ends(steps))
 
 
 @dataclass(frozen=True)
@@ -159,10 +149,10 @@ class Clamped(Waiting):
 
     source: Codes
 
-    def operation(self, name: str, steps: CodeSteps) -> Requantize:
+    def operation(self, name: str, steps: CodeSteps) -> ops.Requantize:
         """The limits join the codes' way to another scale."""
         scale = dyadic(self.source.scale / steps.scale)
-        return Requantize(name, (self.source.name,), scale, *self.ends(steps))
+        return ops.Requantize(name, (self.source.name,), scale, *self.ends(steps))
 
 
 @dataclass(frozen=True)
@@ -187,12 +177,12 @@ class Table(Waiting):
         """A further function of the value."""
         return replace(self, values=function(self.values))
 
-    def lookup(self, name: str, book: Codebook) -> tuple[Lookup, float]:
+    def lookup(self, name: str, book: Codebook) -> tuple[ops.Lookup, float]:
         """The codebook's own choice for each value, and the real value of one of its integers."""
         integers, scale = level_integers(book)
         codes = book.quantize(self.values).cpu().numpy()
         assert self.source.lo is not None
-        return Lookup(name, (self.source.name,), self.source.lo, integers[codes]), scale
+        return ops.Lookup(name, (self.source.name,), self.source.lo, integers[codes]), scale
 
 
 @dataclass(frozen=True)
@@ -207,18 +197,18 @@ class Image(Waiting):
         std = self.std / multiplier
         return replace(self, mean=self.mean - shift * std, std=std)
 
-    def operation(self, name: str, steps: CodeSteps) -> Normalize:
+    def operation(self, name: str, steps: CodeSteps) -> ops.Normalize:
         """(pixel / 255 - mean) / std in steps of S_out, per channel, from 256ths of a pixel."""
         fine = 255.0 * 2**PIXEL_SHIFT
         bias = np.round(-self.mean * fine).astype(np.int64)
-        scale: Dyadic = dyadic(1 / (self.std * fine * steps.scale))
-        return Normalize(name, ("input",), bias, scale, *self.ends(steps))
+        scale: ops.Dyadic = dyadic(1 / (self.std * fine * steps.scale))
+        return ops.Normalize(name, ("input",), bias, scale, *self.ends(steps))
 
 
 Value = Codes | Pending | Product | Clamped | Table | Image
 
 
-def integer_weights(name: str, module: nn.Conv2d | nn.Linear) -> tuple[Weights, np.ndarray]:
+def integer_weights(name: str, module: nn.Conv2d | nn.Linear) -> tuple[ops.Weights, np.ndarray]:
     """A layer's weight codes and its real scale per output channel, float64 [O].
 
     The levels are the codebook's integers times the largest power of two that keeps them in a byte.
@@ -241,17 +231,18 @@ def integer_weights(name: str, module: nn.Conv2d | nn.Linear) -> tuple[Weights, 
     finer = 1 << max(int(np.log2(LARGEST_BYTE / np.abs(levels).max())), 0)
     kind = np.uint8 if levels.shape[-1] <= 256 else np.uint16
     spread = np.broadcast_to(scale.reshape(-1), len(codes)) / finer
-    return Weights(codes.astype(kind), levels * finer, book.bits), spread
+    return ops.Weights(codes.astype(kind), levels * finer, book.bits), spread
 
 
-def _pair(value: int | tuple[int, ...]) -> tuple[int, int]:
+def two(value: int | tuple[int, ...]) -> tuple[int, int]:
+    """What holds for rows and for columns, of one number or of two."""
     return (value, value) if isinstance(value, int) else (value[0], value[-1])
 
 
 def _padding(name: str, conv: nn.Conv2d) -> tuple[int, int]:
     if isinstance(conv.padding, str) or conv.padding_mode != "zeros":
         raise UserError(f"{name}: padding {conv.padding!r}, {conv.padding_mode}; only zeros")
-    return _pair(conv.padding)
+    return two(conv.padding)
 
 
 def to_numpy(tensor: torch.Tensor) -> np.ndarray:

@@ -13,43 +13,16 @@ from itertools import product
 
 import numpy as np
 
+from dyadic.integer.program import operations as ops
 from dyadic.integer.program.dyadic import (
     plain_limit,
     requantize,
     requantize_pair,
     split_limit,
 )
-from dyadic.integer.program.operations import (
-    INT32,
-    ZEROS,
-    AdaptiveSumPool,
-    Add,
-    Linear,
-    Lookup,
-    Multiply,
-    Normalize,
-    Operation,
-    Pad,
-    Program,
-    Relu,
-    Requantize,
-    Select,
-    SumPool,
-    Threshold,
-)
-from dyadic.integer.program.requirements import ProgramError, Shape, require
+from dyadic.integer.program.requirements import Shape, require
 from dyadic.integer.program.shapes import shapes
 from dyadic.integer.program.windows import divisor
-
-__all__ = [
-    "Accumulator",
-    "ProgramError",
-    "Proof",
-    "accumulator_bits",
-    "prove",
-    "ranges",
-    "shapes",
-]
 
 Range = tuple[int, int]
 PIXELS = (0, 255)
@@ -92,13 +65,13 @@ class Proof:
     accumulators  of each Conv and Linear
     """
 
-    program: Program
+    program: ops.Program
     shapes: dict[str, Shape]
     ranges: dict[str, Range]
     accumulators: dict[str, Accumulator]
 
 
-def prove(program: Program | Proof) -> Proof:
+def prove(program: ops.Program | Proof) -> Proof:
     """Check the whole program and bound it, in one pass; what is proved already stays as it is.
 
     So whatever takes a program (engines, exports, `save`) takes its proof in its place.
@@ -110,28 +83,23 @@ def prove(program: Program | Proof) -> Proof:
         return program
     proof = Proof(program, shapes(program), {"input": PIXELS}, {})
     for operation in program.operations:
-        if isinstance(operation, Linear):
+        if isinstance(operation, ops.Linear):
             proof.accumulators[operation.name] = _accumulator(
                 operation, proof.ranges[operation.inputs[0]]
             )
         lo, hi = _range(operation, proof)
-        inside = INT32[0] <= lo and hi <= INT32[1]
+        inside = ops.INT32[0] <= lo and hi <= ops.INT32[1]
         require(inside, operation, f"its values, {lo} to {hi}, do not fit int32")
         proof.ranges[operation.name] = (lo, hi)
     return proof
 
 
-def ranges(program: Program | Proof) -> dict[str, Range]:
-    """Interval of every tensor, "input" included; it holds for every image."""
-    return prove(program).ranges
-
-
-def accumulator_bits(program: Program | Proof) -> dict[str, int]:
+def accumulator_bits(program: ops.Program | Proof) -> dict[str, int]:
     """Bits that each layer's accumulator needs, sign included: at most 32, or an int64 is used."""
     return {name: bound.bits for name, bound in prove(program).accumulators.items()}
 
 
-def _accumulator(operation: Linear, inputs: Range) -> Accumulator:
+def _accumulator(operation: ops.Linear, inputs: Range) -> Accumulator:
     """Bounds of the layer's partial sums; refused where no exact rescaling exists."""
     planes = operation.weights.planes
     bias = np.stack([operation.bias, *[np.zeros_like(operation.bias)] * (len(planes) - 1)])
@@ -165,21 +133,21 @@ def _sums(weights: np.ndarray, inputs: Range) -> tuple[np.ndarray, np.ndarray]:
 
 
 @singledispatch
-def _range(operation: Operation, proof: Proof) -> Range:
+def _range(operation: ops.Operation, proof: Proof) -> Range:
     """Interval of the tensor: for Concat, MaxPool, Repeat, Flatten, all that the inputs span."""
     low, high = zip(*(proof.ranges[name] for name in operation.inputs), strict=True)
     return min(low), max(high)
 
 
 @_range.register
-def _(operation: Normalize, proof: Proof) -> Range:
+def _(operation: ops.Normalize, proof: Proof) -> Range:
     ends = np.array([[pixel] for pixel in PIXELS]) * 256 + operation.bias
     require(bool((np.abs(ends) <= plain_limit(1)).all()), operation, "the bias leaves int32")
     return _ends(requantize(ends, operation.scale, operation.lo, operation.hi))
 
 
 @_range.register
-def _(operation: Linear, proof: Proof) -> Range:
+def _(operation: ops.Linear, proof: Proof) -> Range:
     bound = proof.accumulators[operation.name]
     # Monotone in each accumulator, rising or falling by the sign of its b: look at the corners.
     ends = [np.stack([lo, hi]) for lo, hi in zip(bound.lo, bound.hi, strict=True)]
@@ -194,53 +162,55 @@ def _(operation: Linear, proof: Proof) -> Range:
 
 
 @_range.register
-def _(operation: Requantize, proof: Proof) -> Range:
+def _(operation: ops.Requantize, proof: Proof) -> Range:
     ends = np.array(proof.ranges[operation.inputs[0]]).reshape(2, 1)
     return _ends(requantize(ends, operation.scale, operation.lo, operation.hi))
 
 
 @_range.register
-def _(operation: Threshold, proof: Proof) -> Range:
+def _(operation: ops.Threshold, proof: Proof) -> Range:
     ends = proof.ranges[operation.inputs[0]]
     return _ends(operation.values[np.searchsorted(operation.thresholds, ends, side="right")])
 
 
 @_range.register
-def _(operation: Add, proof: Proof) -> Range:
+def _(operation: ops.Add, proof: Proof) -> Range:
     lo, hi = (sum(ends) for ends in zip(*(proof.ranges[n] for n in operation.inputs), strict=True))
-    inside = INT32[0] <= lo and hi <= INT32[1]
+    inside = ops.INT32[0] <= lo and hi <= ops.INT32[1]
     require(inside, operation, f"the sum, {lo} to {hi}, does not fit int32")
     return max(operation.lo, min(lo, operation.hi)), min(operation.hi, max(hi, operation.lo))
 
 
 @_range.register
-def _(operation: Relu, proof: Proof) -> Range:
+def _(operation: ops.Relu, proof: Proof) -> Range:
     lo, hi = proof.ranges[operation.inputs[0]]
     return max(lo, 0), max(hi, 0)
 
 
 @_range.register
-def _(operation: SumPool, proof: Proof) -> Range:
+def _(operation: ops.SumPool, proof: Proof) -> Range:
     if operation.counted != "image" and (any(operation.padding) or operation.ceil):
         return _sum_range(operation, proof, zeros=True)
     return _sum_range(operation, proof, zeros=False)
 
 
 @_range.register
-def _(operation: AdaptiveSumPool, proof: Proof) -> Range:
+def _(operation: ops.AdaptiveSumPool, proof: Proof) -> Range:
     return _sum_range(operation, proof, zeros=False)
 
 
-def _sum_range(operation: SumPool | AdaptiveSumPool, proof: Proof, zeros: bool) -> Range:
+def _sum_range(operation: ops.SumPool | ops.AdaptiveSumPool, proof: Proof, zeros: bool) -> Range:
     """As many times the input as the sums are divided by."""
     lo, hi = proof.ranges[operation.inputs[0]]
     times = divisor(operation, proof.shapes[operation.inputs[0]][1:])
-    require(times <= INT32[1], operation, "the windows' counts have no common multiple in int32")
+    require(
+        times <= ops.INT32[1], operation, "the windows' counts have no common multiple in int32"
+    )
     return (min(lo, 0) if zeros else lo) * times, (max(hi, 0) if zeros else hi) * times
 
 
 @_range.register
-def _(operation: Lookup, proof: Proof) -> Range:
+def _(operation: ops.Lookup, proof: Proof) -> Range:
     lo, hi = proof.ranges[operation.inputs[0]]
     last = operation.lo + len(operation.values) - 1
     inside = operation.lo <= lo and hi <= last
@@ -249,24 +219,24 @@ def _(operation: Lookup, proof: Proof) -> Range:
 
 
 @_range.register
-def _(operation: Multiply, proof: Proof) -> Range:
+def _(operation: ops.Multiply, proof: Proof) -> Range:
     x, y = (proof.ranges[name] for name in operation.inputs)
     ends = np.array([[a * b] for a in x for b in y], dtype=object)
     lo, hi = _ends(ends)
-    inside = INT32[0] <= lo and hi <= INT32[1]
+    inside = ops.INT32[0] <= lo and hi <= ops.INT32[1]
     require(inside, operation, f"the product, {lo} to {hi}, does not fit int32")
     return _ends(requantize(ends.astype(np.int64), operation.scale, operation.lo, operation.hi))
 
 
 @_range.register
-def _(operation: Select, proof: Proof) -> Range:
+def _(operation: ops.Select, proof: Proof) -> Range:
     lo, hi = proof.ranges[operation.inputs[0]]
-    zeros = ZEROS in operation.channels
+    zeros = ops.ZEROS in operation.channels
     return (min(lo, 0), max(hi, 0)) if zeros else (lo, hi)
 
 
 @_range.register
-def _(operation: Pad, proof: Proof) -> Range:
+def _(operation: ops.Pad, proof: Proof) -> Range:
     lo, hi = proof.ranges[operation.inputs[0]]
     return (min(lo, 0), max(hi, 0)) if max(operation.padding) > 0 else (lo, hi)
 

@@ -22,59 +22,28 @@ from typing import Any, get_type_hints
 
 import numpy as np
 
+from dyadic.integer.program import operations
 from dyadic.integer.program.bounds import Proof, prove
 from dyadic.integer.program.decoding import decode_fields
 from dyadic.integer.program.limits import ELEMENTS, JSON_BYTES, TEXT, WEIGHT_BYTES
-from dyadic.integer.program.operations import (
-    AdaptiveSumPool,
-    Add,
-    Concat,
-    Conv,
-    Dyadic,
-    Flatten,
-    Linear,
-    Lookup,
-    MaxPool,
-    Multiply,
-    Normalize,
-    Operation,
-    Pad,
-    Program,
-    Relu,
-    Repeat,
-    Requantize,
-    Select,
-    SumPool,
-    Threshold,
-    Weights,
-)
+from dyadic.integer.program.operations import Dyadic, Linear, Operation, Program, Weights
 from dyadic.integer.program.packing import pack, packed_bytes, unpack
 from dyadic.integer.program.requirements import ProgramError
 from dyadic.record.files import write_atomically
 
 FORMAT, VERSIONS = "dyadic program", (1, 2)
 PROGRAM, WEIGHTS, MEMBER = "program.json", "weights.npz", "packed.npy"
+DAMAGE = (
+    *(ArithmeticError, EOFError, LookupError, RuntimeError, ValueError, OSError),
+    *(struct.error, zipfile.BadZipFile),
+)  # what a damaged archive makes `zipfile` raise
 ADDED = {"SumPool": {"ceil": False, "counted": "kernel"}}  # fields that version 1 did not have
 
-OPERATIONS: tuple[type[Operation], ...] = (
-    Normalize,
-    Linear,
-    Conv,
-    Requantize,
-    Threshold,
-    Add,
-    Relu,
-    Concat,
-    MaxPool,
-    SumPool,
-    AdaptiveSumPool,
-    Repeat,
-    Lookup,
-    Multiply,
-    Select,
-    Pad,
-    Flatten,
-)
+OPERATIONS: dict[str, type[Operation]] = {
+    name: kind
+    for name, kind in vars(operations).items()
+    if isinstance(kind, type) and issubclass(kind, Operation) and kind is not Operation
+}
 HEADER = {
     "format": str,
     "version": int,
@@ -115,7 +84,6 @@ def save(program: Program | Proof, directory: Path) -> int:
     decode_fields(tree, HEADER, PROGRAM)
     head = json.dumps(header | {"sha256": checksum(tree, packed)}, indent=1).removesuffix("\n}")
     text = head + ',\n "operations": [\n  ' + ",\n  ".join(lines) + "\n ]\n}\n"
-    directory = Path(directory)
     with write_atomically(directory / WEIGHTS) as temporary, temporary.open("wb") as file:
         np.savez(file, packed=packed)
     with write_atomically(directory / PROGRAM) as temporary:
@@ -135,7 +103,6 @@ def load_proof(directory: Path) -> Proof:
     matters: the format and version, an unknown operation, a missing or additional field, a wrong
     type, shape, offset or range, undefined inputs, weights that belong to another program.
     """
-    directory = Path(directory)
     tree = _read_json(directory / PROGRAM)
     header = decode_fields(tree, HEADER, PROGRAM)
     if header["format"] != FORMAT or header["version"] not in VERSIONS:
@@ -145,13 +112,13 @@ def load_proof(directory: Path) -> Proof:
         )
     packed = _read_packed(directory / WEIGHTS)
     reader = _Reader(packed, ADDED if header["version"] == 1 else {})
-    operations = tuple(reader.operation(entry) for entry in header["operations"])
+    found = tuple(reader.operation(entry) for entry in header["operations"])
     if reader.position != len(packed):
         raise ProgramError(f"{WEIGHTS}: {len(packed)} bytes; the layers take {reader.position}")
     if checksum(tree, packed) != header["sha256"]:
         raise ProgramError(f"{PROGRAM}: damaged or changed ({PROGRAM} and {WEIGHTS}: SHA-256)")
     kept = {key: header[key] for key in ("name", "input_shape", "logit_scale", "note")}
-    return prove(Program(operations=operations, **kept))
+    return prove(Program(operations=found, **kept))
 
 
 def checksum(tree: dict[str, Any], packed: np.ndarray) -> str:
@@ -169,12 +136,8 @@ def _encode_operation(operation: Operation, parts: list[np.ndarray]) -> str:
         if isinstance(value, Weights):
             offset = sum(map(len, parts))
             parts.append(pack(value.codes, value.bits))
-            value = {
-                "shape": value.codes.shape,
-                "bits": value.bits,
-                "offset": offset,
-                "levels": value.levels.tolist(),
-            }
+            shape, levels = value.codes.shape, value.levels.tolist()
+            value = {"shape": shape, "bits": value.bits, "offset": offset, "levels": levels}
         elif isinstance(value, Dyadic):
             value = {"b": value.b.tolist(), "c": value.c.tolist()}
         line[entry.name] = value.tolist() if isinstance(value, np.ndarray) else value
@@ -191,10 +154,9 @@ class _Reader:
         name = entry.get("name") if isinstance(entry, dict) else None
         where = f"{PROGRAM}: operation {str(name)[:TEXT]!r}"
         found = entry.get("operation") if isinstance(entry, dict) else None
-        kinds = {kind.__name__: kind for kind in OPERATIONS}
-        if not isinstance(found, str) or found not in kinds:
+        if not isinstance(found, str) or found not in OPERATIONS:
             raise ProgramError(f"{where}: unknown operation {str(found)[:99]!r}")
-        kind = kinds[found]
+        kind = OPERATIONS[found]
         hints = {field.name: get_type_hints(kind)[field.name] for field in fields(kind)}
         entry = self.added.get(found, {}) | entry
         values = decode_fields(entry, {"operation": str, **hints}, where)
@@ -270,9 +232,7 @@ def _read_packed(path: Path) -> np.ndarray:
             if not member.file_size == member.compress_size <= len(stored):
                 raise ValueError("its sizes are not the file's")
             array = archive.read(member)
-    except (ArithmeticError, EOFError, LookupError, RuntimeError, ValueError) as error:
-        raise _damaged(path, error) from None
-    except (OSError, struct.error, zipfile.BadZipFile) as error:
+    except DAMAGE as error:
         raise _damaged(path, error) from None
     header = len(_array_header(0))
     if array[:header] != _array_header(max(0, len(array) - header)):

@@ -9,32 +9,10 @@ from math import prod
 
 import numpy as np
 
+from dyadic.integer.program import operations as ops
 from dyadic.integer.program.costs import Costs
 from dyadic.integer.program.limits import ELEMENTS, OPERATIONS, TABLE
 from dyadic.integer.program.names import is_name
-from dyadic.integer.program.operations import (
-    INT32,
-    ZEROS,
-    AdaptiveSumPool,
-    Add,
-    Concat,
-    Conv,
-    Flatten,
-    Linear,
-    Lookup,
-    MaxPool,
-    Multiply,
-    Normalize,
-    Operation,
-    Pad,
-    Program,
-    Relu,
-    Repeat,
-    Requantize,
-    Select,
-    SumPool,
-    Threshold,
-)
 from dyadic.integer.program.requirements import (
     ProgramError,
     Shape,
@@ -50,7 +28,7 @@ from dyadic.integer.program.requirements import (
 from dyadic.integer.program.windows import COUNTED, pool_positions
 
 
-def shapes(program: Program) -> dict[str, Shape]:
+def shapes(program: ops.Program) -> dict[str, Shape]:
     """Shape of every tensor of one image, "input" included: (C, H, W), or (F,) once flattened.
 
     Raises: ProgramError for a name used twice, an input that no earlier operation makes, and any
@@ -74,7 +52,7 @@ def shapes(program: Program) -> dict[str, Shape]:
     return known
 
 
-def _check_frame(program: Program) -> None:
+def _check_frame(program: ops.Program) -> None:
     """What is wrong with the program as a whole."""
     shape = program.input_shape
     if len(shape) != 3 or min(shape) < 1 or prod(shape) > ELEMENTS:
@@ -85,12 +63,12 @@ def _check_frame(program: Program) -> None:
 
 
 @singledispatch
-def _shape(operation: Operation, *inputs: Shape) -> Shape:
+def _shape(operation: ops.Operation, *inputs: Shape) -> Shape:
     require(False, operation, "unknown operation")
     return ()
 
 
-def _only(operation: Operation, inputs: tuple[Shape, ...], rank: int = 0) -> Shape:
+def _only(operation: ops.Operation, inputs: tuple[Shape, ...], rank: int = 0) -> Shape:
     """The shape of the single input, of that rank."""
     require(len(inputs) == 1, operation, f"{len(inputs)} inputs; one expected")
     require(rank in (0, len(inputs[0])), operation, f"input {inputs[0]} is not of rank {rank}")
@@ -98,17 +76,17 @@ def _only(operation: Operation, inputs: tuple[Shape, ...], rank: int = 0) -> Sha
 
 
 @_shape.register
-def _(operation: Normalize, *inputs: Shape) -> Shape:
+def _(operation: ops.Normalize, *inputs: Shape) -> Shape:
     shape = _only(operation, inputs, rank=3)
     require(operation.inputs == ("input",), operation, "its input must be the pixels")
-    check_integers(operation, "bias", operation.bias, (shape[0],), INT32)
+    check_integers(operation, "bias", operation.bias, (shape[0],), ops.INT32)
     check_scale(operation, operation.scale, shape[0])
     check_clamp(operation, operation.lo, operation.hi)
     return shape
 
 
 @_shape.register
-def _(operation: Linear, *inputs: Shape) -> Shape:
+def _(operation: ops.Linear, *inputs: Shape) -> Shape:
     (features,) = _only(operation, inputs, rank=1)
     outputs, expected = check_layer(operation, rank=2)
     require(expected == features, operation, f"{features} inputs, weights for {expected}")
@@ -116,7 +94,7 @@ def _(operation: Linear, *inputs: Shape) -> Shape:
 
 
 @_shape.register
-def _(operation: Conv, *inputs: Shape) -> Shape:
+def _(operation: ops.Conv, *inputs: Shape) -> Shape:
     channels, *size = _only(operation, inputs, rank=3)
     outputs, per_group = check_layer(operation, rank=4)
     groups = operation.groups
@@ -130,31 +108,31 @@ def _(operation: Conv, *inputs: Shape) -> Shape:
     return (outputs, *_windows(operation, size, operation.weights.codes.shape[2:]))
 
 
-def _windows(operation: Conv, size: list[int], kernel: Shape) -> Shape:
+def _windows(operation: ops.Conv, size: list[int], kernel: Shape) -> Shape:
     """Rows and columns: floor((n + 2 p - d (k - 1) - 1) / s) + 1."""
     steps = zip(size, kernel, operation.stride, operation.padding, operation.dilation, strict=True)
     return tuple((n + 2 * p - d * (k - 1) - 1) // s + 1 for n, k, s, p, d in steps)
 
 
 @_shape.register
-def _(operation: Requantize, *inputs: Shape) -> Shape:
+def _(operation: ops.Requantize, *inputs: Shape) -> Shape:
     check_scale(operation, operation.scale, channels=1)
     check_clamp(operation, operation.lo, operation.hi)
     return _only(operation, inputs)
 
 
 @_shape.register
-def _(operation: Threshold, *inputs: Shape) -> Shape:
+def _(operation: ops.Threshold, *inputs: Shape) -> Shape:
     levels = len(operation.values)
-    check_integers(operation, "thresholds", operation.thresholds, (levels - 1,), INT32)
-    check_integers(operation, "values", operation.values, (levels,), INT32)
+    check_integers(operation, "thresholds", operation.thresholds, (levels - 1,), ops.INT32)
+    check_integers(operation, "values", operation.values, (levels,), ops.INT32)
     for array in (operation.thresholds, operation.values):
         require(bool((np.diff(array) >= 0).all()), operation, "not in ascending order")
     return _only(operation, inputs)
 
 
 @_shape.register
-def _(operation: Add, *inputs: Shape) -> Shape:
+def _(operation: ops.Add, *inputs: Shape) -> Shape:
     require(len(inputs) == 2, operation, f"{len(inputs)} inputs; two expected")
     require(inputs[0] == inputs[1], operation, f"inputs of shapes {inputs[0]} and {inputs[1]}")
     check_clamp(operation, operation.lo, operation.hi)
@@ -162,26 +140,26 @@ def _(operation: Add, *inputs: Shape) -> Shape:
 
 
 @_shape.register
-def _(operation: Relu, *inputs: Shape) -> Shape:
+def _(operation: ops.Relu, *inputs: Shape) -> Shape:
     return _only(operation, inputs)
 
 
 @_shape.register
-def _(operation: Concat, *inputs: Shape) -> Shape:
+def _(operation: ops.Concat, *inputs: Shape) -> Shape:
     require(len(inputs) > 0, operation, "no inputs")
     same = len({shape[1:] for shape in inputs}) == 1
     require(same, operation, f"inputs of shapes {inputs} differ beyond their channels")
     return (sum(shape[0] for shape in inputs), *inputs[0][1:])
 
 
-@_shape.register(MaxPool)
-@_shape.register(SumPool)
-def _(operation: MaxPool | SumPool, *inputs: Shape) -> Shape:
+@_shape.register(ops.MaxPool)
+@_shape.register(ops.SumPool)
+def _(operation: ops.MaxPool | ops.SumPool, *inputs: Shape) -> Shape:
     channels, *size = _only(operation, inputs, rank=3)
     check_positive(operation, *operation.kernel, *operation.stride)
     small = all(0 <= 2 * p <= k for p, k in zip(operation.padding, operation.kernel, strict=True))
     require(small, operation, f"padding {operation.padding} is more than half the window")
-    if isinstance(operation, SumPool):
+    if isinstance(operation, ops.SumPool):
         expected = f"counted is {operation.counted!r}; one of {', '.join(COUNTED)} expected"
         require(operation.counted in COUNTED, operation, expected)
     steps = zip(size, operation.kernel, operation.stride, operation.padding, strict=True)
@@ -189,23 +167,23 @@ def _(operation: MaxPool | SumPool, *inputs: Shape) -> Shape:
 
 
 @_shape.register
-def _(operation: AdaptiveSumPool, *inputs: Shape) -> Shape:
+def _(operation: ops.AdaptiveSumPool, *inputs: Shape) -> Shape:
     channels, *_ = _only(operation, inputs, rank=3)
     check_positive(operation, *operation.size)
     return (channels, *operation.size)
 
 
 @_shape.register
-def _(operation: Lookup, *inputs: Shape) -> Shape:
+def _(operation: ops.Lookup, *inputs: Shape) -> Shape:
     entries = len(operation.values)
     require(0 < entries <= TABLE, operation, f"a table of {entries}; 1 to 256 expected")
-    check_integers(operation, "values", operation.values, (entries,), INT32)
+    check_integers(operation, "values", operation.values, (entries,), ops.INT32)
     check_clamp(operation, operation.lo, operation.lo + entries - 1)
     return _only(operation, inputs)
 
 
 @_shape.register
-def _(operation: Multiply, *inputs: Shape) -> Shape:
+def _(operation: ops.Multiply, *inputs: Shape) -> Shape:
     require(len(inputs) == 2, operation, f"{len(inputs)} inputs; two expected")
     x, y = inputs
     fits = all(b in (a, 1) for a, b in zip(x, y, strict=False)) and len(y) in (1, len(x))
@@ -216,15 +194,15 @@ def _(operation: Multiply, *inputs: Shape) -> Shape:
 
 
 @_shape.register
-def _(operation: Select, *inputs: Shape) -> Shape:
+def _(operation: ops.Select, *inputs: Shape) -> Shape:
     channels, *size = _only(operation, inputs)
     chosen = operation.channels
-    check_integers(operation, "channels", chosen, (len(chosen),), (ZEROS, channels - 1))
+    check_integers(operation, "channels", chosen, (len(chosen),), (ops.ZEROS, channels - 1))
     return (len(chosen), *size)
 
 
 @_shape.register
-def _(operation: Pad, *inputs: Shape) -> Shape:
+def _(operation: ops.Pad, *inputs: Shape) -> Shape:
     channels, rows, columns = _only(operation, inputs, rank=3)
     left, right, top, bottom = operation.padding
     check_padding(operation, *map(abs, operation.padding))
@@ -234,12 +212,12 @@ def _(operation: Pad, *inputs: Shape) -> Shape:
 
 
 @_shape.register
-def _(operation: Repeat, *inputs: Shape) -> Shape:
+def _(operation: ops.Repeat, *inputs: Shape) -> Shape:
     channels, rows, columns = _only(operation, inputs, rank=3)
     check_positive(operation, *operation.times)
     return (channels, rows * operation.times[0], columns * operation.times[1])
 
 
 @_shape.register
-def _(operation: Flatten, *inputs: Shape) -> Shape:
+def _(operation: ops.Flatten, *inputs: Shape) -> Shape:
     return (prod(_only(operation, inputs)),)

@@ -8,7 +8,6 @@ import torch
 from torch import Tensor, fx
 
 from dyadic.network.forms import ZEROS, Scale, Select, Shift
-from dyadic.network.reading import movement
 from dyadic.network.reading.calls import Call
 from dyadic.network.reading.recorder import Recorder
 from dyadic.network.reading.spelling import reads
@@ -108,8 +107,7 @@ def _widened(recorder: Recorder, x: Tensor, result: Tensor) -> fx.Node:
     if x.shape == result.shape:
         return recorder.node(x)
     traced = recorder.traced(x)
-    moved = movement.numbers(traced.shape) if traced.moved is None else traced.moved
-    return recorder.moved(traced, moved.expand(result.shape))
+    return recorder.moved(traced, traced.now.expand(result.shape))
 
 
 def collapsed(recorder: Recorder, x: Tensor) -> fx.Node:

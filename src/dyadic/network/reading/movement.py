@@ -6,13 +6,32 @@ from; that is one of few forms - channels chosen, a border, every second pixel, 
 of it flattened - or it has no integer form here.
 """
 
+from dataclasses import dataclass
 from math import prod
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor, fx, nn
 
 from dyadic.network.forms import ZEROS, Pad, Pixels, Repeat, Select
+
+
+@dataclass(frozen=True)
+class Traced:
+    """A tensor that depends on the images: a node's value, and how it was moved since, if it was.
+
+    moved the numbers of the node's elements, shaped as the tensor (`numbers`)
+    """
+
+    node: fx.Node
+    shape: tuple[int, ...]  # of the node's value, batch included
+    moved: Tensor | None = None
+
+    @property
+    def now(self) -> Tensor:
+        """The numbers, of a tensor that was not moved too."""
+        return numbers(self.shape) if self.moved is None else self.moved
+
 
 # Operators whose result holds elements of the first argument, and zeros, and nothing else.
 VIEWS = {"view", "_unsafe_view", "reshape", "_reshape_alias"}

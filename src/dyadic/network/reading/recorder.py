@@ -6,13 +6,8 @@ reports the operators that it really executes, whatever spelling asked for them,
 makes modules of these. Data movement is collected and read by what it does (`movement`).
 """
 
-import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
-from unittest import mock
 
 import torch
 from torch import Tensor, fx, nn
@@ -23,34 +18,12 @@ from dyadic.models.normalize import Normalized
 from dyadic.network.layers import NOTHING
 from dyadic.network.reading import movement
 from dyadic.network.reading.calls import Call, tensors
-from dyadic.network.reading.leaves import is_leaf, unusable
+from dyadic.network.reading.leaves import leaves
 from dyadic.network.reading.problems import Problem, Unreadable, line
 
-TORCH = str(Path(torch.__file__).parent) + os.sep
-SHOWN = 4  # kinds of problems that one line names
-
-
-@dataclass(frozen=True)
-class Traced:
-    """A tensor that depends on the images: a node's value, and how it was moved since, if it was.
-
-    moved the numbers of the node's elements, shaped as the tensor (`movement.numbers`)
-    """
-
-    node: fx.Node
-    shape: tuple[int, ...]  # of the node's value, batch included
-    moved: Tensor | None = None
-
-
 # Operators that take from a tensor its shape alone.
-CREATIONS = {
-    "zeros_like",
-    "ones_like",
-    "full_like",
-    "new_zeros",
-    "new_ones",
-    "new_full",
-    "new_empty",
+CREATIONS = {f"{value}_like" for value in ("zeros", "ones", "full")} | {
+    f"new_{value}" for value in ("zeros", "ones", "full", "empty")
 }
 TAKEN = set(dir(fx.GraphModule(nn.Module(), fx.Graph())))  # names that no child of a graph can have
 Handler = Callable[["Recorder", Call], None]
@@ -75,45 +48,41 @@ class Recorder(TorchDispatchMode):
         self.problems: list[Problem] = []
         self.values: dict[str, Tensor] | None = {} if keep else None
         self._model, self._handlers = model, handlers
-        self._traced: dict[int, tuple[Tensor, Traced]] = {}
+        self._traced: dict[int, tuple[Tensor, movement.Traced]] = {}
         self._origin: dict[int, tuple[Tensor, Tensor]] = {}  # constants: the parameter they show
         self._known: dict[tuple[str, Any, str], fx.Node] = {}
-        self._stack: list[str] = []
-        self._paused = False
+        self.stack: list[str] = []
+        self.paused = False
         self._own = model[-1] if isinstance(model, Normalized) else model
         outer = {m: name for name, m in model.named_modules()}
-        self._paths = outer | {m: free(name) for name, m in self._own.named_modules()}
+        self.paths = outer | {m: free(name) for name, m in self._own.named_modules()}
         named = (*self._own.named_parameters(), *self._own.named_buffers())
         self.names = {id(tensor): free(name) for name, tensor in named}
 
     def record(self, images: Tensor) -> None:
         """Run the model on the images. Raises Unreadable with everything that has no form."""
-        self._track(images, self.graph.placeholder("images"))
+        self.made(images, self.graph.placeholder("images"))
         try:
-            with torch.no_grad(), self, self._leaves():
+            with torch.no_grad(), self, leaves(self):
                 result = self._model(images)
         except UserError:
             raise
         except Exception as error:  # the model's own: it may raise anything
             reason = next(iter(str(error).splitlines()), "") or type(error).__name__
             raise UserError(
-                f"{self._name} fails on images {list(images.shape)}: {reason}"
+                f"{type(self._own).__name__} fails on images {list(images.shape)}: {reason}"
             ) from error
         if self.is_traced(result):
             self.graph.output(self.node(result))
         else:
-            kind = type(result).__name__
-            self.refuse(f"the model returns a {kind}; one tensor made of the images is right")
+            returned = f"the model returns a {type(result).__name__}"
+            self.refuse(f"{returned}; one tensor made of the images is right")
         if self.problems:
             raise self._unreadable()
 
     def _unreadable(self) -> Unreadable:
         read = [f"{path} ({type(module).__name__})" for path, module in self.modules.items()]
-        return Unreadable(self._name, self.problems, read)
-
-    @property
-    def _name(self) -> str:
-        return type(self._own).__name__
+        return Unreadable(type(self._own).__name__, self.problems, read)
 
     # What handlers call.
 
@@ -124,14 +93,13 @@ class Recorder(TorchDispatchMode):
     def node(self, tensor: Tensor) -> fx.Node:
         """The node of a traced tensor, its movements written down as modules."""
         traced = self.traced(tensor)
-        if traced.moved is None:
-            return traced.node
-        return self.moved(traced, traced.moved)
+        return traced.node if traced.moved is None else self.moved(traced, traced.moved)
 
-    def traced(self, tensor: Tensor) -> Traced:
+    def traced(self, tensor: Tensor) -> movement.Traced:
+        """What is known of a traced tensor."""
         return self._traced[id(tensor)][1]
 
-    def moved(self, traced: Traced, numbers: Tensor) -> fx.Node:
+    def moved(self, traced: movement.Traced, numbers: Tensor) -> fx.Node:
         """A traced tensor's node, its elements moved to where these numbers stand."""
         image, shape = traced.shape[1:], numbers.shape
         kept = len(shape) > 0 and shape[0] == traced.shape[0]
@@ -158,7 +126,7 @@ class Recorder(TorchDispatchMode):
     def form(self, module: nn.Module, *nodes: fx.Node, name: str = "") -> fx.Node:
         """Call a module that is not the user's, under a name that no module of the user's has."""
         path = name or type(module).__name__.lower()
-        while path in self._paths.values():
+        while path in self.paths.values():
             path += "_"
         return self.call(path, module, *nodes)
 
@@ -175,7 +143,12 @@ class Recorder(TorchDispatchMode):
 
     def made(self, tensor: Tensor, node: fx.Node, shape: tuple[int, ...] | None = None) -> None:
         """Say that a node computes a tensor, or the same elements in another shape, in order."""
-        self._track(tensor, node, shape)
+        shape = shape or tuple(tensor.shape)
+        other = shape != tuple(tensor.shape)
+        moved = movement.numbers(shape).reshape(tensor.shape) if other else None
+        self._traced[id(tensor)] = (tensor, movement.Traced(node, shape, moved))
+        if self.values is not None and node.name not in self.values:
+            self.values[node.name] = tensor.clone().reshape(shape)
 
     def same(self, tensor: Tensor, as_before: Tensor) -> None:
         """Say that a tensor is what another one was."""
@@ -196,12 +169,12 @@ class Recorder(TorchDispatchMode):
 
     def own_module(self, path: str) -> nn.Module | None:
         """The user's module of that path."""
-        return next((m for m, name in self._paths.items() if name == path), None)
+        return next((m for m, name in self.paths.items() if name == path), None)
 
     @property
     def path(self) -> str:
         """The module that is being executed."""
-        return self._stack[-1] if self._stack else ""
+        return self.stack[-1] if self.stack else ""
 
     def refuse(self, what: str) -> None:
         """Note something without an integer form, where it stands."""
@@ -211,27 +184,16 @@ class Recorder(TorchDispatchMode):
 
     # How it comes to them.
 
-    def _track(self, tensor: Tensor, node: fx.Node, shape: tuple[int, ...] | None = None) -> None:
-        moved = None
-        if shape is not None and shape != tuple(tensor.shape):
-            moved = movement.numbers(shape).reshape(tensor.shape)
-        self._traced[id(tensor)] = (tensor, Traced(node, shape or tuple(tensor.shape), moved))
-        if self.values is not None and node.name not in self.values:
-            self.values[node.name] = tensor.clone().reshape(shape or tensor.shape)
-
     def __torch_dispatch__(
         self, func: Any, types: Any, args: Any = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         kwargs = kwargs or {}
-        if self._paused:
+        if self.paused:
             return func(*args, **kwargs)
         depends = any(map(self.is_traced, tensors([*args, *kwargs.values()])))
         result = func(*args, **kwargs)
-        call = Call.of(func, args, kwargs, result)
-        if depends:
-            self._read(call)
-        else:
-            self._constant(call)
+        handle = self._read if depends else self._constant
+        handle(Call.of(func, args, kwargs, result))
         return result
 
     def _read(self, call: Call) -> None:
@@ -251,7 +213,7 @@ class Recorder(TorchDispatchMode):
         if results and not any(map(self.is_traced, results)):
             # It was refused; go on, to find what else there is.
             for tensor in results:
-                self._track(tensor, self.graph.placeholder("unknown"))
+                self.made(tensor, self.graph.placeholder("unknown"))
 
     def _constant(self, call: Call) -> None:
         """Remember which parameter a reshaped constant shows."""
@@ -272,43 +234,8 @@ class Recorder(TorchDispatchMode):
         if call.name == "constant_pad_nd" and call["value"] != 0:
             return False
         traced = self.traced(source)
-        moved = movement.numbers(traced.shape) if traced.moved is None else traced.moved
-        after = movement.moved_by(call.name, call.function, call.arguments, moved)
+        after = movement.moved_by(call.name, call.function, call.arguments, traced.now)
         pairs = zip(tensors([call.result]), tensors([after]), strict=True)
         for tensor, numbers in pairs:
-            self._traced[id(tensor)] = (tensor, Traced(traced.node, traced.shape, numbers))
+            self._traced[id(tensor)] = (tensor, movement.Traced(traced.node, traced.shape, numbers))
         return True
-
-    @contextmanager
-    def _leaves(self) -> Iterator[None]:
-        """Let calls of leaf modules be written down whole."""
-        original = nn.Module.__call__
-
-        def call(module: nn.Module, *args: Any, **kwargs: Any) -> Any:
-            inputs = [*args, *kwargs.values()]
-            single = len(inputs) == 1 and self.is_traced(inputs[0])
-            if self._paused or module not in self._paths:
-                return original(module, *args, **kwargs)
-            self._stack.append(self._paths[module])
-            try:
-                if single and is_leaf(module):
-                    return self._leaf(module, inputs[0], lambda: original(module, *args, **kwargs))
-                return original(module, *args, **kwargs)
-            finally:
-                self._stack.pop()
-
-        with mock.patch.object(nn.Module, "__call__", call):
-            yield
-
-    def _leaf(self, module: nn.Module, x: Tensor, run: Callable[[], Tensor]) -> Tensor:
-        node = self.node(x)
-        self._paused = True
-        result = run()
-        if isinstance(module, NOTHING):
-            result = result.detach()  # a tensor of its own: the one before may be read again
-        self._paused = False
-        if reason := unusable(module, x):
-            self.refuse(reason)
-        path = self.path or type(module).__name__.lower()  # the whole model may be one leaf
-        self.made(result, self.call(path, module, node))
-        return result

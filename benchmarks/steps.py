@@ -25,7 +25,7 @@ from dyadic.integer.program.operations import Linear, Program
 
 VECTOR_BYTES = {"avx512vnni": 64, "avxvnni": 32, "avx2": 32, "neon_dotprod": 16, "portable": 16}
 VECTORS_A_CYCLE = 2
-CHAIN = 10**8
+CHAIN = 10**5  # short: other work on the machine does not get between
 CLOCK = """
 long chain(long n) { while (n--) __asm__ volatile("" : "+r"(n)); return n; }
 """
@@ -41,7 +41,7 @@ def cycles_a_nanosecond() -> float:
         chain = ctypes.CDLL(str(built)).chain
         chain.argtypes = [ctypes.c_long]
         times = []
-        for _ in range(5):
+        for _ in range(1000):
             started = time.perf_counter_ns()
             chain(CHAIN)
             times.append(time.perf_counter_ns() - started)

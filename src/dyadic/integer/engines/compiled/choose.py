@@ -26,9 +26,9 @@ WASTE_STRIDED = 2.5  # gathering what strides skip costs more than reading it in
 LONG_ROW = 4  # shorter ones leave tiles half empty
 
 # In instructions on vectors of 64 bytes, measured: see benchmarks/steps.py --algorithms.
-TRANSFORM = {2: (5, 9), 4: (8, 14)}  # of a transformed pixel, for 16 channels of input, of output
+TRANSFORM = {2: (2, 4), 4: (7, 6)}  # of a transformed pixel, for 16 channels of input, of output
 CACHE = 2**20  # bytes of weights that are near
-FAR, NEAR = 27, 1  # of 64 bytes of weights, beyond the cache and in it
+FAR, NEAR = 13, 1  # of 64 bytes of weights, beyond the cache and in it
 
 
 @dataclass(frozen=True)

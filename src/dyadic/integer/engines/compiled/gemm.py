@@ -30,8 +30,9 @@ class Gemm:
     """A packed layer.
 
     flip          bytes as those of the other sign, 128 off; the bias takes that off again
-    planes        weights [blocks, words, BLOCK, WORD bytes]; a second one for sqrt(2);
-                  [(m + 2)^2, blocks, ...] by Winograd's algorithm
+    planes        weights, those of a tile's blocks word by word; a second one for sqrt(2); by
+                  Winograd's algorithm all points' for each tile's blocks
+    words         depth
     stretches     int64 [n, 2]: offset in bytes from a pixel, length in words
     group_blocks  blocks that see the same input, and `group_bytes` from it to the next one's
     row           bytes of a gathered row, or of a patch's transformed pixel
@@ -47,18 +48,14 @@ class Gemm:
     group_blocks: int
     group_bytes: int
     row: int
+    words: int
     shift: int = 0
     patch_bias: np.ndarray | None = None
 
     @property
     def blocks(self) -> int:
         """Blocks of output channels."""
-        return self.planes[0].shape[-4]
-
-    @property
-    def words(self) -> int:
-        """Depth in words."""
-        return self.planes[0].shape[-3]
+        return len(self.biases[0]) // BLOCK
 
     @property
     def limit(self) -> int:
@@ -72,7 +69,8 @@ class Gemm:
         """Bytes of gathered input; or of transformed input, products, and outputs of a tile."""
         if self.choice.patch:
             m, points = self.choice.patch.m, self.choice.patch.side**2
-            return self.limit * (points * self.row + 4 * TILE_CHANNELS * (points + m * m))
+            sums = winograd.PATCHES * 4 * TILE_CHANNELS * (points + m * m)
+            return self.limit * winograd.patch_bytes(m, self.row) + sums
         return 0 if self.choice.in_place else (self.limit + SPARE_ROWS) * self.row
 
 
@@ -92,7 +90,11 @@ def pack(
         packed, where = _depthwise(operation, planes, source)
     else:
         packed, where = _product(operation, choice, planes, source)
-    lanes = len(packed[0]) * BLOCK
+    blocks, words = packed[0].shape[:2]
+    if choice.unit != "depthwise":
+        at_once = _group_blocks(operation, taken)
+        packed = tuple(_by_tiles(plane[None], at_once, path.tile_blocks) for plane in packed)
+    lanes = blocks * BLOCK
     first, *odd = (_padded(bias, lanes) for bias in biases)
     first += _padded(operation.bias, lanes)
     inputs = 1 if is_depthwise(operation) else planes[0].shape[1]
@@ -107,6 +109,7 @@ def pack(
         (BLOCK if is_depthwise(operation) else inputs)
         * (source.itemsize if choice.in_place else choice.item),
         0 if choice.in_place else _row(operation, source, choice),
+        words,
     )
 
 
@@ -206,6 +209,19 @@ def _pack(plane: np.ndarray, rows: tuple[int, int], item: int, copies: int) -> n
     return np.ascontiguousarray(blocks.transpose(0, 2, 1, 3))
 
 
+def _by_tiles(planes: np.ndarray, group: int, most: int) -> np.ndarray:
+    """[points, blocks, words, ...] in the order in which tiles of at most so many blocks of a group
+    read: all points of a tile's blocks, word by word, a word of all its blocks at once.
+    """
+    blocks = planes.shape[1]
+    made = [
+        planes[:, start : min(start + most, end, blocks)].swapaxes(1, 2).ravel()
+        for end in range(group, blocks + group, group)
+        for start in range(end - group, min(end, blocks), most)
+    ]
+    return np.concatenate(made)
+
+
 def _depthwise(
     operation: Linear, planes: tuple[np.ndarray, ...], source: Slot
 ) -> tuple[tuple[np.ndarray, ...], np.ndarray]:
@@ -238,7 +254,8 @@ def _pack_patches(
     inputs = plane.shape[1]
     points = winograd.weights(plane // patch.factor, patch.m)
     packed = np.stack([_pack(p[:, :, None, None], (1, inputs), choice.item, 1) for p in points])
-    lanes = packed.shape[1] * BLOCK
+    blocks, words = packed.shape[1:3]
+    lanes = blocks * BLOCK
     least = -128 if path.signed else 0
     shift = least - patch.low if choice.unit == "dot8" else 0
     added = -shift * points.sum(2)
@@ -246,13 +263,14 @@ def _pack_patches(
     return Gemm(
         choice,
         False,
-        (packed,),
+        (_by_tiles(packed, blocks, path.tile_blocks),),
         (_padded(operation.bias, lanes).astype(np.int32),),
         Lanes.of(operation, lanes, largest),
-        np.array([[0, packed.shape[2]]]),
-        packed.shape[1],
+        np.array([[0, words]]),
+        blocks,
         0,
         winograd.row(inputs, patch.m),
+        words,
         shift,
         patch_bias,
     )

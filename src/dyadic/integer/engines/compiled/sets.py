@@ -26,6 +26,11 @@ class InstructionSet:
     signed: bool = False
     pairs: bool = False
 
+    @property
+    def tile_blocks(self) -> int:
+        """Blocks of 16 channels that a tile of sums has, at most."""
+        return 4 if self.vector == 64 else 1
+
 
 def _x86(*names: str) -> tuple[str, ...]:
     return tuple(f"-m{name}" for name in names)

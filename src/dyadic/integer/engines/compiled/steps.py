@@ -11,7 +11,7 @@ from dyadic.integer.engines.compiled.choose import BLOCK, Choice
 from dyadic.integer.engines.compiled.fusion import Group
 from dyadic.integer.engines.compiled.gemm import pack
 from dyadic.integer.engines.compiled.lanes import Lanes, spread
-from dyadic.integer.engines.compiled.layout import Layout, Slot
+from dyadic.integer.engines.compiled.layout import LINE, Layout, Slot
 from dyadic.integer.engines.compiled.rows import rows
 from dyadic.integer.engines.compiled.sets import SETS, InstructionSet
 from dyadic.integer.program.bounds import Proof
@@ -93,8 +93,12 @@ class Steps:
         return step
 
     def _keep(self, array: np.ndarray, dtype: str) -> int:
-        """The address of a copy that lives as long as this object."""
-        kept = np.ascontiguousarray(array, dtype=dtype)
+        """The address of a copy that lives as long as this object, at the begin of a line."""
+        whole = np.ascontiguousarray(array, dtype=dtype)
+        memory = np.empty(whole.nbytes + LINE, np.uint8)
+        begin = -memory.ctypes.data % LINE
+        kept = memory[begin : begin + whole.nbytes]
+        kept[:] = whole.view(np.uint8).reshape(-1)
         self.arrays.append(kept)
         return kept.ctypes.data
 

@@ -36,7 +36,7 @@ WEIGHTS = {
 LARGEST_SUM = {2: 2**29, 4: 2**25}
 
 VECTOR = 64  # bytes of the longest vector
-PATCHES = {2: 28, 4: 14}  # transformed at a time, at least
+PATCHES = 28  # transformed at a time, at least; summed at a time, at most
 PATCH_BYTES = 2**18  # of transformed input, about, where more patches fit it
 
 
@@ -76,7 +76,12 @@ def fits(operation: Conv, m: int, inputs: Range, bound: Accumulator) -> Patch | 
 
 def at_once(m: int, row: int) -> int:
     """Patches that are transformed together, for `row` bytes of transformed channels."""
-    return max(PATCHES[m], PATCH_BYTES // ((m + 2) ** 2 * row))
+    return max(PATCHES, PATCH_BYTES // patch_bytes(m, row))
+
+
+def patch_bytes(m: int, row: int) -> int:
+    """Of a patch's transformed input, and what lies between it and the next one's."""
+    return (m + 2) ** 2 * row + VECTOR
 
 
 def row(inputs: int, m: int) -> int:

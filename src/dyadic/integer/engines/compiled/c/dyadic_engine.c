@@ -206,11 +206,19 @@ static void clear_borders(const product_job *j, int32_t image)
             clear_border(j->engine, j->engine->plan->slots[gemm->outputs[i].slot].root, image);
 }
 
-/* Where a part begins: a tile has up to TASK_BLOCKS blocks. */
+/* What blocks are cut by, so that no tile's weights are cut. */
+static int32_t blocks_at_once(const dy_gemm *gemm)
+{
+    const int32_t group = gemm->group_blocks;
+    const int whole = group == gemm->blocks || group % TASK_BLOCKS == 0 || TASK_BLOCKS % group == 0;
+    return whole ? TASK_BLOCKS : group;
+}
+
+/* Where a part begins. */
 static int32_t share_of_blocks(const product_job *j, int32_t part)
 {
-    const int32_t all = j->step->gemm.blocks, groups = (all + TASK_BLOCKS - 1) / TASK_BLOCKS;
-    const int32_t blocks = groups * part / j->block_parts * TASK_BLOCKS;
+    const int32_t all = j->step->gemm.blocks, each = blocks_at_once(&j->step->gemm);
+    const int32_t blocks = (all + each - 1) / each * part / j->block_parts * each;
     return blocks < all ? blocks : all;
 }
 
@@ -264,7 +272,8 @@ static void cut(product_job *j)
     const int64_t products = weights * j->positions * j->images;
     const int64_t wanted = at_least_one(products / TASK_PRODUCTS, j->engine->threads * SHARES);
     const int64_t each = (wanted + j->images - 1) / j->images;
-    const int32_t groups = (gemm->blocks + TASK_BLOCKS - 1) / TASK_BLOCKS;
+    const int32_t at_once = blocks_at_once(gemm);
+    const int32_t groups = (gemm->blocks + at_once - 1) / at_once;
     j->position_parts = at_least_one(each, j->positions * j->pixels / TASK_POSITIONS);
     if (!gemm->in_place && j->positions > (int64_t)gemm->limit * j->position_parts)
         j->position_parts = (j->positions + gemm->limit - 1) / gemm->limit;

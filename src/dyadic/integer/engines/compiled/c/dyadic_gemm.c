@@ -72,13 +72,14 @@ static void gather(const dy_product *p, uint8_t *to)
 static void multiply_tile(const dy_product *p, const dy_tile *t, int32_t block)
 {
     const dy_gemm *gemm = p->gemm;
+    const int64_t at = (int64_t)block * gemm->words * DY_WORD_BYTES;
     int32_t sums[DY_TILE_PIXELS * DY_TILE_CHANNELS] __attribute__((aligned(64)));
     int32_t odd[DY_TILE_PIXELS * DY_TILE_CHANNELS] __attribute__((aligned(64)));
     if (gemm->add >= 0)
         dy_finish_soon(p, t, block);
-    dy_tile_sums(t, gemm->weights, gemm->bias, block, sums);
+    dy_tile_sums(t, (const uint8_t *)gemm->weights + at, gemm->bias + DY_BLOCK * block, sums);
     if (gemm->odd)
-        dy_tile_sums(t, gemm->odd, gemm->odd_bias, block, odd);
+        dy_tile_sums(t, (const uint8_t *)gemm->odd + at, gemm->odd_bias + DY_BLOCK * block, odd);
     dy_finish(p, t, block, sums, odd);
 }
 

@@ -3,13 +3,14 @@
  * A convolution is [pixels x depth] times [depth x channels]. The input is read in place,
  * border included, or gathered first.
  *
- * Weights are packed [channels / 16][depth / 4][16][4] bytes (16-bit: [depth / 2][16][2]), the
- * order in which dot products read them. A group of a grouped convolution is a product of its own,
- * `group_blocks` of output channels that see the input from `group_bytes` on; small groups are taken
- * together, with zeros between them. In a depthwise convolution a word is two taps of a channel.
+ * Weights are packed in the order in which tiles of sums read them: the blocks of a tile word by word,
+ * [blocks / DY_TILE_BLOCKS][depth / 4][blocks of a tile][16][4] bytes (16-bit: [depth / 2], [2]). A
+ * group of a grouped convolution is a product of its own, `group_blocks` of output channels that see
+ * the input from `group_bytes` on, and begins a tile; small groups are taken together, with zeros
+ * between them. In a depthwise convolution a word is two taps of a channel, and blocks are apart.
  *
  * By Winograd's algorithm F(m x m, 3 x 3) an output is a patch of m x m pixels: (m + 2)^2 products,
- * weights [(m + 2)^2][channels / 16][depth / 4][16][4]. See dyadic_winograd.c.
+ * whose weights follow one another for each tile's blocks. See dyadic_winograd.c.
  */
 #ifndef DYADIC_GEMM_H
 #define DYADIC_GEMM_H

@@ -11,6 +11,8 @@ static inline dy_vector as_it_is(dy_vector x)
     return x;
 }
 
+enum { AHEAD = 1 << 13 };                  /* bytes; processors do not fetch beyond a page */
+
 /* PIXELS x VECTORS sums stay in registers, and with them a word's weights; where AVX-512 has no room
  * for the last block's, they are read for every pixel. */
 #define DEFINE_TILE(NAME, DOT, CHANGE, BLOCKS, PIXELS)                                           \
@@ -21,7 +23,6 @@ static inline dy_vector as_it_is(dy_vector x)
         enum { FITS = PIXELS * VECTORS + VECTORS < 32 || DY_PARTS > 1 };                         \
         enum { KEPT = FITS ? VECTORS : VECTORS - 1 };                                            \
         dy_vector sums[PIXELS][VECTORS], w[VECTORS];                                             \
-        const int64_t plane = DY_PARTS > 1 ? 4 * DY_LANES : (int64_t)t->depth * DY_WORD_BYTES;   \
         int32_t s, p, b;                                                                         \
         _Pragma("GCC unroll 32") for (p = 0; p < PIXELS; p++)                                    \
             _Pragma("GCC unroll 4") for (b = 0; b < VECTORS; b++)                                \
@@ -29,16 +30,19 @@ static inline dy_vector as_it_is(dy_vector x)
         for (s = 0; s < t->stretch_count; s++) {                                                 \
             const uint8_t *x = t->rows + t->stretches[s].offset;                                 \
             const uint8_t *const end = x + 4 * t->stretches[s].words;                            \
-            for (; x < end; x += 4, weights += DY_WORD_BYTES) {                                  \
+            for (; x < end; x += 4, weights += BLOCKS * DY_WORD_BYTES) {                         \
+                _Pragma("GCC unroll 4") for (b = 0; b < BLOCKS; b++)                             \
+                    __builtin_prefetch(weights + AHEAD + DY_WORD_BYTES * b);                     \
                 _Pragma("GCC unroll 4") for (b = 0; b < KEPT; b++)                               \
-                    w[b] = dy_load(weights + b * plane);                                         \
+                    w[b] = dy_load(weights + 4 * DY_LANES * b);                                  \
                 _Pragma("GCC unroll 32") for (p = 0; p < PIXELS; p++)                            \
                 {                                                                                \
                     const dy_vector v = CHANGE(dy_word(x + p * t->step));                        \
                     _Pragma("GCC unroll 4") for (b = 0; b < KEPT; b++)                           \
                         sums[p][b] = DOT(sums[p][b], v, w[b]);                                   \
-                    if ((int)KEPT < (int)VECTORS)                                                       \
-                        sums[p][KEPT] = DOT##_from(sums[p][KEPT], v, weights + KEPT * plane);    \
+                    if ((int)KEPT < (int)VECTORS)                                                \
+                        sums[p][KEPT] = DOT##_from(sums[p][KEPT], v,                             \
+                                                   weights + 4 * DY_LANES * KEPT);               \
                 }                                                                                \
             }                                                                                    \
         }                                                                                        \
@@ -105,17 +109,15 @@ int32_t dy_tile_pixels(int32_t blocks, int32_t left)
     return pixels;
 }
 
-void dy_tile_sums(const dy_tile *t, const void *weights, const int32_t *bias, int32_t block,
-                  int32_t *sums)
+void dy_tile_sums(const dy_tile *t, const uint8_t *weights, const int32_t *bias, int32_t *sums)
 {
     tile_function *const(*table)[DY_TILE_PIXELS + 1] =
         t->unit == DY_DOT16 ? shorts : t->flip ? bytes_flipped : bytes;
-    const uint8_t *from = (const uint8_t *)weights + (int64_t)block * t->depth * DY_WORD_BYTES;
     DY_REQUIRE(t->blocks > 0 && t->blocks <= DY_TILE_BLOCKS && t->pixels > 0);
     if (t->unit == DY_DEPTHWISE)
-        dy_depthwise_sums(t, from, bias + DY_BLOCK * block, sums);
+        dy_depthwise_sums(t, weights, bias, sums);
     else
-        table[t->blocks - 1][t->pixels](t, from, bias + DY_BLOCK * block, sums);
+        table[t->blocks - 1][t->pixels](t, weights, bias, sums);
 }
 
 #endif

@@ -24,11 +24,10 @@ typedef struct {
 /* How many pixels the next tile takes of what is left: never more, so that none reads beyond it. */
 int32_t dy_tile_pixels(int32_t blocks, int32_t left);
 
-/* Sums [pixels][DY_TILE_CHANNELS] for the channels from 16 * block on, bias included. */
-void dy_tile_sums(const dy_tile *tile, const void *weights, const int32_t *bias, int32_t block,
-                  int32_t *sums);
+/* Sums [pixels][DY_TILE_CHANNELS], bias included; weights and bias are the tile's. */
+void dy_tile_sums(const dy_tile *tile, const uint8_t *weights, const int32_t *bias, int32_t *sums);
 
-/* The same of DY_DEPTHWISE; weights and bias are the tile's. */
+/* The same of DY_DEPTHWISE. */
 void dy_depthwise_sums(const dy_tile *tile, const uint8_t *weights, const int32_t *bias,
                        int32_t *sums);
 

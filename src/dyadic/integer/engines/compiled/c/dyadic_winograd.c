@@ -3,8 +3,9 @@
  * Y = A' [(G w G') * (B' d B)] A  with G scaled to integers (by 2, by 24), so Y is 4 or 576 times the
  * sum of products; all sums may wrap modulo 2^32. F(2 x 2): 4 s fits 32 bits, s is 4 s >> 2. F(4 x 4):
  * 576 s times the inverse of 9 is 64 s modulo 2^32, and fits 32 bits. Which layers the bounds allow
- * is decided in winograd.py; a factor of all weights is taken off before and put back at the end. Lavin and Gray, Fast Algorithms for Convolutional Neural Networks,
- * 2015, with the points 0, 1, -1 and 0, 1, -1, 2, -2.
+ * is decided in winograd.py; a factor of all weights is taken off before and put back at the end.
+ * Lavin and Gray, Fast Algorithms for Convolutional Neural Networks, 2015, with the points 0, 1, -1
+ * and 0, 1, -1, 2, -2.
  */
 #include "dyadic_finish.h"
 
@@ -13,6 +14,7 @@
 #define UNROLLED _Pragma("GCC unroll 6") for
 
 enum { INVERSE_OF_9 = 0x38e38e39 };        /* modulo 2^32 */
+enum { PATCHES = 28, NEAR = 1 << 15, FAR = 1 << 18 }; /* patches, bytes */
 
 int32_t dy_patches(const dy_gemm *gemm, int32_t size)
 {
@@ -26,20 +28,14 @@ static int32_t side_of(const dy_gemm *gemm)
 
 /* ---- the input ------------------------------------------------------------------------- */
 
-/* Where the rows and columns of a patch's input are, in bytes from the tensor's pixel (0, 0). What is
- * beyond the border matters to no output that is stored; the last row or column stands in for it. */
-static void place(const dy_product *p, int32_t patch, int64_t rows[6], int64_t columns[6])
+/* Where the rows or columns of a patch's input are, from `begin` on, in bytes from the tensor's pixel
+ * (0, 0). What is beyond the border matters to no output that is stored; the last one stands in for
+ * it. */
+static void place(int32_t begin, int32_t side, int32_t last, int64_t step, int64_t places[6])
 {
-    const dy_tensor *in = &p->in;
-    const dy_window *w = p->window;
-    const int32_t across = dy_patches(p->gemm, p->outputs[0].width), size = dy_size_of(in);
-    const int32_t top = patch / across * p->gemm->patch - w->pad_y;
-    const int32_t left = patch % across * p->gemm->patch - w->pad_x;
     int32_t i;
-    for (i = 0; i < side_of(p->gemm); i++) {
-        rows[i] = dy_smaller(top + i, in->height + w->pad_y - 1) * in->pitch * size;
-        columns[i] = dy_smaller(left + i, in->width + w->pad_x - 1) * in->stride * size;
-    }
+    for (i = 0; i < side; i++)
+        places[i] = dy_smaller(begin + i, last) * step;
 }
 
 static inline void transform_bytes(dy_bytes *d, const int32_t s)
@@ -51,7 +47,7 @@ static inline void transform_bytes(dy_bytes *d, const int32_t s)
     d[3 * s] = d1 - d[3 * s];
 }
 
-/* One vector of a patch's channels, to every 16th row of `to`. */
+/* One vector of a patch's channels; its points are `apart`. */
 static void input_bytes(const uint8_t *from, const int64_t rows[4], const int64_t columns[4],
                         uint8_t shift, uint8_t *to, int64_t apart)
 {
@@ -129,45 +125,78 @@ static void input_shorts(int32_t type, const uint8_t *from, const int64_t rows[6
         input_shorts_of(DY_S16, from, rows, columns, to, apart);
 }
 
-/* Patches first .. first + count - 1 to [(m + 2)^2][limit][row]. */
+/* Bytes from a patch's transformed input to the next one's: not a power of two, or patches would
+ * meet in the same few lines of the cache. */
+static int64_t patch_bytes(const dy_gemm *gemm)
+{
+    return side_of(gemm) * side_of(gemm) * gemm->row + 64;
+}
+
+/* A patch's input from the pixels at rows x columns. */
+static void transform_patch(const dy_product *p, const int64_t rows[6], const int64_t columns[6],
+                            uint8_t *to)
+{
+    const dy_gemm *gemm = p->gemm;
+    const int32_t made = gemm->unit == DY_DOT16 ? 2 : 1, size = dy_size_of(&p->in);
+    int64_t done;
+    DY_REQUIRE(made >= size);
+    for (done = 0; done < gemm->row; done += (int64_t)sizeof(dy_vector)) {
+        const uint8_t *from = p->in.data + done / made * size;
+        if (gemm->patch == 2)
+            input_bytes(from, rows, columns, (uint8_t)gemm->shift, to + done, gemm->row);
+        else
+            input_shorts(p->in.type, from, rows, columns, to + done, gemm->row);
+    }
+}
+
+/* Patches first .. first + count - 1, each [(m + 2)^2][row]. */
 static void transform_input(const dy_product *p, int32_t first, int32_t count, uint8_t *to)
 {
     const dy_gemm *gemm = p->gemm;
-    const int64_t apart = gemm->limit * gemm->row;
-    const int32_t made = gemm->unit == DY_DOT16 ? 2 : 1, size = dy_size_of(&p->in);
-    int64_t rows[6], columns[6], done;
-    int32_t i;
-    DY_REQUIRE(made >= size);
-    for (i = 0; i < count; i++, to += gemm->row) {
-        place(p, first + i, rows, columns);
-        for (done = 0; done < gemm->row; done += (int64_t)sizeof(dy_vector)) {
-            const uint8_t *from = p->in.data + done / made * size;
-            if (gemm->patch == 2)
-                input_bytes(from, rows, columns, (uint8_t)gemm->shift, to + done, apart);
-            else
-                input_shorts(p->in.type, from, rows, columns, to + done, apart);
+    const dy_tensor *in = &p->in;
+    const int32_t m = gemm->patch, across = dy_patches(gemm, p->outputs[0].width);
+    const int32_t pad_y = p->window->pad_y, pad_x = p->window->pad_x, size = dy_size_of(in);
+    int32_t y = first / across, x = first % across, i;
+    int64_t rows[6], columns[6];
+    for (i = 0; i < count; i++, x++, to += patch_bytes(gemm)) {
+        if (x == across) {
+            x = 0;
+            y++;
         }
+        if (i == 0 || x == 0)
+            place(y * m - pad_y, m + 2, in->height + pad_y - 1, in->pitch * size, rows);
+        place(x * m - pad_x, m + 2, in->width + pad_x - 1, in->stride * size, columns);
+        transform_patch(p, rows, columns, to);
     }
 }
 
 /* ---- products -------------------------------------------------------------------------- */
 
-/* [(m + 2)^2][limit][DY_TILE_CHANNELS] of a tile's blocks. */
+/* Whole tiles of patches whose sums are near; or, where a tile's weights are far, as many as share
+ * them. */
+static int32_t patches_at_once(const dy_gemm *gemm, int32_t blocks)
+{
+    const int32_t tile = dy_tile_pixels(blocks, PATCHES), points = side_of(gemm) * side_of(gemm);
+    const int32_t bytes = points * blocks * DY_WORD_BYTES;
+    const int32_t room = (bytes * gemm->words > FAR / 2 ? FAR : NEAR) / bytes;
+    return room < tile ? tile : dy_smaller(room, PATCHES) / tile * tile;
+}
+
+/* Patches to [(m + 2)^2][count][DY_TILE_CHANNELS] of a tile's blocks. */
 static void multiply(const dy_product *p, dy_tile *t, int32_t count, int32_t block,
                      const uint8_t *input, int32_t *sums)
 {
     const dy_gemm *gemm = p->gemm;
     const int32_t points = side_of(gemm) * side_of(gemm);
-    const int64_t weights = (int64_t)gemm->blocks * gemm->words * DY_WORD_BYTES;
+    const int64_t depth = (int64_t)gemm->words * DY_WORD_BYTES;
+    const uint8_t *weights = (const uint8_t *)gemm->weights + points * block * depth;
+    const int32_t *bias = gemm->patch_bias + DY_BLOCK * block;
     int32_t i, done;
-    for (i = 0; i < points; i++)
-        for (done = 0; done < count; done += t->pixels) {
-            const int64_t at = (int64_t)i * gemm->limit + done;
+    for (i = 0; i < points; i++, weights += t->blocks * depth, bias += DY_BLOCK * gemm->blocks)
+        for (done = 0; done < count; done += t->pixels, sums += t->pixels * DY_TILE_CHANNELS) {
             t->pixels = dy_tile_pixels(t->blocks, count - done);
-            t->rows = input + at * gemm->row;
-            dy_tile_sums(t, (const uint8_t *)gemm->weights + i * weights,
-                         gemm->patch_bias + (int64_t)i * gemm->blocks * DY_BLOCK, block,
-                         sums + at * DY_TILE_CHANNELS);
+            t->rows = input + done * t->step + i * gemm->row;
+            dy_tile_sums(t, weights, bias, sums);
         }
 }
 
@@ -216,20 +245,20 @@ output_of(const int32_t patch, const int32_t *sums, int64_t apart, int32_t facto
         {
             const dy_vector x = y[patch * i + j];
             const dy_vector sum = patch == 2 ? x >> 2 : (x * INVERSE_OF_9) >> 6;
-            dy_store(to + i * row + j * DY_TILE_CHANNELS, sum * factor + bias);
+            dy_store(to + i * row + j * DY_TILE_CHANNELS,
+                     (factor == 1 ? sum : sum * factor) + bias);
         }
 }
 
 /* Patches of one row of patches, from `first` on, to [m][m * count][DY_TILE_CHANNELS], and further to
  * the outputs. */
 static void finish_run(const dy_product *p, const dy_tile *t, int32_t first, int32_t count,
-                       int32_t block, const int32_t *sums, int32_t *made)
+                       int32_t block, const int32_t *sums, int64_t apart, int32_t *made)
 {
     const dy_gemm *gemm = p->gemm;
     const dy_tensor *out = p->outputs;
     const int32_t across = dy_patches(gemm, out->width), m = gemm->patch;
     const int64_t row = (int64_t)m * count * DY_TILE_CHANNELS;
-    const int64_t apart = (int64_t)gemm->limit * DY_TILE_CHANNELS;
     const int32_t y = first / across * m, x = first % across * m;
     int32_t i, v;
     for (i = 0; i < count; i++)
@@ -257,32 +286,42 @@ static void finish(const dy_product *p, const dy_tile *t, int32_t first, int32_t
     int32_t done, run;
     for (done = 0; done < count; done += run) {
         run = dy_smaller(count - done, across - (first + done) % across);
-        finish_run(p, t, first + done, run, block, sums + (int64_t)done * DY_TILE_CHANNELS, made);
+        finish_run(p, t, first + done, run, block, sums + done * DY_TILE_CHANNELS,
+                   (int64_t)count * DY_TILE_CHANNELS, made);
     }
 }
 
-/* The scratch holds transformed input, products, and outputs of one tile's channels. */
+/* All blocks of the patches [first, first + count), whose transformed input is in the scratch. */
+static void all_blocks(const dy_product *p, dy_tile *t, int32_t first, int32_t count)
+{
+    int32_t *sums = (int32_t *)(void *)(p->scratch + p->gemm->limit * t->step);
+    int32_t *made = sums + side_of(p->gemm) * side_of(p->gemm) * PATCHES * DY_TILE_CHANNELS;
+    int32_t block, done, some;
+    for (block = p->first_block; block < p->last_block; block += t->blocks) {
+        t->blocks = dy_smaller(DY_TILE_BLOCKS, p->last_block - block);
+        for (done = 0; done < count; done += some) {
+            some = dy_smaller(patches_at_once(p->gemm, t->blocks), count - done);
+            multiply(p, t, some, block, p->scratch + done * t->step, sums);
+            finish(p, t, first + done, some, block, sums, made);
+        }
+    }
+}
+
+/* The scratch holds transformed input, sums, and outputs of one tile's channels. */
 void dy_winograd(const dy_product *p)
 {
     const dy_gemm *gemm = p->gemm;
-    const int32_t points = side_of(gemm) * side_of(gemm);
-    int32_t *sums = (int32_t *)(void *)(p->scratch + points * gemm->limit * gemm->row);
-    int32_t *made = sums + (int64_t)points * gemm->limit * DY_TILE_CHANNELS;
-    int32_t first, block, count;
+    int32_t first, count;
     dy_tile t = {0};
     t.unit = gemm->unit;
     t.depth = gemm->words;
     t.stretches = gemm->stretches;
     t.stretch_count = gemm->stretch_count;
-    t.step = gemm->row;
+    t.step = patch_bytes(gemm);
     for (first = p->first; first < p->last; first += count) {
         count = dy_smaller(gemm->limit, p->last - first);
         transform_input(p, first, count, p->scratch);
-        for (block = p->first_block; block < p->last_block; block += t.blocks) {
-            t.blocks = dy_smaller(DY_TILE_BLOCKS, p->last_block - block);
-            multiply(p, &t, count, block, p->scratch, sums);
-            finish(p, &t, first, count, block, sums, made);
-        }
+        all_blocks(p, &t, first, count);
     }
 }
 

@@ -1,4 +1,4 @@
-"""Which of torchvision's networks become integers, exactly: results/tables/coverage.md.
+"""Which of torchvision's networks become integers, exactly: docs/networks.md, README.md.
 
     python -m experiments.coverage [NETWORK ...] [--again]      or: make coverage
 
@@ -21,7 +21,6 @@ from typing import Any
 import pandas as pd
 import torch
 from torch import Tensor, nn
-from torch.nn.utils.parametrize import remove_parametrizations
 from torchvision.models import get_model
 
 import dyadic
@@ -32,9 +31,10 @@ from dyadic.network.weights import latent_weight
 from dyadic.quantizers.quantizer import Quantizer
 from dyadic.record.files import write_text
 from dyadic.report.data.frames import csv
-from dyadic.report.text import markdown
+from dyadic.report.text import insert, markdown
 
-TABLE = Path("results/tables/coverage.csv")
+TABLE, PAGE, README = map(Path, ("results/tables/coverage.csv", "docs/networks.md", "README.md"))
+BEGIN, END = "<!-- coverage:begin -->", "<!-- coverage:end -->"
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 IMAGES = 64  # that are compared, and as many that calibrate
 PIXELS = {"inception_v3": 80, "vit_b_16": 224, "swin_t": 64, "convnext_tiny": 64}  # of others 64
@@ -87,10 +87,10 @@ def with_random_errors(quantized: QuantizedNetwork) -> QuantizedNetwork:
         up = torch.randint(2, x.shape, generator=source, dtype=torch.int8)
         return x + (value - x) * (2 * up - 1)
 
-    for layer, _ in list(network.weights()):
-        weight = scattered(latent_weight(layer.module), layer.module.weight)
-        remove_parametrizations(layer.module, "weight")
-        layer.module.weight.copy_(weight)
+    for layer, weights in network.weights():
+        latent = latent_weight(layer.module)
+        latent.copy_(scattered(latent, layer.module.weight))
+        weights.blend = 0.0  # the weights as they are
     for quantization in activation_quantizations(network).values():
         quantization.register_forward_hook(lambda _, given, value: scattered(given[0], value))
     return network.eval()
@@ -130,29 +130,43 @@ def measure(name: str, method: str) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Measure what is missing, row by row, and write both tables after each."""
+    """Measure what is missing, row by row, and write the tables after each."""
     parser = argparse.ArgumentParser(description="torchvision's networks as integers")
     parser.add_argument("networks", nargs="*", default=NETWORKS)
     parser.add_argument("--again", action="store_true", help="measure what is known too")
     arguments = parser.parse_args()
-    table = pd.read_csv(TABLE, keep_default_na=False) if TABLE.is_file() else pd.DataFrame()
+    table = pd.read_csv(TABLE) if TABLE.is_file() else pd.DataFrame()
     rows = {(row["network"], row["method"]): row for row in table.to_dict("records")}
     for name in arguments.networks:
         for method in METHODS:
             if (name, method) not in rows or arguments.again:
                 rows[name, method] = measure(name, method)
                 print(*rows[name, method].values(), sep="  ", flush=True)
-                _write(list(rows.values()))
                 gc.collect()
+            write(list(rows.values()))
 
 
-def _write(rows: list[dict[str, Any]]) -> None:
-    """Both tables, in the order of NETWORKS."""
+def write(rows: list[dict[str, Any]]) -> None:
+    """All rows into the CSV and the page, a row a network into the README; as NETWORKS has them."""
     order = {name: place for place, name in enumerate(NETWORKS)}
-    table = pd.DataFrame(rows, columns=COLUMNS).fillna("")
+    table = pd.DataFrame(rows, columns=COLUMNS).astype({"operations": "Int64"})
     table = table.sort_values("network", key=lambda names: names.map(order), kind="stable")
     write_text(TABLE, csv(table))
-    write_text(TABLE.with_suffix(".md"), markdown(table))
+    for path, shown in ((PAGE, table), (README, short(table))):
+        text = path.read_text(encoding="utf-8")
+        write_text(path, insert(text, markdown(shown), BEGIN, END))
+
+
+def short(table: pd.DataFrame) -> pd.DataFrame:
+    """A row a network: its integers by each method, and how far W8A8 is from float."""
+    found = table.pivot(index="network", columns="method", values="integers")[list(METHODS)]
+    numbers = table[table.method == "W8A8"].set_index("network")[[DIFFERENCE, CONTROL]]
+    found = (
+        found.replace(" in .* and float64", "", regex=True)
+        .join(numbers)
+        .loc[table.network.unique()]
+    )
+    return found.reset_index().rename_axis(columns=None)
 
 
 if __name__ == "__main__":

@@ -99,7 +99,7 @@ def _resnet(name: str, classes: int, channels: int, stem: Stem, width: int = WID
     if width == WIDTH:
         model = _build(name, classes, channels)
     else:
-        model = _adapted(cast(nn.Module, _Narrow(width, classes)), channels)
+        model = adapted(cast(nn.Module, _Narrow(width, classes)), channels)
     if stem == "cifar":
         model.conv1 = nn.Conv2d(channels, width, 3, padding=1, bias=False)
         model.conv1.weight = nn.Parameter(_kaiming((width, channels, 3, 3)))
@@ -108,10 +108,10 @@ def _resnet(name: str, classes: int, channels: int, stem: Stem, width: int = WID
 
 
 def _build(name: str, classes: int, channels: int, **options: bool) -> nn.Module:
-    return _adapted(get_model(name, weights=None, num_classes=classes, **options), channels)
+    return adapted(get_model(name, weights=None, num_classes=classes, **options), channels)
 
 
-def _adapted(model: nn.Module, channels: int) -> nn.Module:
+def adapted(model: nn.Module, channels: int) -> nn.Module:
     """The model with another number of channels in its first convolution."""
     first = next(m for m in model.modules() if isinstance(m, nn.Conv2d))
     if first.in_channels != channels:

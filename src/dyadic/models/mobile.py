@@ -10,6 +10,7 @@ from torchvision.models import EfficientNet, MobileNetV2
 from torchvision.models.efficientnet import MBConvConfig
 
 from dyadic.errors import UserError
+from dyadic.models.imagenet import adapted
 
 # Expansion, channels, blocks, stride: table 2 with the strides of its first two stages at 1.
 MOBILENET_V2 = [
@@ -45,8 +46,5 @@ def _check(width: float) -> None:
 
 def _small_images(model: MobileNetV2 | EfficientNet, channels: int) -> nn.Module:
     """The first convolution at stride 1, for this number of channels."""
-    first = next(m for m in model.modules() if isinstance(m, nn.Conv2d))
-    first.stride, first.in_channels = (1, 1), channels
-    first.weight = nn.Parameter(first.weight.new_empty(len(first.weight), channels, 3, 3))
-    nn.init.kaiming_normal_(first.weight, mode="fan_out")
-    return model
+    next(m for m in model.modules() if isinstance(m, nn.Conv2d)).stride = (1, 1)
+    return adapted(model, channels)

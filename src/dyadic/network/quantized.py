@@ -5,6 +5,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 
 import torch
 from torch import Tensor, fx, nn
+from torch.nn.utils import parametrize
 
 from dyadic.errors import UserError
 from dyadic.network.activations import activation_quantizations, observe
@@ -82,6 +83,7 @@ class QuantizedNetwork(nn.Module):
         return done / total if total else 1.0
 
     @torch.no_grad()
+    @parametrize.cached()
     def calibrate(self, batches: Iterable[Tensor], only: Collection[str] | None = None) -> None:
         """Let static activation ranges see the images, with everything else as evaluated.
 

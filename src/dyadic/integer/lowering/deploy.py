@@ -18,6 +18,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, fx, nn
+from torch.nn.utils import parametrize
 
 from dyadic.errors import UserError
 from dyadic.integer.lowering.waiting import (
@@ -93,6 +94,7 @@ class Deployment:
         if not 8 <= self.stream_bits <= 16:
             raise UserError(f"stream_bits={self.stream_bits}; it must be 8 to 16")
 
+    @parametrize.cached()
     def prepare(
         self, network: QuantizedNetwork, batches: Iterable[Tensor]
     ) -> tuple[QuantizedNetwork, str]:

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 from torch import Tensor, fx, nn
+from torch.nn.utils import parametrize
 
 from dyadic.errors import UserError
 from dyadic.integer.lowering.cells import CodeSteps, level_integers
@@ -63,6 +64,7 @@ class Lowered:
     layers: dict[str, str]
 
 
+@parametrize.cached()
 def lower(network: QuantizedNetwork, name: str, note: str = "") -> Lowered:
     """The integer program of a deployed network (`Deployment.prepare`).
 

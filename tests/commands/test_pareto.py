@@ -11,7 +11,7 @@ from dyadic.__main__ import main
 from dyadic.commands.build import run
 from dyadic.commands.pareto import pareto
 from dyadic.errors import UserError
-from dyadic.report.data.fronts import layers_of
+from dyadic.report.fronts import layers_of
 
 CHOICES = (*TINY, "method=hawq_v3", "sensitivity=sqnr", "schedule=none", "deploy=none")
 

@@ -10,9 +10,9 @@ from PIL import Image
 
 from dyadic.commands.build import run
 from dyadic.commands.run import register_run_name
-from dyadic.record.read import read_csv, read_records
-from dyadic.report.tables import BEGIN, END
-from dyadic.report.tables import main as tables
+from dyadic.record.read import read_records
+from dyadic.report.data.runs import overview
+from dyadic.report.data.seeds import configurations
 
 ROOT = Path(__file__).parents[2]
 NAMES = [path.stem for path in sorted((ROOT / "experiments" / "imagenet").glob("*.yaml"))]
@@ -77,8 +77,6 @@ def test_two_steps_of_it_run_to_integers_and_a_table(
     if cfg.deploy is not None:
         assert summary["integer"]["mismatched_logits"] == 0
         assert summary["integer"]["images"] == 4
-    readme = results / "README.md"
-    readme.write_text(f"{BEGIN}\n{END}\n")
-    options = ["--out", str(results / "table"), "--readme", str(readme)]
-    assert tables([str(results / "runs"), *options]) == 0
-    assert list(read_csv(results / "table.csv").method) == [summary["method"]]
+    assert list(configurations(overview(read_records(results / "runs"))).method) == [
+        summary["method"]
+    ]

@@ -10,6 +10,7 @@ import yaml
 
 from dyadic.errors import UserError
 from dyadic.report.claims import block, main
+from dyadic.report.command import insert, marks
 from dyadic.report.data.claims import (
     Comparison,
     parse,
@@ -19,6 +20,7 @@ from dyadic.report.data.claims import (
 )
 from dyadic.report.data.published import read_published
 from dyadic.report.data.verdicts import matches, read_verdicts
+from dyadic.report.text import markdown
 
 ROOT = Path(__file__).resolve().parents[2]
 EXPERIMENTS = ROOT / "experiments"
@@ -181,6 +183,33 @@ def test_the_page_of_a_claim_has_the_numbers_the_picture_the_command_and_the_run
     assert "![1 held, 1 undecided: resnet8 on fashion_mnist, two cores](partition-1.svg)" in text
     assert picture.startswith("<svg")
     assert picture.count('aria-roledescription="point"') == 10
+
+
+def test_the_readme_shows_the_papers_and_the_arms_of_one_experiment(workplace, monkeypatch):
+    monkeypatch.setattr("dyadic.report.claims.SHOWN", "partition")
+    root = workplace.experiments.parent / "README.md"
+    root.write_text("\n".join([*marks("papers"), *marks("results"), "end\n"]))
+    workplace.pair(TOP1, [89.9, 90.5, 90.1, 90.3, 89.9])
+    workplace.verdicts()
+    lines = root.read_text().splitlines()
+    assert "| inq | 1 | 0 | 1 | 0 | 0 | 5 |" in lines
+    arm = next(line for line in lines if line.startswith("| largest"))
+    assert arm.startswith("| largest | 31.02 | top1_error | ResNet-18, ImageNet | 91.22 | 0.19 |")
+    assert lines[-1] == "end"
+    assert workplace.claims("--check") == 0
+    root.write_text(root.read_text().replace("91.22", "91.23"))
+    assert workplace.claims("--check") == 1
+
+
+def test_a_readme_without_marks_is_refused():
+    with pytest.raises(UserError, match="no place"):
+        insert("# nothing here", "table", "results")
+
+
+def test_a_missing_number_is_an_empty_cell():
+    table = pd.DataFrame({"method": ["a|b"], "sd": [float("nan")], "seeds": [None]})
+    table["seeds"] = table.seeds.astype("Int64")
+    assert markdown(table).splitlines()[-1] == "| a\\|b |  |  |"
 
 
 def test_a_cell_that_a_spreadsheet_would_run_is_text(workplace):

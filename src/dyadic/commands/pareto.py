@@ -21,9 +21,7 @@ from dyadic.record.identity import digest, identify
 from dyadic.record.places import CONF
 from dyadic.record.read import read_records
 from dyadic.report.charts.drawing import svg
-from dyadic.report.data.front_markdown import front_table
-from dyadic.report.data.fronts import advantage, scored
-from dyadic.report.page.front import omega_figure
+from dyadic.report.fronts import advantage, omega_figure, scored
 from dyadic.run.pipeline import Run, allocation_problem, float_baseline, float_network
 
 OWN = {"measure": "gbops", "points": 21, "random": 10}
@@ -32,8 +30,6 @@ OWN = {"measure": "gbops", "points": 21, "random": 10}
 
 def pareto(choices: Sequence[str]) -> str:
     """Solve for every budget, write `results/pareto/NAME.csv` and `.svg`; returns what they say.
-
-    `NAME.md` has the allocations that runs trained, where there are any.
 
     choices   as `run.py` takes them, and those of `OWN`; without an allocation, allocation=ilp
 
@@ -48,12 +44,8 @@ def pareto(choices: Sequence[str]) -> str:
     facts = _facts(cfg, run)
     for position, (key, value) in enumerate(facts.items()):
         front.insert(position, key, value)
-    records = read_records(Path(cfg.results_dir, "runs"))
     path = run.directory / f"{_name(cfg, facts, measure)}.csv"
-    if trained := front_table(front, records):
-        said = f"# {', '.join(facts.values())}\n\n`python -m dyadic pareto {' '.join(choices)}`"
-        write_text(path.with_suffix(".md"), f"{said}\n\n{trained}\n")
-    front = scored(front, records)
+    front = scored(front, read_records(Path(cfg.results_dir, "runs")))
     write_table(path, front)
     write_text(path.with_suffix(".svg"), svg(omega_figure(front)))
     return f"{path}: {_said(front)}"

@@ -13,6 +13,7 @@ import math
 import time
 import zipfile
 import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -85,25 +86,20 @@ class Record:
             self._tables[name] = _table(self.path / name)
         return self._tables[name].copy()
 
-    def _readable(self, name: str) -> pd.DataFrame:
+    def readable(self, name: str) -> pd.DataFrame:
+        """One of the record's CSV files; empty where there is none to read."""
         try:
             return self.table(name)
         except UNREADABLE:
             return pd.DataFrame()
 
     def history(self) -> pd.DataFrame:
-        """`history.csv`, a row an epoch; empty where there is none yet."""
-        frame = self._readable(schema.HISTORY)
-        for column in schema.numeric(schema.HISTORY_COLUMNS):
-            frame[column] = numbers(frame[column]) if column in frame else np.nan
-        for column in ("phase", "event"):
-            texts = frame[column].astype(object) if column in frame else pd.Series("", frame.index)
-            frame[column] = texts.fillna("").astype(str)
-        return frame.dropna(subset=["epoch"])
+        """`histories` of this run alone."""
+        return histories([self])
 
     def layers(self) -> pd.DataFrame:
         """`layers.csv`, a row a weight layer in execution order; empty where there is none yet."""
-        return self._readable(schema.LAYERS)
+        return self.readable(schema.LAYERS)
 
     def histograms(self) -> dict[str, NDArray[Any]]:
         """`histograms.npz` by key; empty where there is none or it cannot be read."""
@@ -122,6 +118,27 @@ LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 def _arrays(path: Path) -> dict[str, NDArray[Any]]:
     with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
         return {key: archive[key] for key in archive.files}
+
+
+def histories(records: Sequence[Record]) -> pd.DataFrame:
+    """Every `history.csv`, a row an epoch, with the column `run`; empty where there is none yet."""
+    frame = _below(records, schema.HISTORY).reindex(columns=["run", *schema.HISTORY_COLUMNS])
+    for column in schema.numeric(schema.HISTORY_COLUMNS):
+        frame[column] = numbers(frame[column])
+    for column in ("phase", "event"):
+        frame[column] = frame[column].astype(object).fillna("").astype(str)
+    return frame.dropna(subset=["epoch"])
+
+
+def all_layers(records: Sequence[Record]) -> pd.DataFrame:
+    """Every `layers.csv`, a row a weight layer in execution order, with the column `run`."""
+    return _below(records, schema.LAYERS)
+
+
+def _below(records: Sequence[Record], name: str) -> pd.DataFrame:
+    """The CSV files of this name, one below the other."""
+    frames = [record.readable(name).assign(run=record.name) for record in records]
+    return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=["run"])
 
 
 def read_csv(path: Path) -> pd.DataFrame:

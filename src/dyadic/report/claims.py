@@ -8,80 +8,82 @@
 has a pair of runs keeps what an earlier table says of it, and its page.
 """
 
+import math
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from dyadic.record.files import write_text
-from dyadic.record.read import read_records
-from dyadic.report.charts.drawing import svg
-from dyadic.report.claim_page import arm_rows, claim_page
-from dyadic.report.command import command
-from dyadic.report.data.claims import Claim, read_claims
-from dyadic.report.data.frames import csv, where
+from dyadic.record.read import read_csv, read_records
+from dyadic.report.charts.drawing import Drawing, svg
+from dyadic.report.command import command, fill, marks
+from dyadic.report.data.claims import REPEAT, Claim, published_row, read_claims
+from dyadic.report.data.frames import csv, groups, where
 from dyadic.report.data.published import read_published
+from dyadic.report.data.runs import flat
+from dyadic.report.data.seeds import SETTING, over_seeds
 from dyadic.report.data.verdicts import (
     STORED,
     WHERE,
+    Trial,
     decided,
+    finished_runs,
     read_verdicts,
     scoreboard,
-    settings_of,
     trials,
     verdict_rows,
 )
-from dyadic.report.page.claims import pictures
-from dyadic.report.text import insert, interval, markdown, signed
+from dyadic.report.page.claims import counted, pictures, place, verdict_table
+from dyadic.report.text import markdown, percent, plural
 
-BEGIN, END = "<!-- claims:begin -->", "<!-- claims:end -->"
-PAPERS_BEGIN, PAPERS_END = "<!-- papers:begin -->", "<!-- papers:end -->"
+MEASURED = {
+    **{"top1": "top-1", "top1_sd": "sd", "float_top1": "float top-1", "top1_drop": "drop"},
+    **{"size_mib": "MiB", "gbops": "GBOPS"},
+}
+"""What an arm's table says of its runs, and its headings."""
+
+ARMS = [
+    *["paper", "arm", "published", "metric", "published on", *MEASURED.values()],
+    *["epochs", "seeds", *WHERE],
+]
+SHOWN = "inq_bits"
+"""The experiment whose arms the README shows."""
+
+RECIPE = ("quantizer.", "schedule.", "trainer.optimizer.", "trainer.curve.", "allocation.")
+"""Choices that make an arm's recipe."""
+
+VERDICTS = (
+    "Differences in points of top-1, paired by seed. Interval: 95 %, Student's t. Holm's p is "
+    "corrected over all of this paper's comparisons."
+)
 
 
 def update(options: Any) -> None:
-    """Write all tables, pages and blocks."""
-    claims = read_claims(options.experiments)
+    """Write all tables and pages."""
+    claims, runs = read_claims(options.experiments), finished_runs(read_records(options.runs))
     published = read_published(options.experiments / "published")
-    runs, known = trials(read_records(options.runs)), read_verdicts(options.out / "claims.csv")
-    told = {claim.experiment for claim in claims if settings_of(claim, runs)}
-    parts = [
-        verdict_rows(claim, runs, published)
-        if claim.experiment in told
-        else _kept(known, verdict_rows(claim, runs, published))
-        for claim in claims
-    ]
-    stored = pd.concat([part.astype(object) for part in parts], ignore_index=True)
-    table = decided(stored)
-    for claim in claims:
-        own = where(table, table.experiment == claim.experiment)
-        written = page_of(claim, options.out).is_file() and own.seeds.any()
-        if claim.experiment in told or not written:
-            write_experiment(claim, runs, own, published, options.out)
+    known, found = read_verdicts(options.out / "claims.csv"), [trials(c, runs) for c in claims]
+    parts = []
+    for claim, (tried, _) in zip(claims, found, strict=True):
+        part = verdict_rows(claim, tried, published)
+        parts.append((part if tried else _kept(known, part)).astype(object))
+    table = decided(pd.concat(parts, ignore_index=True))
     write_text(options.out / "claims.csv", csv(table))
-    for path, text in _filled(options):
-        write_text(path, text)
-
-
-def write_experiment(
-    claim: Claim, runs: pd.DataFrame, own: pd.DataFrame, published: pd.DataFrame, out: Path
-) -> None:
-    """The arms' table, and the claim's page with its pictures."""
-    arms = arm_rows(claim, runs, published)
-    if len(arms):
-        write_text(out / f"{claim.experiment}.csv", csv(arms))
-    pages, drawn = page_of(claim, out).parent, pictures(own)
-    names = [f"{claim.experiment}-{number}.svg" for number in range(1, len(drawn) + 1)]
-    for name, drawing in zip(names, drawn, strict=True):
-        write_text(pages / name, svg(drawing))
-    shown = dict(zip(names, drawn, strict=True))
-    write_text(page_of(claim, out), claim_page(claim, runs, own, arms, shown))
-
-
-def page_of(claim: Claim, out: Path) -> Path:
-    """Where the page of a claim is: in `claims`, beside the tables."""
-    return out.parent / "claims" / f"{claim.experiment}.md"
+    for claim, (tried, fits) in zip(claims, found, strict=True):
+        page = options.out.parent / "claims" / f"{claim.experiment}.md"
+        own = where(table, table.experiment == claim.experiment)
+        if not tried and page.is_file() and own.seeds.any():
+            continue
+        arms = arm_rows(claim, tried, published)
+        if tried:
+            write_text(options.out / f"{claim.experiment}.csv", csv(arms))
+        shown = {f"{page.stem}-{k}.svg": drawn for k, drawn in enumerate(pictures(own), 1)}
+        for name, drawing in shown.items():
+            write_text(page.with_name(name), svg(drawing))
+        write_text(page, claim_page(claim, tried, fits, own, arms, shown))
 
 
 def _kept(known: pd.DataFrame, empty: pd.DataFrame) -> pd.DataFrame:
@@ -92,53 +94,135 @@ def _kept(known: pd.DataFrame, empty: pd.DataFrame) -> pd.DataFrame:
     return earlier.assign(margin=earlier.claim.map(margins)) if same else empty
 
 
-def _filled(options: Any) -> Iterator[tuple[Path, str]]:
-    """The two READMEs as the committed table says they must be; the root's only with marks."""
+def arm_rows(claim: Claim, tried: Sequence[Trial], published: pd.DataFrame) -> pd.DataFrame:
+    """A row for every arm in every setting: the paper's number, and ours over the seeds.
+
+    top-1 is that of the last epoch. Standard deviations are of the sample, empty for one seed.
+    """
+    found = []
+    for trial in tried:
+        for name, own in trial.arms.items():
+            printed = published_row(claim.arms[name], published) or {}
+            row = {"paper": claim.paper, "arm": name, "published": printed.get("value", math.nan)}
+            row["metric"] = printed.get("metric", "")
+            row["published on"] = "{network}, {data}".format(**printed) if printed else ""
+            found.append(row | _measured(own) | trial.place)
+    frame = pd.DataFrame(found, columns=ARMS)
+    whole = frame.astype({"seeds": "Int64", "epochs": "Int64"})
+    return whole.round({name: 4 if name in ("MiB", "GBOPS") else 2 for name in ARMS})
+
+
+def _measured(own: pd.DataFrame) -> dict[str, Any]:
+    if own.empty:
+        return {"seeds": 0}
+    values = [name for name in MEASURED if not name.endswith("_sd")]
+    joined = over_seeds(own, ["configuration"], values).rename(columns=MEASURED)
+    found = joined.filter([*MEASURED.values(), "seeds"]).iloc[0].to_dict()
+    return found | {"epochs": own.epochs_quantize.iloc[-1]}
+
+
+def claim_page(
+    claim: Claim,
+    tried: Sequence[Trial],
+    fits: Mapping[str, pd.DataFrame],
+    own: pd.DataFrame,
+    arms: pd.DataFrame,
+    pictures: Mapping[str, Drawing],
+) -> str:
+    """The whole page as Markdown.
+
+    tried, fits  of `trials`
+    own          the claim's rows of the decided table; arms: of `arm_rows`
+    pictures     the chart of every setting, by the name of its file beside the page
+    """
+    numbers = markdown(arms.drop(columns=["paper", "float network"]))
+    parts = {
+        f"# {claim.experiment}: {claim.paper}, {claim.table}": [
+            f"The paper: {claim.statement}",
+            f"Here: **{counted(own)}**.",
+            *(f"![{d.title}]({name})\n\n{d.note}" for name, d in pictures.items()),
+        ],
+        "## Verdicts": [VERDICTS, markdown(verdict_table(own))],
+        "## Numbers": [numbers] * bool(len(arms)),
+        "## Repeat it": [
+            f"    {REPEAT.format(claim.experiment)}\n    python -m dyadic.report.claims",
+        ],
+        "## Recipe": list(_recipes(tried[0])) if tried else [],
+        "## Runs": [_runs(trial) for trial in tried],
+        "## What else was tried": [claim.tried] * bool(claim.tried) + list(_others(tried, fits)),
+    }
+    filled = [[heading, *text] for heading, text in parts.items() if text]
+    return "\n\n".join(line for part in filled for line in part) + "\n"
+
+
+def _recipes(trial: Trial) -> Iterator[str]:
+    """The choices that the arms share, then per arm those in which they differ."""
+    chosen = {
+        name: {k: str(v) for k, v in flat(own.config.iloc[-1]).items() if k.startswith(RECIPE)}
+        for name, own in trial.arms.items()
+        if len(own)
+    }
+    table = pd.DataFrame(chosen).fillna("None").sort_index()
+    same = table.eq(table.iloc[:, 0], axis=0).all(axis=1)
+    shared = where(table, same & (table.iloc[:, 0] != "None")).iloc[:, 0]
+    yield f"All arms: {_choices(shared)}."
+    lines = [f"- {name}: {_choices(where(table, ~same)[name])}" for name in table]
+    yield "\n".join(line.removesuffix(": ") for line in lines)
+
+
+def _choices(values: Any) -> str:
+    return ", ".join(f"`{key}={value}`" for key, value in values.items())
+
+
+def _runs(trial: Trial) -> str:
+    """The names of the runs of every arm."""
+    lines = [
+        f"- {name}: {', '.join(f'`{run}`' for run in own.name) or 'none'}"
+        for name, own in trial.arms.items()
+    ]
+    at = f"{place(trial.place)}, float network {trial.place['float network']}"
+    return f"{at}:\n\n" + "\n".join(lines)
+
+
+def _others(tried: Sequence[Trial], fits: Mapping[str, pd.DataFrame]) -> Iterator[str]:
+    """Runs that fit an arm and are not in its numbers."""
+    used = {name for trial in tried for own in trial.arms.values() for name in own.name}
+    for arm, fit in fits.items():
+        for _, group in groups(where(fit, ~fit.name.isin(used)), [*SETTING, "configuration"]):
+            row, first = over_seeds(group, ["configuration"], ["top1"]).iloc[0], group.iloc[0]
+            score = f"{percent(row.top1, row.top1_sd)} % on {plural(int(row.seeds), 'seed')}"
+            epochs = first.epochs_quantize
+            length = f", {epochs:g} epochs" if epochs == epochs else ""
+            at = f"{first.model} on {first.dataset}"
+            yield f"- {arm}: {score}{length}, {at}, such as `{first['name']}`"
+
+
+def blocks(options: Any) -> Iterator[tuple[Path, str, str]]:
+    """(file, mark, block) of the two READMEs, as the committed tables say they must be."""
     table = read_verdicts(options.out / "claims.csv")
-    readme = options.experiments / "README.md"
-    yield readme, insert(readme.read_text(encoding="utf-8"), block(table), BEGIN, END)
+    yield options.experiments / "README.md", "claims", block(table)
     root = options.experiments.parent / "README.md"
     text = root.read_text(encoding="utf-8") if root.is_file() else ""
-    if PAPERS_BEGIN in text:
-        yield root, insert(text, papers_block(table), PAPERS_BEGIN, PAPERS_END)
+    arms = read_csv(options.out / f"{SHOWN}.csv").convert_dtypes()
+    results = arms.drop(columns=["paper", "float network"], errors="ignore")
+    for mark, shown in (("papers", scoreboard(table)), ("results", results)):
+        if marks(mark)[0] in text:
+            yield root, mark, markdown(shown)
 
 
 def block(table: pd.DataFrame) -> str:
     """The verdicts in Markdown, a link to the page at each experiment."""
+    shown = verdict_table(table).drop(columns=["by seed", "on"])
     pages = [f"[{name}](../results/claims/{name}.md)" for name in table.experiment]
-    shown = pd.DataFrame(
-        {
-            "experiment": pages,
-            "paper": table.paper,
-            "table": table.table,
-            "claim": table.claim,
-            "verdict": table.says,
-            "published": [signed(value) for value in table.published],
-            "ours": [signed(value) for value in table.difference],
-            "95 % interval": [interval(*ends) for ends in zip(table.low, table.high, strict=True)],
-            "seeds": table.seeds,
-            "Holm's p": table.holm,
-        }
-    )
-    return markdown(shown.assign(**{name: table[name] for name in WHERE[:3]}))
-
-
-def papers_block(table: pd.DataFrame) -> str:
-    """A row a paper: how many comparisons held, did not, are undecided, or lack seeds."""
-    board = scoreboard(table).rename(columns={"seeds": "most seeds"})
-    return markdown(board)
+    first = {"experiment": pages, "paper": table.paper, "table": table.table}
+    return markdown(pd.concat([pd.DataFrame(first), shown, table[WHERE[:3]]], axis=1))
 
 
 def act(options: Any) -> int:
     """Write everything; or with --check 1 where a README is not what the table says."""
     if not options.check:
         update(options)
-        return 0
-    for path, text in _filled(options):
-        if path.read_text(encoding="utf-8") != text:
-            print(f"{path} is stale: run `python -m dyadic.report.claims`", file=sys.stderr)
-            return 1
-    return 0
+    return fill(blocks(options), options.check, "claims")
 
 
 def main(arguments: list[str] | None = None) -> int:

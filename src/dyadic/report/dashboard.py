@@ -3,10 +3,12 @@
     python -m dyadic.report.dashboard [RUNS] [OUT] [--watch]
 
 Nothing on the page is typed in and nothing is fetched: charts are declarations that the Vega
-runtime in the file draws, images are `data:` addresses. A page for a thousand runs stays below
-5 MB, because only `DETAILED` runs are shown whole; the page says which.
+runtime in the file draws, images are `data:` addresses. `DETAILED` runs are shown whole; the page
+says which.
 """
 
+import base64
+import gzip
 import json
 import sys
 import time
@@ -23,67 +25,29 @@ from dyadic.errors import UserError
 from dyadic.record.files import write_text
 from dyadic.record.read import BROKEN, FAILED, Record, read_records
 from dyadic.report import text
-from dyadic.report.charts.drawing import COLOURS, CONFIG, RUNS, Drawing, dark_rules, packed, runtime
+from dyadic.report.charts.drawing import COLOURS, CONFIG, Drawing, dark_rules, runtime
 from dyadic.report.command import command
-from dyadic.report.data.frames import first_of_each, ordered, rows, where
-from dyadic.report.data.fronts import read_fronts
+from dyadic.report.data.frames import ordered, rows, where
 from dyadic.report.data.published import read_published, read_tables
-from dyadic.report.data.runs import overview
-from dyadic.report.data.seeds import HELD, NOT_HELD, SETTING, configurations, finished
-from dyadic.report.data.verdicts import KINDS, read_verdicts, scoreboard
+from dyadic.report.data.runs import kind_of, overview
+from dyadic.report.data.seeds import SETTING, configurations, finished
+from dyadic.report.data.verdicts import read_verdicts, scoreboard
+from dyadic.report.fronts import front_sections, read_fronts
 from dyadic.report.page.compare import comparisons
-from dyadic.report.page.front import fronts as front_sections
-from dyadic.report.page.overview import GENERATED, kind_of, settings, slots
+from dyadic.report.page.overview import GENERATED, settings
 from dyadic.report.page.paper import papers
-from dyadic.report.page.run import Detail, detail
+from dyadic.report.page.run import detail
 from dyadic.report.text import plural
 
 DETAILED = 48
-DETAIL_CHARACTERS = 1_500_000
-"""Beyond this the remaining runs stay without details, so that the page opens at once."""
-
 WATCH_SECONDS = 5
 COLUMNS = [  # of the table of runs: key, heading, whether it is a number
     *[("name", "run", False), ("method", "method", False), ("bits", "bits", True)],
     *[("top1", "top-1, %", True), ("drop", "drop", True), ("seeds", "mean of seeds", True)],
     *[("seed", "seed", True), ("levels", "levels", True), ("size", "MiB", True)],
-    *[("gbops", "GBOPS", True), ("check", "integers", False), ("time", "time", True)],
+    *[("gbops", "GBOPS", True), ("check", "integers", False), ("time", "minutes", True)],
     *[("model", "network", False), ("dataset", "data", False)],
 ]
-
-
-class Charts:
-    """The charts of a page: every declaration once, and each chart's tables."""
-
-    def __init__(self) -> None:
-        self.declared: list[str] = []
-        self.drawn: list[tuple[int, str]] = []
-        self.number: dict[str, int] = {}
-
-    def add(self, drawing: Drawing, name: str = "") -> int:
-        """The chart's number, under which the page draws it; it can be found by a name."""
-        if drawing.declared not in self.declared:
-            self.declared.append(drawing.declared)
-        self.drawn.append((self.declared.index(drawing.declared), packs(drawing)))
-        self.number[name] = len(self.drawn) - 1
-        return self.number[name]
-
-    def script(self, compare: dict[str, Any]) -> Markup:
-        """All of it as JSON that no HTML parser can end early."""
-        drawn = ",".join(f"[{index},{tables}]" for index, tables in self.drawn)
-        parts = {"config": CONFIG, "hues": RUNS, "compare": compare}
-        said = json.dumps(parts, separators=(",", ":"), ensure_ascii=False)[1:-1]
-        said = f'{{{said},"declared":[{",".join(self.declared)}],"drawn":[{drawn}]}}'
-        return Markup(said.replace("<", "\\u003c"))
-
-
-def packs(drawing: Drawing) -> str:
-    """A chart's tables as JSON."""
-    tables = {
-        name: {column: packed(values) for column, values in columns.items()}
-        for name, columns in drawing.columns().items()
-    }
-    return json.dumps(tables, separators=(",", ":"), ensure_ascii=False)
 
 
 def write_dashboard(
@@ -99,7 +63,14 @@ def write_dashboard(
                `claims.csv`; either may be missing
     refresh    seconds after which an open page loads itself again; None: never
     """
-    records, charts = read_records(runs), Charts()
+    records, drawn, bins = read_records(runs), list[Drawing](), dict[str, int]()
+
+    def chart(drawing: Drawing, run: str = "") -> int:
+        """The number under which the page draws a chart; the histograms of a run can be found."""
+        drawn.append(drawing)
+        bins[run] = len(drawn) - 1
+        return bins[run]
+
     environment = Environment(
         loader=PackageLoader("dyadic.report"),
         autoescape=True,
@@ -107,15 +78,27 @@ def write_dashboard(
         lstrip_blocks=True,
         undefined=StrictUndefined,
     )
-    environment.filters["chart"] = charts.add
-    for name in ("number", "percent", "signed", "interval", "duration"):
-        environment.filters[name] = getattr(text, name)
+    shown = [text.number, text.percent, text.cells, text.numeric, chart]
+    environment.filters |= {function.__name__: function for function in shown}
     template = environment.get_template("dashboard.html.j2")
     body = template.render(_content(records, runs, published, tables), refresh=refresh)
-    compare = comparisons([r for r in records if r.status != BROKEN], charts.number)
-    script = f"<script>{runtime()}</script>\n"
-    data = f'<script type="application/json" id="data">{charts.script(compare)}</script>\n'
-    write_text(out, body.replace("<!-- scripts -->", script + data, 1))
+    data = {
+        "config": CONFIG,
+        "runtime": runtime(),
+        "compare": comparisons([r for r in records if r.status != BROKEN], bins),
+        "drawn": [{"declared": d.declared, "data": d.data} for d in drawn],
+    }
+    write_text(out, body.replace("<!-- data -->", packed(data), 1))
+
+
+def packed(data: Any) -> str:
+    """Data for the page's script: JSON, tables by their columns and rows, compressed."""
+
+    def split(table: pd.DataFrame) -> Any:
+        return json.loads(str(table.to_json(orient="split", index=False)))
+
+    said = json.dumps(data, default=split, separators=(",", ":"))
+    return base64.b64encode(gzip.compress(said.encode(), 6)).decode()
 
 
 def _content(
@@ -123,28 +106,26 @@ def _content(
 ) -> dict[str, Any]:
     """All that the template shows."""
     frame, fronts = overview(records), read_fronts(runs.parent / "pareto")
-    table, colours = configurations(frame), slots(frame)
-    verdicts = read_verdicts(tables / "claims.csv")
-    details = _details(records, frame, fronts)
+    table, verdicts = configurations(frame), read_verdicts(tables / "claims.csv")
     theirs, ours = read_published(published), read_tables(tables)
-    board = rows(scoreboard(verdicts))
+    by_name = {r.name: (r, row) for r, row in zip(records, frame.itertuples(), strict=True)}
+    details = [detail(*by_name[name]) for name in sorted(chosen(frame))]
+    stopped = where(frame, frame.status.isin([FAILED, BROKEN]))
     light, dark = (
         "; ".join(f"--{name}: {pair[side]}" for name, pair in COLOURS.items()) for side in (0, 1)
     )
     return {
         "made": datetime.now().strftime("%Y-%m-%d %H:%M"),
-        "counts": _counts(frame),
-        "stopped": rows(where(frame, frame.status.isin([FAILED, BROKEN]))),
+        "statuses": frame.status.value_counts().to_dict(),
+        "stopped": stopped.filter(["name", "status", "reason"]),
         "integers": integers(frame),
-        "kinds": KINDS,
-        "scores": sorted(board, key=lambda r: (-(r[HELD] + r[NOT_HELD]), -r["seeds"])),
+        "scores": scoreboard(verdicts),
         "settings": settings(records),
         "columns": COLUMNS,
         "rows": run_rows(frame, table),
-        "detailed": {item.name for item in details},
-        "choices": {key: sorted(set(frame[key]) - {""}) for key in ("dataset", "model", "method")},
-        "bits": [f"{b:g}" for b in sorted(frame.bits.dropna().unique())],
-        "papers": papers(theirs, table, ours, verdicts, colours),
+        "choices": {key: sorted(set(frame[key]) - {""}) for key in ("dataset", "model", "method")}
+        | {"bits": [f"{b:g}" for b in sorted(frame.bits.dropna().unique())]},
+        "papers": papers(theirs, ours, verdicts),
         "fronts": front_sections(fronts, records),
         "details": details,
         "conventions": _conventions(records),
@@ -162,55 +143,27 @@ def run_rows(frame: pd.DataFrame, table: pd.DataFrame) -> list[dict[str, Any]]:
     means = table.rename(columns={"top1": "mean", "top1_sd": "sd"})
     keys = ["configuration", *SETTING]
     joined = frame.merge(means.filter([*keys, "mean", "sd", "seeds"]), on=keys, how="left")
-    mixed = [
-        f"{kind_of(row['allocation'])} {text.number(row['mean_bits'], '.1f')}".strip()
-        for row in rows(frame)
-    ]
-    width = frame.bits.fillna(frame.mean_bits)
+    kinds = frame.allocation.map(kind_of) + " " + frame.mean_bits.map("{:.1f}".format)
     seeds = joined.seeds.fillna(0).astype(int)
-    return rows(joined.assign(kind=mixed, width=list(width), seeds=seeds))
-
-
-def _counts(frame: pd.DataFrame) -> list[tuple[str, str]]:
-    methods = len(set(frame.method) - {""})
-    by_status = [(f"{count}", status) for status, count in frame.status.value_counts().items()]
-    return [(f"{methods}", "method" if methods == 1 else "methods"), *by_status]
+    width = frame.bits.fillna(frame.mean_bits)
+    return rows(joined.assign(kind=kinds.str.replace("nan", ""), width=width, seeds=seeds))
 
 
 def integers(frame: pd.DataFrame) -> tuple[str, str, str]:
     """Whether integers and float64 agree: verdict (`good`, `bad`, `open`), claim, explanation."""
-    checked = where(frame, frame.integer_passed.notna() & (frame.status == "done"))
-    passed = sum(map(bool, checked.integer_passed))
-    done = len(finished(frame))
+    done = finished(frame)
+    checked = where(done, done.integer_passed.notna())
     if checked.empty:
         return "open", "No run has been checked on integers yet.", ""
-    engines = max(checked.engines, key=len).split()
-    images = checked.integer_images.max()
+    failed = len(checked) - sum(map(bool, checked.integer_passed))
+    engines, images = max(checked.engines, key=len).split(), checked.integer_images.max()
     how = f"{plural(len(engines), 'engine')} ({', '.join(engines)}) and float64"
     how += f", up to {plural(int(images), 'image')} a run" if images == images else ""
-    if passed < len(checked):
-        failed = len(checked) - passed
+    if failed:
         return "bad", f"Integers differ in {failed} of {plural(len(checked), 'run')}.", f"{how}."
-    rest = f"; {plural(done - passed, 'run')} not deployed" if done > passed else ""
-    claim = f"No logit differs in {passed} of {plural(len(checked), 'checked run')}."
-    return "good", claim, f"{how}{rest}."
-
-
-def _details(
-    records: Sequence[Record], frame: pd.DataFrame, fronts: dict[str, pd.DataFrame]
-) -> list[Detail]:
-    """The runs of `chosen`, up to `DETAIL_CHARACTERS` of charts and images, by name."""
-    by_name = {r.name: (r, row) for r, row in zip(records, frame.itertuples(), strict=True)}
-    shown, size = list[Detail](), 0
-    for name in chosen(frame):
-        item = detail(*by_name[name], fronts)
-        drawn = [figure for figure in (*item.figures, item.layers, item.histograms) if figure]
-        size += sum(len(packs(figure)) for figure in drawn)
-        size += sum(len(address) for address, _ in item.images)
-        if size > DETAIL_CHARACTERS:
-            break
-        shown.append(item)
-    return sorted(shown, key=lambda item: item.name)
+    how += f"; {plural(len(done) - len(checked), 'run')} not deployed" * (len(done) > len(checked))
+    count = f"{len(checked)} of {plural(len(checked), 'checked run')}"
+    return "good", f"No logit differs in {count}.", f"{how}."
 
 
 def chosen(frame: pd.DataFrame) -> list[str]:
@@ -225,7 +178,7 @@ def chosen(frame: pd.DataFrame) -> list[str]:
         unchecked=done.integer_passed.isna(),
     )
     kinds = [*SETTING, "method", "bits", "allocation"]
-    best = first_of_each(ordered(ranked, "top1", descending=True), kinds)
+    best = ordered(ranked, "top1", descending=True).drop_duplicates(kinds)
     best = ordered(best, ["later", "unchecked"])
     return list(dict.fromkeys([*running.name, *best.name, *done.name]))[:DETAILED]
 

@@ -1,19 +1,9 @@
-"""Words and tables: numbers as they are printed, Markdown, and the marked block of a README."""
+"""Words and tables: numbers as they are printed, and Markdown."""
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
-
-from dyadic.errors import UserError
-
-DECIMALS = {
-    **dict.fromkeys(["float top-1", "float trained on", "top-1", "sd", "drop"], 2),
-    **dict.fromkeys(["integer top-1", "published", "difference"], 2),
-    **dict.fromkeys(["MiB", "GBOPS", "ms"], 3),
-    **dict.fromkeys(["p", "Holm's p"], 4),
-}
 
 
 def percent(mean: float, deviation: float = float("nan")) -> str:
@@ -54,30 +44,9 @@ def interval(low: float, high: float) -> str:
     return "" if low != low else f"{signed(low)} to {signed(high)}"
 
 
-def duration(seconds: float) -> str:
-    """Minutes and seconds, or hours and minutes from an hour on; "" for none.
-
-    >>> duration(75), duration(7500)
-    ('1:15 min', '2:05 h')
-    """
-    large, small = divmod(round(seconds), 60)
-    if large < 60:
-        return f"{large}:{small:02d} min" if seconds else ""
-    return f"{large // 60}:{large % 60:02d} h"
-
-
 def number(value: float, form: str = "g") -> str:
     """A number, "" for nan."""
     return format(value, form) if np.isfinite(value) else ""
-
-
-def listed(names: Sequence[str]) -> str:
-    """Names in a sentence.
-
-    >>> listed(["3", "4", "5"])
-    '3, 4 and 5'
-    """
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
 
 
 def numeric(frame: pd.DataFrame) -> list[bool]:
@@ -86,40 +55,27 @@ def numeric(frame: pd.DataFrame) -> list[bool]:
 
 
 def cells(frame: pd.DataFrame) -> list[list[str]]:
-    """The rows as text; a column of numbers has as many decimals as the longest, or `DECIMALS`."""
-    columns = [_column(str(name), list(frame[name])) for name in frame]
+    """The rows as text; a column of numbers has as many decimals as the longest of them."""
+    columns = [_column([None if pd.isna(v) else v for v in frame[name]]) for name in frame]
     return [list(row) for row in zip(*columns, strict=True)]
 
 
-def _column(name: str, values: list[Any]) -> list[str]:
-    texts = [f"{value:.5g}" for value in values if isinstance(value, float) and value == value]
-    longest = max([len(text.partition(".")[2]) for text in texts if "e" not in text], default=0)
-    return [_cell(value, DECIMALS.get(name, longest)) for value in values]
-
-
-def _cell(value: Any, decimals: int) -> str:
-    if pd.isna(value):
-        return ""
-    return f"{value:.{decimals}f}" if isinstance(value, float) else str(value)
+def _column(values: list[Any]) -> list[str]:
+    texts = [f"{value:.5g}" for value in values if isinstance(value, float)]
+    decimals = max([len(text.partition(".")[2]) for text in texts if "e" not in text], default=0)
+    shown = [f"{v:.{decimals}f}" if isinstance(v, float) else v for v in values]
+    return ["" if value is None else str(value) for value in shown]
 
 
 def markdown(frame: pd.DataFrame) -> str:
     """A Markdown table; numbers to the right.
 
-    >>> print(markdown(pd.DataFrame({"method": ["inq"], "top-1": [92.0]})))
+    >>> print(markdown(pd.DataFrame({"method": ["inq", "log2"], "top-1": [92.0, 91.75]})))
     | method | top-1 |
     | :-- | --: |
     | inq | 92.00 |
+    | log2 | 91.75 |
     """
     lines = [list(map(str, frame.columns)), ["--:" if right else ":--" for right in numeric(frame)]]
     lines += [[text.replace("|", "\\|") for text in row] for row in cells(frame)]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
-
-
-def insert(text: str, block: str, begin: str, end: str) -> str:
-    """The text with `block` between two marks; raises UserError where they are missing."""
-    head, first, rest = text.partition(begin)
-    _, last, tail = rest.partition(end)
-    if not (first and last):
-        raise UserError(f"the README has no place for the table; add lines {begin} and {end}")
-    return f"{head}{begin}\n\n{block.strip()}\n\n{end}{tail}"

@@ -3,7 +3,6 @@
 Charts of runs take tables with a column `run`, so the page draws one run and an overlay alike.
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -15,8 +14,18 @@ from dyadic.report.charts.drawing import CONFIG, LIGHT, Drawing, declaration
 
 BINS = 32
 LEVELS_DRAWN = 65
-PARTS = ("weight_counts", "weight_edges", "error_counts", "error_edges")
+PARTS = ("weight_counts", "weight_edges", "error_counts", "error_edges", "levels")
 POINT = {"solid": True, "weight": 1.0, "sd": 0.0, "joined": False}
+
+PANELS = {
+    "weight_bits": "weight bits",
+    "activation_bits": "activation bits",
+    "sensitivity": "sensitivity, log",
+    "sqnr_db": "SQNR of the weights, dB",
+    "float_difference_steps": "difference, steps",
+    "accumulator_bits": "accumulator, bits",
+}
+"""The columns of `layers.csv` that a layer chart shows, and their panels' titles."""
 
 
 def scores(
@@ -40,8 +49,7 @@ def scores(
     table = points.assign(**{k: v for k, v in POINT.items() if k not in points})
     spread = table.sd.fillna(0.0)
     table = table.assign(least=table.y - spread, most=table.y + spread).drop(columns="sd")
-    corners = pd.DataFrame(columns=["x", "y", "label"]) if corners is None else corners
-    known = [{"y": reference, "label": f"float {reference:.2f}"}] if reference == reference else []
+    lines = pd.DataFrame({"y": [reference], "label": [f"float {reference:.2f}"]}).dropna()
     colours, shapes = CONFIG["range"]["category"], CONFIG["range"]["symbol"]
     scale = {"zero": False, "nice": True, "type": "log" if log else "linear"}
     declared = declaration(
@@ -54,130 +62,92 @@ def scores(
         scale=scale if low is None else scale | {"domainMin": low},
         ticks={"tickMinStep": 1, "format": "d"} if "bits" in labels[0].split() else {},
     )
-    lines = pd.DataFrame(known, columns=["y", "label"])
-    data = {"points": table, "corners": corners, "reference": lines}
-    return Drawing(title, declared, data, note)
+    corners = pd.DataFrame(columns=["x", "y", "label"]) if corners is None else corners
+    return Drawing(title, declared, {"points": table, "corners": corners, "reference": lines}, note)
 
 
-def training(title: str, epochs: pd.DataFrame, baseline: float, note: str) -> Drawing:
+def training(title: str, history: pd.DataFrame, baseline: float, note: str) -> Drawing:
     """Top-1, losses and quantized share after each epoch; the schedule's events as hairlines.
 
-    epochs  of `epoch_table`
+    history  of `dyadic.record.read.histories`
     """
-    events = epochs.loc[epochs.event != "", ["epoch", "event"]]
-    known = [{"top1": baseline, "run": epochs.run.iloc[0]}] if baseline == baseline else []
-    reference = pd.DataFrame(known, columns=["top1", "run"])
-    data = {"epochs": epochs.drop(columns="event"), "events": events, "reference": reference}
+    events = history.loc[history.event != "", ["epoch", "event"]]
+    mixed = history.blend.between(0, 1, inclusive="neither").any()
+    epochs = epoch_table(history).assign(blend=100 * history.blend if mixed else np.nan)
+    reference = pd.DataFrame({"top1": [baseline], "run": history.run.iloc[:1]}).dropna()
+    data = {"epochs": epochs, "events": events, "reference": reference}
     return Drawing(title, declaration("training"), data, note)
 
 
-def epoch_table(name: str, history: pd.DataFrame) -> pd.DataFrame:
-    """The columns of a history that are drawn; a blend only where there is one."""
-    table = history[["epoch", "top1", "train_loss", "val_loss", "phase", "event"]].assign(run=name)
-    mixed = bool(history.blend.between(0, 1, inclusive="neither").any())
-    blend = 100 * history.blend if mixed else np.nan
-    return table.assign(share=100 * history.quantized_share, blend=blend)
+def epoch_table(history: pd.DataFrame) -> pd.DataFrame:
+    """The columns of a history that are drawn, the quantized share in percent."""
+    columns = ["run", "epoch", "top1", "train_loss", "val_loss", "phase"]
+    return history[columns].assign(share=100 * history.quantized_share)
 
 
 def layers(title: str, table: pd.DataFrame, note: str) -> Drawing:
-    """A row a layer from the input down, a panel for each column of numbers beside `run`, `layer`.
-
-    A column whose name ends in `log` is drawn on a log axis.
-    """
-    names = [str(name) for name in table if name not in ("run", "layer")]
-    renamed = table.rename(columns={name: field(name) for name in names})
-    return Drawing(title, _panels(names), {"layers": renamed}, note)
+    """A row a layer from the input down, a panel for each of `PANELS` that the table has."""
+    return Drawing(title, panels([c for c in PANELS if c in table]), {"layers": table}, note)
 
 
-def _panels(names: Sequence[str]) -> str:
-    panels = [_panel(name, first=k == 0, count=len(names)) for k, name in enumerate(names)]
-    return json.dumps({"spacing": 10, "hconcat": panels}, separators=(",", ":"))
+def panels(columns: Sequence[str]) -> dict[str, Any]:
+    """The declaration of a layer chart with these columns."""
+    log = {"mark": {"type": "point", "size": 40}, "scale": "log", "format": "~e"}
+    linear = {"mark": "bar", "scale": "linear", "format": "~g"}
+    drawn = [
+        declaration(
+            "layer",
+            name=PANELS[column],
+            field=column,
+            width=420 // len(columns),
+            labels=column == columns[0],
+            **(log if column == "sensitivity" else linear),
+        )
+        for column in columns
+    ]
+    return {"spacing": 10, "hconcat": drawn}
 
 
-def _panel(name: str, first: bool, count: int) -> Any:
-    log = name.endswith("log")
-    text = declaration(
-        "layer",
-        name=name,
-        field=field(name),
-        width=420 // count,
-        mark={"type": "point", "size": 40} if log else "bar",
-        scale="log" if log else "linear",
-        format="~e" if log else "~g",
-        labels=first,
-    )
-    return json.loads(text)
-
-
-OVERLAID = {"SQNR of the weights, dB": "sqnr_db", "weight bits": "weight_bits"}
-"""Panels of an overlay, and the columns of `layers.csv` that they show."""
-
-
-def field(name: str) -> str:
-    """A panel's name as that of a column, without what Vega would read as a path.
-
-    >>> field("sensitivity, log")
-    'sensitivity_log'
-    """
-    return name.replace(" ", "_").replace(",", "")
-
-
-def overlays() -> dict[str, Any]:
-    """The declarations that the page fills with the runs a reader compares."""
-    declared = {name: declaration(name) for name in ("training", "histograms")}
-    declared["layers"] = _panels([*OVERLAID])
-    return {name: json.loads(text) for name, text in declared.items()}
-
-
-def short_names(names: list[str]) -> list[str]:
+def short_names(names: Sequence[str]) -> list[str]:
     """Layer names without the modules that all of them lie in.
 
     >>> short_names(["body.conv1", "body.layer1.0.conv1"])
     ['conv1', 'layer1.0.conv1']
     """
-    parents = [name.split(".")[:-1] for name in names]
-    common = 0
-    while parents and all(len(p) > common and p[common] == parents[0][common] for p in parents):
-        common += 1
-    return [".".join(name.split(".")[common:]) for name in names]
+    parts = [str(name).split(".") for name in names]
+    levels = zip(*[part[:-1] for part in parts], strict=False)
+    common = [*(len(set(level)) == 1 for level in levels), False].index(False)
+    return [".".join(part[common:]) for part in parts]
 
 
-def histograms(title: str, layers: Sequence[dict[str, list[Any]]], note: str) -> Drawing:
-    """Each layer's weights with its levels as ticks, and the errors; of `histogram_columns`."""
-    numbered = [columns | {"row": [k] * len(columns["x"])} for k, columns in enumerate(layers)]
-    bins = {name: [v for layer in numbered for v in layer[name]] for name in numbered[0]}
-    return Drawing(title, declaration("histograms"), {"bins": bins}, note)
+def histograms(
+    title: str, run: str, layers: Mapping[str, Sequence[NDArray[Any]]], note: str
+) -> Drawing:
+    """Each layer's weights up, errors down, each as a share of its largest bin, and the levels.
 
-
-def histogram_columns(
-    run: str, layer: str, arrays: Sequence[NDArray[Any]], levels: NDArray[Any]
-) -> dict[str, list[Any]]:
-    """Weights up and errors down, each as a share of its largest bin, on one axis; and the levels.
-
-    arrays: those of `PARTS`. Levels are evenly thinned above `LEVELS_DRAWN`, where they touch.
+    layers  by their labels; the arrays are those of `PARTS`. Levels are evenly thinned above
+            `LEVELS_DRAWN`, where they touch.
     """
-    found = np.unique(levels)
-    found = found[:: max(1, -(-len(found) // LEVELS_DRAWN))].tolist()
-    columns: dict[str, list[Any]] = {name: [] for name in ("x", "share", "kind", "colour")}
-    for kind, colour, (x, share) in (
-        ("weights", LIGHT["accent"], _bins(arrays[0], arrays[1], 1.0)),
-        ("errors", LIGHT["second"], _bins(arrays[2], arrays[3], -0.7)),
-        ("levels", LIGHT["ink"], (found, [0.0] * len(found))),
-    ):
-        columns["x"] += x
-        columns["share"] += share
-        columns["kind"] += [kind] * len(x)
-        columns["colour"] += [colour] * len(x)
-    count = len(columns["x"])
-    return columns | {"run": [run] * count, "layer": [layer] * count}
+    rows = []
+    for row, (layer, arrays) in enumerate(layers.items()):
+        found = np.unique(arrays[4])
+        thin = [(x, 0.0) for x in found[:: max(1, -(-len(found) // LEVELS_DRAWN))]]
+        for kind, colour, points in (
+            ("weights", "accent", _bins(arrays[0], arrays[1], 1.0)),
+            ("errors", "second", _bins(arrays[2], arrays[3], -0.7)),
+            ("levels", "ink", thin),
+        ):
+            rows += [(run, layer, row, kind, LIGHT[colour], *point) for point in points]
+    bins = pd.DataFrame(rows, columns=["run", "layer", "row", "kind", "colour", "x", "share"])
+    return Drawing(title, declaration("histograms"), {"bins": bins.round(6)}, note)
 
 
-def _bins(counts: NDArray[Any], edges: NDArray[Any], height: float) -> tuple[list[Any], list[Any]]:
+def _bins(counts: NDArray[Any], edges: NDArray[Any], height: float) -> list[tuple[Any, Any]]:
     """At most `BINS` bins, neighbours added, closed at both ends: left edges and heights."""
     factor = -(-len(counts) // BINS)
     sums = np.pad(counts, (0, -len(counts) % factor)).reshape(-1, factor).sum(1)
-    share = np.round(height * sums / (sums.max(initial=0) or 1), 3)
-    return [*edges[:-1:factor].tolist(), float(edges[-1])], [*share.tolist(), 0.0]
+    share = height * sums / (sums.max(initial=0) or 1)
+    return list(zip([*edges[:-1:factor], edges[-1]], [*share, 0.0], strict=True))
 
 
 def confusion(title: str, matrix: NDArray[Any], names: Sequence[str], note: str) -> Drawing:

@@ -15,8 +15,6 @@
 An arm is the runs that differ in their seed alone. `float` is always there: each run's own float
 baseline. A comparison holds where top-1 of the better arm minus that of the worse is at least the
 margin, in points, over the seeds that both have (`dyadic.report.data.seeds.Paired`).
-
-`dyadic.report.data.verdicts` compares, `dyadic.report.claims` writes tables and pages.
 """
 
 from dataclasses import dataclass
@@ -31,6 +29,7 @@ from dyadic.report.data.frames import rows
 from dyadic.report.text import signed
 
 FLOAT = "float"
+REPEAT = "python run.py -m +experiments={}"
 GOOD = {"top1": 1.0, "top5": 1.0, "top1_error": -1.0, "top5_error": -1.0, "top1_drop": -1.0}
 """The metrics that can be compared, and whether more is better."""
 
@@ -75,19 +74,24 @@ class Claim:
 
 def read_claims(folder: Path) -> list[Claim]:
     """The claims of `folder/*.yaml`, by name; experiments without one are left out."""
-    claims = []
-    for path in sorted(folder.glob("*.yaml")):
-        node = (yaml.safe_load(path.read_text(encoding="utf-8")) or {}).get("claim")
-        if node is not None:
-            claims.append(parse(path.stem, node))
-    return claims
+    nodes = {
+        path.stem: (yaml.safe_load(path.read_text(encoding="utf-8")) or {}).get("claim")
+        for path in sorted(folder.glob("*.yaml"))
+    }
+    return [parse(name, node) for name, node in nodes.items() if node is not None]
 
 
 def parse(experiment: str, node: dict[str, Any]) -> Claim:
     """A claim from its YAML node; raises UserError where a key or an arm is not known."""
     try:
         common, row = node.get("runs", {}), node.get("published", {})
-        arms = {str(name): _arm(arm, common, row) for name, arm in node["arms"].items()}
+        arms = {
+            str(name): Arm(
+                common | arm.get("runs", {}),
+                row | arm["published"] if "published" in arm else None,
+            )
+            for name, arm in node["arms"].items()
+        }
         comparisons = [Comparison(**entry) for entry in node["comparisons"]]
         paper, table, statement = (str(node[key]) for key in ("paper", "table", "statement"))
     except (KeyError, TypeError, AttributeError) as error:
@@ -98,25 +102,20 @@ def parse(experiment: str, node: dict[str, Any]) -> Claim:
     return Claim(experiment, paper, table, statement, arms, comparisons, tried)
 
 
-def _arm(node: dict[str, Any], runs: dict[str, Any], published: dict[str, Any]) -> Arm:
-    row = published | node["published"] if "published" in node else None
-    return Arm(runs | node.get("runs", {}), row)
-
-
 def published_row(arm: Arm, published: pd.DataFrame) -> dict[str, Any] | None:
     """The arm's row of the published tables; raises UserError unless there is exactly one."""
     if arm.published is None:
         return None
+    # Equal as numbers or as text: a column with gaps has 5.0 where 5 is printed
     wanted = arm.published.items()
-    fits = [row for row in rows(published) if all(_same(v, row.get(key)) for key, v in wanted)]
+    fits = [
+        row
+        for row in rows(published)
+        if all(v == row.get(key) or str(v) == str(row.get(key)) for key, v in wanted)
+    ]
     if len(fits) != 1:
         raise UserError(f"{len(fits)} published rows are {arm.published}; one would be right")
     return fits[0]
-
-
-def _same(wanted: Any, printed: Any) -> bool:
-    """Equal as numbers or as text: a column with gaps has 5.0 where 5 is printed."""
-    return wanted == printed or str(wanted) == str(printed)
 
 
 def published_difference(

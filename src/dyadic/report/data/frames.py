@@ -1,6 +1,6 @@
-"""Data frames with exact types: the few operations of pandas that this package needs."""
+"""Data frames with exact types: the few operations of pandas whose results a checker cannot see."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any, cast
 
 import pandas as pd
@@ -14,18 +14,9 @@ def where(frame: pd.DataFrame, mask: Any) -> pd.DataFrame:
     return cast(pd.DataFrame, frame.loc[mask])
 
 
-def ordered(
-    frame: pd.DataFrame, columns: str | list[str], descending: bool = False
-) -> pd.DataFrame:
+def ordered(frame: pd.DataFrame, columns: Any, descending: bool = False) -> pd.DataFrame:
     """The rows in ascending (or descending) order of the columns; ties keep their order."""
-    keys = [columns] if isinstance(columns, str) else columns
-    return frame.sort_values(keys, ascending=not descending, kind="stable")
-
-
-def first_of_each(frame: pd.DataFrame, columns: str | list[str]) -> pd.DataFrame:
-    """The first row of every combination of values in the columns."""
-    keys = [columns] if isinstance(columns, str) else columns
-    return where(frame, ~frame.duplicated(keys))
+    return frame.sort_values(columns, ascending=not descending, kind="stable")
 
 
 def groups(frame: pd.DataFrame, columns: Sequence[str]) -> list[tuple[Any, pd.DataFrame]]:
@@ -33,19 +24,13 @@ def groups(frame: pd.DataFrame, columns: Sequence[str]) -> list[tuple[Any, pd.Da
 
     Empty values form groups of their own.
     """
-    single = len(columns) == 1
-    found = frame.groupby(list(columns), dropna=False)
-    return [(key[0] if single else key, rows) for key, rows in cast(Any, found)]
+    found = frame.groupby(columns[0] if len(columns) == 1 else list(columns), dropna=False)
+    return cast(Any, list(found))
 
 
 def rows(frame: pd.DataFrame) -> list[dict[str, Any]]:
     """Every row as a mapping from column to value."""
     return cast(list[dict[str, Any]], frame.to_dict("records"))
-
-
-def known(values: Iterable[Any]) -> list[Any]:
-    """The values that are neither None nor nan."""
-    return [value for value in values if not pd.isna(value)]
 
 
 def csv(frame: pd.DataFrame) -> str:

@@ -43,12 +43,14 @@ def overview(records: Sequence[Record]) -> pd.DataFrame:
 
 
 def _row(record: Record) -> dict[str, Any]:
-    summary = record.summary or _chosen(record.choices)
+    # A run that has no summary yet is known by its choices
+    named = {k: v.get("name") if isinstance(v, dict) else v for k, v in record.choices.items()}
+    summary = record.summary or named
     row = {key.replace(".", "_"): value for key, value in flat(summary).items()}
     for part in ("weight", "activation"):
         name = row.get(f"quantizer_{part}", "")
         row[part] = "float" if name is None else name
-    row["bits"] = None if mixed(str(row.get("allocation", ""))) else row.get("bits")
+    row["bits"] = None if kind_of(str(row.get("allocation", ""))) else row.get("bits")
     engines, seconds = row.get("integer_engines"), record.summary.get("seconds")
     row["engines"] = " ".join(map(str, engines)) if isinstance(engines, list) else engines
     row["seconds"] = numbers(list(seconds.values())).sum() if isinstance(seconds, dict) else 0
@@ -74,13 +76,25 @@ def _phase(record: Record) -> str:
     return f"epoch {last.epoch:g}" + (f", {last.phase}" if last.phase else "")
 
 
-def mixed(allocation: str) -> bool:
-    """Whether widths were chosen layer by layer, and not as one number for all.
+ALLOCATIONS = {
+    **dict.fromkeys(["", "fixed", "Fixed", "none", "None"], ""),
+    "Cbc": "ILP",
+    "Highs": "ILP",
+    "ilp": "ILP",
+    "RandomFill": "random",
+    "ClosedForm": "closed form",
+}
+"""How a reader calls the ways to choose widths, where the record's name is another."""
 
-    >>> mixed("ilp"), mixed("dyadic.allocation.Fixed"), mixed("")
-    (True, False, False)
+
+def kind_of(allocation: str) -> str:
+    """How bits were allocated, "" where by one number for all layers.
+
+    >>> kind_of("dyadic.allocation.solvers.ilp.Cbc"), kind_of("fixed")
+    ('ILP', '')
     """
-    return allocation.rsplit(".", 1)[-1].lower() not in ("", "fixed", "none")
+    name = allocation.rsplit(".", 1)[-1]
+    return ALLOCATIONS.get(name, name.lower())
 
 
 def integer_passed(integer: Any) -> bool | None:
@@ -89,13 +103,6 @@ def integer_passed(integer: Any) -> bool | None:
     found = [integer.get(key) for key in keys] if isinstance(integer, dict) else []
     counts = [count for count in found if isinstance(count, int | float)]
     return not any(counts) if counts else None
-
-
-def _chosen(choices: dict[str, Any]) -> dict[str, Any]:
-    """What a configuration says of a run that has no summary yet."""
-    named = {key: choices.get(key) for key in ("dataset", "model", "method")}
-    named = {key: v.get("name") if isinstance(v, dict) else v for key, v in named.items()}
-    return named | {key: choices.get(key) for key in ("bits", "seed")}
 
 
 def flat(choices: Any, prefix: str = "") -> dict[str, Any]:

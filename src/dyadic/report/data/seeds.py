@@ -6,14 +6,14 @@ the seeds share cancels. Its 95 % interval is Student's t with n - 1 degrees of 
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, cast
 
 import numpy as np
 import pandas as pd
 from scipy import stats
 
-from dyadic.report.data.frames import groups, known, ordered, rows, where
+from dyadic.report.data.frames import groups, ordered, where
+from dyadic.report.data.runs import kind_of
 
 SETTING = ["dataset", "model", "hardware", "float_network"]
 """What runs must share before their top-1 is compared: other float networks are other races."""
@@ -27,6 +27,7 @@ MOST = 1000
 
 HELD, NOT_HELD, UNDECIDED, TOO_FEW = "held", "did not hold", "undecided", "too few seeds"
 NOT_RUN = "not run"
+KINDS = [HELD, NOT_HELD, UNDECIDED, TOO_FEW, NOT_RUN]
 
 
 def over_seeds(frame: pd.DataFrame, keys: Sequence[str], values: Sequence[str]) -> pd.DataFrame:
@@ -46,89 +47,58 @@ def by_seed(runs: pd.DataFrame, value: str = "top1") -> pd.Series:
     return cast(pd.Series, runs.groupby("seed")[value].mean())
 
 
-@dataclass(frozen=True)
 class Paired:
-    """Differences by seed, in points, held against a margin; `names` are the seeds."""
+    """Differences by seed, in points, held against a margin.
 
-    differences: tuple[float, ...]
-    margin: float = 0.0
-    names: tuple[int, ...] = ()
+    names      the seeds; seeds: how many
+    mean, sd   of the sample; nan without any, and for fewer than two
+    low, high  the interval mean ± t(n - 1) · sd / √n
+    p          of the two-sided t-test against the margin; nan below `LEAST` seeds
+    verdict    held or not where the whole interval lies on one side of the margin
 
-    @property
-    def seeds(self) -> int:
-        """How many pairs there are."""
-        return len(self.differences)
+    >>> Paired((0.1, 0.2, 0.1, 0.2, 0.1)).verdict, Paired((0.1, 0.2)).verdict
+    ('held', 'too few seeds')
+    >>> str(Paired((0.5, -0.25), names=(0, 1)))
+    '0:0.5000 1:-0.2500'
+    """
 
-    @property
-    def mean(self) -> float:
-        """Mean difference; nan without any."""
-        return float(np.mean(self.differences)) if self.differences else math.nan
+    def __init__(
+        self, differences: Sequence[float], margin: float = 0.0, names: Sequence[int] = ()
+    ) -> None:
+        values = np.asarray(differences, dtype=float)
+        self.differences, self.margin, self.names = tuple(differences), margin, tuple(names)
+        self.seeds = n = len(values)
+        self.mean = float(values.mean()) if n else math.nan
+        self.sd = float(values.std(ddof=1)) if n > 1 else math.nan
+        half = float(_half(self.sd, n)) if n > 1 else math.nan
+        self.low, self.high = self.mean - half, self.mean + half
+        away = abs(self.mean - margin)
+        t = away / self.sd * math.sqrt(n) if self.sd > 0 else 0.0
+        t = math.inf if not self.sd and away > 1e-9 else t
+        self.p = 2 * float(stats.t.sf(t, n - 1)) if n >= LEAST else math.nan
+        decided = UNDECIDED if self.high >= margin else NOT_HELD
+        decided = HELD if self.low >= margin - 1e-9 else decided
+        self.verdict = decided if n >= LEAST else TOO_FEW if n else NOT_RUN
 
-    @property
-    def sd(self) -> float:
-        """Standard deviation of the sample; nan for fewer than two."""
-        return float(np.std(self.differences, ddof=1)) if self.seeds > 1 else math.nan
-
-    @property
-    def half(self) -> float:
-        """Half the interval: t(n - 1) · sd / √n; nan for fewer than two seeds."""
-        return float(_half(self.sd, self.seeds)) if self.seeds > 1 else math.nan
-
-    @property
-    def low(self) -> float:
-        """Where the interval begins."""
-        return self.mean - self.half
-
-    @property
-    def high(self) -> float:
-        """Where the interval ends."""
-        return self.mean + self.half
-
-    @property
-    def p(self) -> float:
-        """Of the two-sided t-test against the margin; nan below `LEAST` seeds."""
-        if self.seeds < LEAST:
-            return math.nan
-        if not self.sd:
-            return float(math.isclose(self.mean, self.margin, abs_tol=1e-9))
-        t = abs(self.mean - self.margin) / self.sd * math.sqrt(self.seeds)
-        return 2 * float(stats.t.sf(t, self.seeds - 1))
-
-    @property
-    def verdict(self) -> str:
-        """Held or not where the whole interval lies on one side of the margin.
-
-        >>> Paired((0.1, 0.2, 0.1, 0.2, 0.1)).verdict, Paired((0.1, 0.2)).verdict
-        ('held', 'too few seeds')
-        """
-        if self.seeds < LEAST:
-            return TOO_FEW if self.seeds else NOT_RUN
-        if self.low >= self.margin - 1e-9:
-            return HELD
-        return NOT_HELD if self.high < self.margin else UNDECIDED
-
-    @property
-    def needed(self) -> int | None:
-        """Seeds that would decide it if mean and deviation stay; None where `MOST` would not.
-
-        >>> Paired((0.3, -0.2, 0.4, -0.1, 0.3)).needed
-        17
-        """
-        counts = np.arange(LEAST, MOST + 1)
-        enough = counts[_half(self.sd, counts) <= abs(self.mean - self.margin)]
-        return int(enough[0]) if len(enough) else None
+    def __str__(self) -> str:
+        both = zip(self.names, self.differences, strict=True)
+        return " ".join(f"{seed}:{difference:.4f}" for seed, difference in both)
 
     def words(self) -> str:
-        """The verdict with what is missing to one.
+        """The verdict with what is missing to one: seeds, if mean and deviation stay.
 
         >>> Paired((0.1, 0.2)).words()
         'too few seeds (2 of 5)'
+        >>> Paired((0.3, -0.2, 0.4, -0.1, 0.3)).words()
+        'undecided (about 17 seeds would decide)'
         """
         if self.verdict == TOO_FEW:
             return f"{TOO_FEW} ({self.seeds} of {LEAST})"
         if self.verdict != UNDECIDED:
             return self.verdict
-        needed = f"about {self.needed}" if self.needed else f"more than {MOST}"
+        counts = np.arange(LEAST, MOST + 1)
+        enough = counts[_half(self.sd, counts) <= abs(self.mean - self.margin)]
+        needed = f"about {enough[0]}" if len(enough) else f"more than {MOST}"
         return f"{UNDECIDED} ({needed} seeds would decide)"
 
 
@@ -156,6 +126,7 @@ def holm(p: pd.Series) -> pd.Series:
 MEANS = ["top1", "float_top1", "top1_drop", "integer_top1"]
 CHOICES = ["weight", "activation", "schedule", "allocation", "epochs_quantize"]
 CARRIED = ["levels", "mean_bits", "size_mib", "gbops", *CHOICES]
+KEYS = [*SETTING, "method", "bits", "configuration"]
 FLOAT = "float"
 """What a record calls the quantizer of a side that has none."""
 
@@ -168,63 +139,46 @@ def finished(overview: pd.DataFrame) -> pd.DataFrame:
 def configurations(overview: pd.DataFrame) -> pd.DataFrame:
     """One row for the finished runs that differ only in their seed, best first within its bits.
 
-    Columns: `SETTING`, method, bits, configuration, those of `over_seeds` for `MEANS`,
-    `by_seed` (top-1), integer_passed, what `CARRIED` names, and `variant`, which says how a row
+    Columns: `KEYS`, those of `over_seeds` for `MEANS`, `by_seed` (top-1), `integer_passed` (of
+    all, None where none was deployed), what `CARRIED` names, and `variant`, which says how a row
     differs from its method's others.
     """
-    done, keys = finished(overview), [*SETTING, "method", "bits", "configuration"]
-    if done.empty:
-        columns = [*keys, *MEANS, *(f"{m}_sd" for m in MEANS), "seeds", *EXTRA, "variant"]
-        return pd.DataFrame(columns=columns)
-    joined = over_seeds(done, keys, MEANS)
-    extra = pd.DataFrame([_carried(group) for _, group in groups(done, keys)], columns=EXTRA)
-    frame = pd.concat([joined, extra], axis=1)
+    done = finished(overview)
+    found = groups(done, KEYS)
+    first = pd.DataFrame([group.iloc[-1] for _, group in found], columns=done.columns)
+    extra = first[CARRIED].assign(
+        by_seed=[by_seed(group) for _, group in found],
+        integer_passed=[
+            all(known) if (known := list(group.integer_passed.dropna())) else None
+            for _, group in found
+        ],
+        gbops=[group.gbops.median() for _, group in found],
+        size_mib=[group.size_mib.median() for _, group in found],
+    )
+    frame = pd.concat([over_seeds(done, KEYS, MEANS), extra.reset_index(drop=True)], axis=1)
     frame["variant"] = _variants(frame)
     ranked = ordered(ordered(frame, "top1", descending=True), [*SETTING, "bits"])
     return ranked.reset_index(drop=True)
 
 
-EXTRA = ["by_seed", "integer_passed", *CARRIED]
-
-
-def _carried(group: pd.DataFrame) -> dict[str, Any]:
-    """The median of numbers, which equal ones do not change; the last of texts."""
-    passed = known(group.integer_passed)
-    row = {"by_seed": by_seed(group), "integer_passed": all(passed) if passed else None}
-    plain = group[CARRIED]
-    return row | plain.iloc[-1].to_dict() | plain.select_dtypes("number").median().to_dict()
-
-
-def _variants(frame: pd.DataFrame) -> list[str]:
+def _variants(frame: pd.DataFrame) -> pd.Series:
     """The choices that vary within a method's rows of equal bits; then cost, or a digest."""
-    names = pd.Series("", frame.index)
-    for _, group in groups(frame, [*SETTING, "method", "bits"]):
-        varying = [c for c in CHOICES if len(set(map(str, group[c]))) > 1]
-        texts = pd.Series([" ".join(_short(row[c]) for c in varying) for row in rows(group)])
-        costs = [f"{cost:.3g} GBOPS" for cost in group.gbops]
-        digests = [f"#{digest[:4]}" for digest in group.configuration]
-        telling = costs if len(set(costs)) == len(costs) else digests
-        alike = texts.duplicated(keep=False)
-        said = [
-            f"{t} {x}".strip() if d else t for t, x, d in zip(texts, telling, alike, strict=True)
-        ]
-        names[group.index] = said
-    return list(names)
+    names = pd.Series("", frame.index, dtype=object)
+    texts = frame[CHOICES].map(_short)
+    for _, group in frame.groupby([*SETTING, "method", "bits"], dropna=False):
+        own = texts.loc[group.index]
+        said = (
+            own.loc[:, own.nunique() > 1].agg(" ".join, axis=1).reindex(group.index, fill_value="")
+        )
+        costs = group.gbops.map("{:.3g} GBOPS".format)
+        telling = costs if costs.is_unique else "#" + group.configuration.str[:4]
+        alike = said.duplicated(keep=False)
+        names[group.index] = said.where(~alike, (said + " " + telling).str.strip())
+    return names
 
 
 def _short(value: Any) -> str:
     """The last part of a dotted name, a whole number without its point."""
     if isinstance(value, float):
         return f"{value:g} epochs"
-    name = str(value).rsplit(".", 1)[-1]
-    return ALLOCATIONS.get(name, name)
-
-
-ALLOCATIONS = {
-    "Cbc": "ILP",
-    "Highs": "ILP",
-    "ilp": "ILP",
-    "RandomFill": "random",
-    "ClosedForm": "closed form",
-}
-"""How a reader calls the ways to choose widths, where the record's name is another."""
+    return kind_of(str(value)) or str(value).rsplit(".", 1)[-1]

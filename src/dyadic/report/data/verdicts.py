@@ -5,34 +5,17 @@ follows from it (`decided`), so a committed table can be read again without the 
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from dyadic.record.read import Record, numbers, read_csv
-from dyadic.report.data.claims import (
-    FLOAT,
-    Arm,
-    Claim,
-    Comparison,
-    published_difference,
-)
+from dyadic.report.data.claims import FLOAT, Claim, Comparison, published_difference
 from dyadic.report.data.frames import groups, rows, where
 from dyadic.report.data.runs import overview
-from dyadic.report.data.seeds import (
-    HELD,
-    NOT_HELD,
-    NOT_RUN,
-    SETTING,
-    TOO_FEW,
-    UNDECIDED,
-    Paired,
-    by_seed,
-    finished,
-    holm,
-    paired,
-)
+from dyadic.report.data.seeds import KINDS, SETTING, Paired, by_seed, finished, holm, paired
 
 WHERE = ["dataset", "network", "hardware", "float network"]
 """How the tables call what `SETTING` names."""
@@ -41,103 +24,102 @@ STORED = [
     *["experiment", "paper", "table", "claim", "margin", "published", "differences"],
     *["difference", "seeds", *WHERE],
 ]
-DERIVED = ["low", "high", "p", "holm", "verdict", "says"]
-VERDICTS = [*STORED, *DERIVED]
-KINDS = [HELD, NOT_HELD, UNDECIDED, TOO_FEW, NOT_RUN]
 
 
-def trials(records: Sequence[Record]) -> pd.DataFrame:
+@dataclass(frozen=True)
+class Trial:
+    """A claim in one setting: its place (by `WHERE`) and the runs of every arm."""
+
+    place: dict[str, str]
+    arms: dict[str, pd.DataFrame]
+
+    def judge(self, comparison: Comparison) -> Paired:
+        """Compare the seeds that both arms have; that of `float` comes from the other's runs."""
+        names = (comparison.better, comparison.worse)
+        own = self.arms.get(next((name for name in names if name != FLOAT), ""))
+        if own is None:
+            return Paired(())
+        better, worse = (
+            by_seed(own, "float_top1") if name == FLOAT else by_seed(self.arms[name])
+            for name in names
+        )
+        return paired(better, worse, comparison.margin)
+
+
+def finished_runs(records: Sequence[Record]) -> pd.DataFrame:
     """The finished runs as `overview` has them, with `config`, their resolved choices."""
-    done = finished(overview(list(records)))
+    done = finished(overview(records))
     configs = {record.name: record.choices for record in records}
     return done.assign(config=[configs[name] for name in done.name])
 
 
 def matches(config: Any, wanted: dict[str, Any]) -> bool:
-    """Whether a configuration has these values; a missing key is null.
+    """Whether a configuration has these values by dotted keys; a missing key is null.
 
     >>> matches({"bits": 5, "schedule": {"epochs": 3}}, {"schedule.epochs": 3, "deploy": None})
     True
     """
-    return all(lookup(config, key) == value for key, value in wanted.items())
+    for key, value in wanted.items():
+        node = config
+        for part in key.split("."):
+            node = node.get(part) if isinstance(node, dict) else None
+        if node != value:
+            return False
+    return True
 
 
-def lookup(config: Any, dotted: str) -> Any:
-    """The value of a dotted key, None where there is none."""
-    for key in dotted.split("."):
-        config = config.get(key) if isinstance(config, dict) else None
-    return config
+def trials(claim: Claim, runs: pd.DataFrame) -> tuple[list[Trial], dict[str, pd.DataFrame]]:
+    """The claim in every setting where one of its comparisons has a pair; and all that fits.
 
-
-def fitting(arm: Arm, runs: pd.DataFrame) -> pd.DataFrame:
-    """All runs that have the arm's values, of whatever setting and configuration."""
-    return where(runs, [matches(config, arm.runs) for config in runs.config])
-
-
-def select(arm: Arm, runs: pd.DataFrame) -> pd.DataFrame:
-    """The arm's runs among those of one setting.
-
-    Where several configurations fit (someone trained longer, say), the one with the most seeds,
-    and of these the latest.
+    Of several configurations that fit an arm (someone trained longer, say) the one with the most
+    seeds is the arm, and of these the latest. The second value has all, by arm.
     """
-    found = fitting(arm, runs)
-    ranked = [(g.seed.nunique(), g.ended.max(), key) for key, g in groups(found, ["configuration"])]
-    return where(found, found.configuration == max(ranked)[2]) if ranked else found
-
-
-def arms_of(claim: Claim, runs: pd.DataFrame) -> dict[str, pd.DataFrame]:
-    """The runs of every arm, among those of one setting."""
-    return {name: select(arm, runs) for name, arm in claim.arms.items()}
-
-
-def judge(comparison: Comparison, arms: dict[str, pd.DataFrame]) -> Paired:
-    """Compare the seeds that both arms have; that of `float` comes from the other arm's runs."""
-    names = (comparison.better, comparison.worse)
-    other = next(name for name in names if name != FLOAT)
-    better, worse = (
-        by_seed(arms[other], "float_top1") if name == FLOAT else by_seed(arms[name])
-        for name in names
-    )
-    return paired(better, worse, comparison.margin)
-
-
-def settings_of(claim: Claim, runs: pd.DataFrame) -> list[tuple[tuple[Any, ...], pd.DataFrame]]:
-    """(setting, runs) wherever at least one comparison of the claim has a pair of runs."""
+    fits = {
+        name: where(runs, [matches(config, arm.runs) for config in runs.config])
+        for name, arm in claim.arms.items()
+    }
     found = []
-    for key, group in groups(runs, SETTING):
-        arms = arms_of(claim, group)
-        if any(judge(comparison, arms).seeds for comparison in claim.comparisons):
-            found.append((key, group))
-    return found
+    for key, _ in groups(pd.concat(fits.values()).drop_duplicates("name"), SETTING):
+        own = {name: _of(fit, key) for name, fit in fits.items()}
+        trial = Trial(dict(zip(WHERE, key, strict=True)), own)
+        if any(trial.judge(comparison).seeds for comparison in claim.comparisons):
+            found.append(trial)
+    return found, fits
 
 
-def verdict_rows(claim: Claim, runs: pd.DataFrame, published: pd.DataFrame) -> pd.DataFrame:
-    """A row for every comparison in every setting of `settings_of`; else one that was not run.
+def _of(fit: pd.DataFrame, setting: tuple[str, ...]) -> pd.DataFrame:
+    """An arm's runs in a setting."""
+    own = where(fit, (fit[SETTING] == list(setting)).all(axis=1))
+    ranked = [(g.seed.nunique(), g.ended.max(), key) for key, g in groups(own, ["configuration"])]
+    return where(own, own.configuration == max(ranked)[2]) if ranked else own
 
-    `DERIVED` is not filled: Holm's correction needs the whole table.
+
+def verdict_rows(claim: Claim, tried: Sequence[Trial], published: pd.DataFrame) -> pd.DataFrame:
+    """A row for every comparison in every setting; where it was not run, one of no setting.
+
+    What follows from `STORED` is not filled: Holm's correction needs the whole table.
     """
-    found = []
-    for setting, group in settings_of(claim, runs) or [(("",) * len(WHERE), None)]:
-        arms = arms_of(claim, group) if group is not None else {}
-        for comparison in claim.comparisons:
-            pair = judge(comparison, arms) if arms else Paired(())
-            row = {
-                "experiment": claim.experiment,
-                "paper": claim.paper,
-                "table": claim.table,
-                "claim": str(comparison),
-                "margin": comparison.margin,
-                "published": published_difference(comparison, claim, published),
-                "differences": _written(pair),
-                "difference": pair.mean,
-                "seeds": pair.seeds,
-            }
-            found.append(row | dict(zip(WHERE, setting, strict=True)))
+    said = {"experiment": claim.experiment, "paper": claim.paper, "table": claim.table}
+    found = [
+        said
+        | {
+            "claim": str(comparison),
+            "margin": comparison.margin,
+            "published": published_difference(comparison, claim, published),
+            "differences": str(pair),
+            "difference": pair.mean,
+            "seeds": pair.seeds,
+        }
+        | trial.place
+        for trial in tried or [Trial(dict.fromkeys(WHERE, ""), {})]
+        for comparison in claim.comparisons
+        for pair in [trial.judge(comparison)]
+    ]
     return pd.DataFrame(found, columns=STORED)
 
 
 def decided(stored: pd.DataFrame) -> pd.DataFrame:
-    """The table with `DERIVED`: the interval, p, Holm's p over a paper's claims, the verdict.
+    """The table with the interval, p, Holm's p over a paper's claims, and the verdict.
 
     `verdict` is one of `KINDS`; `says` adds what is missing to a verdict.
     """
@@ -151,16 +133,9 @@ def decided(stored: pd.DataFrame) -> pd.DataFrame:
     table["holm"] = pd.concat(parts) if parts else table.p
     table["verdict"] = [pair.verdict for pair in pairs]
     table["says"] = [pair.words() for pair in pairs]
-    for column in ("margin", "published", "difference", "low", "high"):
-        table[column] = numbers(table[column]).round(2)
-    table["p"], table["holm"] = numbers(table.p).round(4), numbers(table.holm).round(4)
+    for column in ("margin", "published", "difference", "low", "high", "p", "holm"):
+        table[column] = numbers(table[column]).round(4 if column in ("p", "holm") else 2)
     return table.assign(seeds=table.seeds.astype("Int64"))
-
-
-def _written(pair: Paired) -> str:
-    """The differences by seed, as `pair_of` reads them."""
-    both = zip(pair.names, pair.differences, strict=True)
-    return " ".join(f"{seed}:{difference:.4f}" for seed, difference in both)
 
 
 def pair_of(row: dict[str, Any]) -> Paired:
@@ -180,7 +155,9 @@ def read_verdicts(path: Path) -> pd.DataFrame:
 
 
 def scoreboard(verdicts: pd.DataFrame) -> pd.DataFrame:
-    """A row a paper: how many of its comparisons are of each of `KINDS`, and the most seeds."""
+    """A row a paper, most verdicts first: its comparisons by `KINDS`, and the most seeds."""
     counts = pd.crosstab(verdicts.paper, verdicts.verdict).reindex(columns=KINDS, fill_value=0)
-    counts["seeds"] = verdicts.groupby("paper").seeds.max()
-    return counts.reset_index()
+    counts["most seeds"] = verdicts.groupby("paper").seeds.max()
+    counts["order"] = -counts[KINDS[:2]].sum(axis=1)
+    ranked = counts.sort_values(["order", "most seeds"], ascending=[True, False], kind="stable")
+    return ranked.drop(columns="order").rename_axis(columns=None).reset_index()

@@ -5,7 +5,7 @@ from typing import Any
 
 import pandas as pd
 
-from dyadic.report.data.frames import first_of_each, groups, ordered, rows, where
+from dyadic.report.data.frames import groups, ordered, rows, where
 from dyadic.report.data.seeds import FLOAT, HELD, NOT_HELD, NOT_RUN, SETTING, Paired, paired
 
 AHEAD, ALONE = "ahead", "only method at this width"
@@ -31,14 +31,11 @@ def winners(table: pd.DataFrame) -> pd.DataFrame:
     """
     found = []
     for _, group in groups(comparable(table), [*SETTING, "bits"]):
-        best = rows(first_of_each(ordered(group, "top1", descending=True), "method"))
-        lead = _lead(best[0], best[1]) if len(best) > 1 else _alone()
+        best = rows(ordered(group, "top1", descending=True).drop_duplicates("method"))
+        alone = {"second": "", "pair": Paired(()), "verdict": ALONE}
+        lead = _lead(best[0], best[1]) if len(best) > 1 else alone
         found.append(best[0] | lead | {"methods": len(best)})
     return pd.DataFrame(found, columns=[*SETTING, "bits", *WINNER, *LEAD])
-
-
-def _alone() -> dict[str, Any]:
-    return {"second": "", "pair": Paired(()), "verdict": ALONE}
 
 
 def _lead(first: dict[str, Any], second: dict[str, Any]) -> dict[str, Any]:

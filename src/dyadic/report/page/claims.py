@@ -1,13 +1,14 @@
-"""Claims in the page: per paper what held, per experiment the verdicts and a picture."""
+"""Verdicts as a table and as pictures, the same on the page, on a claim's page and in a README."""
 
 from typing import Any
 
 import pandas as pd
 
 from dyadic.report.charts.drawing import Drawing, declaration
-from dyadic.report.data.frames import groups, known, rows, where
-from dyadic.report.data.verdicts import KINDS, WHERE, pair_of
-from dyadic.report.text import interval
+from dyadic.report.data.frames import groups, rows, where
+from dyadic.report.data.seeds import KINDS
+from dyadic.report.data.verdicts import WHERE, pair_of
+from dyadic.report.text import interval, signed
 
 NOTE = (
     "Dots: seeds. Band: 95 % interval of the mean, which is the tick. Black: the margin. "
@@ -15,24 +16,21 @@ NOTE = (
 )
 
 
-def claim_sections(verdicts: pd.DataFrame) -> list[dict[str, Any]]:
-    """An experiment each: what held, its verdicts, a picture per setting, the command."""
-    return [
+def verdict_table(verdicts: pd.DataFrame) -> pd.DataFrame:
+    """Claims, verdicts and what they rest on, in words."""
+    return pd.DataFrame(
         {
-            "name": name,
-            "table": own.table.iloc[0],
-            "summary": counted(own),
-            "command": command(str(name)),
-            "rows": [row | {"where": place(row)} for row in rows(own)],
-            "figures": pictures(own),
+            "claim": verdicts.claim,
+            "verdict": verdicts.says,
+            "published": verdicts.published.map(signed),
+            "ours": verdicts.difference.map(signed),
+            "95 % interval": list(map(interval, verdicts.low, verdicts.high)),
+            "by seed": [", ".join(map(signed, pair_of(row).differences)) for row in rows(verdicts)],
+            "seeds": verdicts.seeds,
+            "Holm's p": verdicts.holm,
+            "on": [place(row) for row in rows(verdicts)],
         }
-        for name, own in groups(verdicts, ["experiment"])
-    ]
-
-
-def command(experiment: str) -> str:
-    """What repeats an experiment."""
-    return f"python run.py -m +experiments={experiment}"
+    )
 
 
 def counted(verdicts: pd.DataFrame) -> str:
@@ -47,8 +45,8 @@ def counted(verdicts: pd.DataFrame) -> str:
 
 def place(row: Any) -> str:
     """The setting of a verdict in words; "" where nothing has run."""
-    names = [str(row[key]) for key in WHERE]
-    return f"{names[1]} on {names[0]}, {names[2]}" if any(names) else ""
+    data, network, hardware = (str(row[key]) for key in WHERE[:3])
+    return f"{network} on {data}, {hardware}" if network else ""
 
 
 def pictures(verdicts: pd.DataFrame) -> list[Drawing]:
@@ -58,17 +56,18 @@ def pictures(verdicts: pd.DataFrame) -> list[Drawing]:
 
 
 def _picture(own: pd.DataFrame) -> Drawing:
-    dots = [
+    dots = pd.DataFrame(
         {"claim": row["claim"], "seed": seed, "difference": value, "verdict": row["verdict"]}
         for row in rows(own)
         for pair in [pair_of(row)]
         for seed, value in zip(pair.names, pair.differences, strict=True)
-    ]
+    )
     means = own[["claim", "difference", "low", "high", "margin", "published", "verdict", "says"]]
-    drawn = [*known(means.low), *known(means.high), *means.margin, *(d["difference"] for d in dots)]
-    reach = max(drawn) - min(drawn) or 1.0
-    near = means.published.between(min(drawn) - reach / 2, max(drawn) + reach / 2)
-    said = [interval(*ends) for ends in zip(means.low, means.high, strict=True)]
-    means = means.assign(published=means.published.where(near), interval=said)
+    drawn = pd.concat([means.low, means.high, means.margin, dots.difference])
+    half = (drawn.max() - drawn.min() or 1.0) / 2
+    near = means.published.between(drawn.min() - half, drawn.max() + half)
+    means = means.assign(
+        published=means.published.where(near), interval=list(map(interval, own.low, own.high))
+    )
     title = f"{counted(own)}: {place(own.iloc[0])}"
-    return Drawing(title, declaration("claims"), {"dots": pd.DataFrame(dots), "means": means}, NOTE)
+    return Drawing(title, declaration("claims"), {"dots": dots, "means": means}, NOTE)

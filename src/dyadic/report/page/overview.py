@@ -7,13 +7,13 @@ import numpy as np
 import pandas as pd
 
 from dyadic.record.read import Record
-from dyadic.report.charts.charts import scores
+from dyadic.report.charts.charts import POINT, scores
 from dyadic.report.charts.drawing import Drawing
-from dyadic.report.data.frames import first_of_each, groups, known, ordered, rows, where
-from dyadic.report.data.runs import flat, mixed, overview
-from dyadic.report.data.seeds import ALLOCATIONS, LEAST, SETTING, configurations, finished
+from dyadic.report.data.frames import groups, ordered, rows, where
+from dyadic.report.data.runs import flat, kind_of, overview
+from dyadic.report.data.seeds import LEAST, SETTING, configurations, finished
 from dyadic.report.data.winners import AHEAD, ALONE, comparable, floor, front, winners
-from dyadic.report.text import interval, listed, percent, plural, signed
+from dyadic.report.text import interval, percent, plural, signed
 
 HEADLINE_BITS = 4
 GENERATED = "synthetic"
@@ -24,17 +24,10 @@ NAMED = {
     "trainer.baseline.epochs": "float network of {} epochs",
     "trainer.hardware.threads": "{} threads",
     "dataset.holdout": "{} images held out",
-    "precision": "{}",
-    "hardware": "{}",
 }
 """How a title says what tells a setting from another of the same network and data."""
 
 MAKES_SETTING = ("dataset.", "model.", "trainer.baseline.", "trainer.hardware.", "start.")
-
-
-def slots(runs: pd.DataFrame) -> dict[str, int]:
-    """Colour and shape of every method, the same all over the page."""
-    return {method: slot for slot, method in enumerate(sorted(set(runs.method) - {""}))}
 
 
 def settings(records: Sequence[Record]) -> list[dict[str, Any]]:
@@ -44,40 +37,35 @@ def settings(records: Sequence[Record]) -> list[dict[str, Any]]:
     by pairs of a method and a seed, then by runs. Generated data come last: they say nothing.
     """
     runs = overview(records)
-    table, colours = configurations(runs), slots(runs)
-    grouped, found = groups(finished(runs), SETTING), []
-    for (key, own), title in zip(grouped, _titles(grouped, records), strict=True):
-        alike = np.logical_and.reduce([table[k] == v for k, v in zip(SETTING, key, strict=True)])
-        found.append(_setting(own, where(table, alike), colours) | {"title": title})
+    table, found = configurations(runs), []
+    colours = {method: slot for slot, method in enumerate(sorted(set(runs.method) - {""}))}
+    done, alike = finished(runs), dict(groups(table, SETTING))
+    titles = _titles(ordered(done, SETTING).drop_duplicates(SETTING), records)
+    for (key, own), title in zip(groups(done, SETTING), titles, strict=True):
+        found.append(_setting(own, alike[key], colours) | {"title": title})
     return sorted(found, key=lambda item: (item["dataset"] == GENERATED, item["evidence"]))
 
 
-def _titles(grouped: list[tuple[Any, pd.DataFrame]], records: Sequence[Record]) -> list[str]:
-    """Network and data of every setting, and what tells it from others of the same two."""
-    by_name = {record.name: record for record in records}
-    facts = [_facts(by_name[runs.name.iloc[0]], runs.iloc[0]) for _, runs in grouped]
-    found = []
-    for own in facts:
-        others = [other for other in facts if other["title"] == own["title"]]
-        order = [*NAMED, *sorted({key for other in others for key in other} - set(NAMED))]
-        varying = [k for k in order if len({str(other.get(k)) for other in others}) > 1]
-        clear = [k for k in varying if k != "float network"][:3] or varying
-        words = [
-            NAMED.get(key, f"{key.rsplit('.', 1)[-1].strip('_')} {{}}").format(own.get(key))
-            for key in clear
-        ]
-        found.append(", ".join([own["title"], *words]))
-    more = [f", float network {own['float network']}" for own in facts]
-    return [n + m if found.count(n) > 1 else n for n, m in zip(found, more, strict=True)]
+def _titles(firsts: pd.DataFrame, records: Sequence[Record]) -> list[str]:
+    """Network and data of every setting, and what tells it from others of the same two.
 
-
-def _facts(record: Record, row: Any) -> dict[str, Any]:
-    """What of a run makes its setting: data, network, baseline, hardware."""
-    kept = {k: v for k, v in flat(record.choices).items() if k.startswith(MAKES_SETTING)}
-    said = {"precision": row.precision, "hardware": row.hardware}
-    return (
-        kept | said | {"float network": row.float_network, "title": f"{row.model} on {row.dataset}"}
-    )
+    firsts  a run of every setting
+    """
+    choices = {record.name: flat(record.choices) for record in records}
+    kept = [
+        {k: str(v) for k, v in choices[name].items() if k.startswith(MAKES_SETTING)}
+        for name in firsts.name
+    ]
+    facts = pd.DataFrame(kept, index=firsts.index).fillna("")
+    facts = facts.assign(precision=firsts.precision, hardware=firsts.hardware)
+    titles = firsts.model + " on " + firsts.dataset
+    for _, own in facts.groupby(titles):
+        varying = [key for key in [*NAMED, *sorted(own)] if key in own and len(set(own[key])) > 1]
+        for key in list(dict.fromkeys(varying))[:3]:
+            words = NAMED.get(key, f"{key.split('.')[-1].strip('_')} {{}}")
+            titles[own.index] += ", " + own[key].map(words.format)
+    twice = titles.duplicated(keep=False)
+    return list(titles.where(~twice, titles + ", float network " + firsts.float_network))
 
 
 def _setting(runs: pd.DataFrame, table: pd.DataFrame, colours: dict[str, int]) -> dict[str, Any]:
@@ -86,24 +74,25 @@ def _setting(runs: pd.DataFrame, table: pd.DataFrame, colours: dict[str, int]) -
     if len(best) > 1:
         figures["top1_against_bits"] = _against_bits(table, best, colours, baseline)
     for cost, label in (("size_mib", "size, MiB"), ("gbops", "bit operations, GBOPS")):
-        if len({value for value in known(list(runs[cost])) if value > 0}) > 1:
-            figures[f"pareto_{cost}"] = _pareto(runs, cost, label, colours)
-    held_out, epochs = runs.held_out.iloc[0], runs.epochs_baseline.iloc[0]
-    without = f" without {plural(int(held_out), 'held-out image')}" if held_out else ""
+        costly = where(table, table[cost] > 0)
+        if len(set(costly[cost])) > 1:
+            figures[f"pareto_{cost}"] = _pareto(costly, cost, label, colours)
+    first = runs.iloc[0]
+    held_out = plural(int(first.held_out), "held-out image")
+    without = f" without {held_out}" if first.held_out else ""
     # No epochs: the run started from weights that were there.
-    of = f" of {plural(int(epochs), 'epoch')}" if np.isfinite(epochs) and epochs else ""
+    of = f" of {plural(int(first.epochs_baseline), 'epoch')}" if first.epochs_baseline > 0 else ""
     summary = f"{plural(len(runs), 'finished run')}, {plural(runs.seed.nunique(), 'seed')}, on "
-    summary += f"{runs.hardware.iloc[0]}; float network{of}{without}, top-1 {percent(baseline)} %."
-    agreed = {bits: agreement(own) for bits, own in groups(runs, ["bits"])}
+    summary += f"{first.hardware}; float network{of}{without}, top-1 {percent(baseline)} %."
     contested = bool((best.verdict != ALONE).any())
     pairs = runs[["method", "seed"]].drop_duplicates()
     return {
-        "dataset": runs.dataset.iloc[0],
+        "dataset": first.dataset,
         "evidence": (-int(contested), -len(pairs), -len(runs)),
         "summary": summary,
         "float": percent(baseline),
         "headline": headline(best),
-        "winners": [row | {"integers": agreed[row["bits"]]} for row in rows(best)],
+        "winners": _standing(best),
         "figures": figures,
     }
 
@@ -132,31 +121,60 @@ def headline(best: pd.DataFrame) -> tuple[str, str]:
     return f"At {bits} {first} and {second} cannot be told apart.", more
 
 
-def agreement(runs: pd.DataFrame) -> tuple[str, str]:
-    """Whether the integers of these runs agree: a class of the page's style, and words."""
-    passed = known(runs.integer_passed)
-    if not passed:
-        return "muted", "not checked"
-    if all(passed):
-        return "equal", f"all {len(passed)}" if len(passed) > 1 else "1 run"
-    return "differ", f"{len(passed) - sum(passed)} of {len(passed)}"
+def _standing(best: pd.DataFrame) -> pd.DataFrame:
+    """The winners as the page shows them."""
+    shown = [
+        {
+            "bits": row["bits"],
+            "highest mean": f"{row['method']} {row['variant']}".strip(),
+            "activations": row["activation"],
+            "levels": row["levels"],
+            "top-1, %": percent(row["top1"], row["top1_sd"]),
+            "seeds": row["seeds"],
+            "drop": row["top1_drop"],
+            "next": row["second"],
+            "lead": signed(row["pair"].mean),
+            "95 % interval": interval(row["pair"].low, row["pair"].high),
+            "verdict": row["verdict"],
+        }
+        for row in rows(best)
+    ]
+    return pd.DataFrame(shown)
 
 
 def _against_bits(
     table: pd.DataFrame, best: pd.DataFrame, colours: dict[str, int], baseline: float
 ) -> Drawing:
     ranked = ordered(comparable(table), "top1", descending=True)
-    leading = ordered(first_of_each(ranked, ["method", "bits"]), "bits")
-    points = pd.DataFrame(
-        {"series": leading.method, "x": leading.bits, "y": leading.top1, "sd": leading.top1_sd}
-        | {"says": [_words(row) for row in rows(leading)], "joined": True}
-    )
-    low = floor(leading.top1)
-    note = "Mean of the seeds, whiskers one standard deviation; per method its best configuration."
-    note += " Values too low for the axis are left out." if low is not None else ""
-    shown = {method: colours[method] for method in sorted(set(leading.method))}
+    leading = ordered(ranked.drop_duplicates(["method", "bits"]), "bits").assign(joined=True)
     labels = ("bits as the paper counts them", "top-1, %")
-    return scores(_highest(best), points, labels, shown, note, low=low, reference=baseline)
+    note = "Per method its best configuration: mean of the seeds, whiskers one standard deviation."
+    return _drawn(leading, "bits", labels, _highest(best), note, colours, reference=baseline)
+
+
+def _drawn(
+    table: pd.DataFrame,
+    x: str,
+    labels: tuple[str, str],
+    title: str,
+    note: str,
+    colours: dict[str, int],
+    **more: Any,
+) -> Drawing:
+    """A point a configuration, the axis cut under a collapse."""
+    low, kinds = floor(table.top1), table.allocation.map(kind_of)
+    if low is not None:
+        note += f" {plural(int((table.top1 < low).sum()), 'value')} below {low:.0f} % not drawn."
+    points = table.assign(
+        series=[f"{m}, {kind}" if kind else m for m, kind in zip(table.method, kinds, strict=True)],
+        says=[_words(row) for row in rows(table)],
+        solid=kinds == "",
+        weight=np.where(kinds == "random", 0.4, 1.0),
+    ).rename(columns={x: "x", "top1": "y", "top1_sd": "sd"})
+    names = sorted(set(zip(points.series, points.method, strict=True)))
+    shown = {series: colours[method] for series, method in names}
+    drawn = points.filter([*POINT, "series", "x", "y", "says"])
+    return scores(title, drawn, labels, shown, note, low=low, **more)
 
 
 def _highest(best: pd.DataFrame) -> str:
@@ -165,7 +183,7 @@ def _highest(best: pd.DataFrame) -> str:
     if contested.empty:
         return "At every width only one method has run"
     first, wins = max(groups(contested, ["method"]), key=lambda item: len(item[1]))
-    return f"{first} has the highest mean top-1 at {listed([f'{b:g}' for b in wins.bits])} bits"
+    return f"{first} has the highest mean top-1 at {', '.join(f'{b:g}' for b in wins.bits)} bits"
 
 
 def _words(row: dict[str, Any]) -> str:
@@ -173,43 +191,26 @@ def _words(row: dict[str, Any]) -> str:
     return f"{row['method']} {row['variant']}".strip() + f", {_bits(row)}: {score}"
 
 
-def _pareto(runs: pd.DataFrame, cost: str, label: str, colours: dict[str, int]) -> Drawing:
-    points = where(runs, runs[cost].gt(0))
-    low = floor(points.top1)
-    kinds = [kind_of(allocation) for allocation in points.allocation]
-    named = [f"{m}, {kind}" if kind else m for m, kind in zip(points.method, kinds, strict=True)]
-    said = [f"{r['name']}: {r['size_mib']:.3g} MiB, {r['gbops']:.3g} GBOPS" for r in rows(points)]
-    drawn = pd.DataFrame(
-        {"series": named, "x": points[cost], "y": points.top1, "says": said}
-        | {"solid": [not kind for kind in kinds]}
-        | {"weight": [0.4 if kind == "random" else 1.0 for kind in kinds]}
-    )
-    best = front(points if low is None else where(points, points.top1 >= low), cost)
-    label_of = [f"{row['method']} {_width(row)}" for row in rows(best)]
-    corners = pd.DataFrame({"x": best[cost], "y": best.top1, "label": label_of})
-    hidden = int((points.top1 < low).sum()) if low is not None else 0
-    note = "Every run; on the line are those that none beats in both. Corner: method and bits."
-    note += f" {plural(hidden, 'run')} below {low:.0f} % not drawn." if hidden else ""
-    shown = {n: colours[m] for n, m in sorted(zip(named, points.method, strict=True))}
-    title = _cheapest(points, cost, label.rsplit(" ", 1)[-1])
-    return scores(title, drawn, (label, "top-1, %"), shown, note, corners, low)
+def _pareto(table: pd.DataFrame, cost: str, label: str, colours: dict[str, int]) -> Drawing:
+    best, low = front(table, cost), floor(table.top1)
+    best = best if low is None else where(best, best.top1 >= low)
+    names = [f"{row['method']} {_width(row)}" for row in rows(best)]
+    corners = pd.DataFrame({"x": best[cost], "y": best.top1, "label": names})
+    note = "Means of the seeds; on the line are those that none beats in both, by method and bits."
+    title = _cheapest(table, cost, label.split(" ")[-1])
+    return _drawn(table, cost, (label, "top-1, %"), title, note, colours, corners=corners)
 
 
-def kind_of(allocation: str) -> str:
-    """How bits were allocated, where not by one number for all layers."""
-    name = allocation.rsplit(".", 1)[-1]
-    return ALLOCATIONS.get(name, name.lower()) if mixed(name) else ""
-
-
-def _cheapest(runs: pd.DataFrame, cost: str, unit: str) -> str:
+def _cheapest(table: pd.DataFrame, cost: str, unit: str) -> str:
     """The least cost that stays close to float, as a sentence."""
-    close = where(runs, runs.top1_drop <= CLOSE)
+    close = where(table, table.top1_drop <= CLOSE)
     if close.empty:
-        nearest = runs.loc[runs.top1_drop.idxmin()]
-        return f"No run is within {CLOSE:g} point of float; {nearest['name']} comes nearest"
+        nearest = _words(rows(ordered(table, "top1_drop"))[0])
+        return f"None is within {CLOSE:g} point of float; {nearest} comes nearest"
     best = rows(ordered(close, [cost, "top1_drop"]))[0]
-    name = f"{best['method']} at {_bits(best)}, seed {best['seed']:g},"
-    return f"{name} is within {CLOSE:g} point of float with {best[cost]:.3g} {unit}"
+    name = f"{best['method']} at {_bits(best)}"
+    seeds = plural(int(best["seeds"]), "seed")
+    return f"{name} is within {CLOSE:g} point of float with {best[cost]:.3g} {unit}, on {seeds}"
 
 
 def _width(row: dict[str, Any]) -> str:

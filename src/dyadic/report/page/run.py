@@ -3,7 +3,6 @@
 import base64
 import io
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -15,56 +14,49 @@ from dyadic.record.chosen import spent
 from dyadic.record.read import Record, numbers
 from dyadic.report.charts import charts
 from dyadic.report.charts.drawing import Drawing, declaration
-from dyadic.report.page.front import run_figure
 from dyadic.report.text import number, plural
 
 HISTOGRAMS = 24
 LAYERS = 60
 CLASSES = 12
 IMAGES = 12
+REPEAT = (
+    "python run.py --config-path results/runs/{} --config-name config results_dir=results/repeated"
+)
 FILES = ["config.yaml", "layers.csv", "program.json", "program.onnx", "c", "run.log"]
 """What a reader may open, as far as the run has it."""
 
-
-@dataclass(frozen=True)
-class Detail:
-    """What the page shows of a run when it is opened."""
-
-    name: str
-    command: str
-    files: list[str]
-    facts: list[tuple[str, str]]
-    figures: list[Drawing]
-    layers: Drawing | None
-    histograms: Drawing | None
-    images: list[tuple[str, str]]
+Arrays = Mapping[str, NDArray[Any]]
 
 
-def detail(record: Record, row: Any, fronts: Mapping[str, pd.DataFrame]) -> Detail:
+def detail(record: Record, row: Any) -> dict[str, Any]:
     """Everything of a run that can be drawn from its files; what is missing is left out.
 
-    row     of `dyadic.report.data.runs.overview`
-    fronts  of `read_fronts`; the one that the run's widths are on is drawn
+    row  of `dyadic.report.data.runs.overview`
     """
-    arrays, layers = record.histograms(), record.layers()
-    figures = [_training(record), _confusion(arrays, record.summary), _strip(layers, record)]
-    figures.append(run_figure(record, fronts))
-    return Detail(
-        name=record.name,
-        command=repeat(record),
-        files=[name for name in FILES if (record.path / name).exists()],
-        facts=_facts(record, row),
-        figures=[figure for figure in figures if figure is not None],
-        layers=_layers(layers, record),
-        histograms=_histograms(record, arrays, layers),
-        images=_images(arrays, record.summary),
-    )
+    arrays, layers = record.histograms(), _measured(record)
+    classes = _classes(record, arrays)
+    figures = [_training(record), _confusion(arrays, classes), _strip(layers, record)]
+    return {
+        "name": record.name,
+        "command": REPEAT.format(record.name),
+        "files": [name for name in FILES if (record.path / name).exists()],
+        "facts": _facts(record, row),
+        "figures": [figure for figure in figures if figure is not None],
+        "layers": _layers(layers, record),
+        "histograms": _histograms(record, arrays, layers),
+        "images": _images(arrays, classes),
+    }
 
 
-def repeat(record: Record) -> str:
-    """The command that repeats a run from its own choices, into another folder."""
-    place = f"results/runs/{record.name}"
-    return f"python run.py --config-path {place} --config-name config results_dir=results/repeated"
+def _measured(record: Record) -> pd.DataFrame:
+    """`layers.csv` without the columns of `PANELS` that the run did not measure."""
+    table = record.layers()
+    if "layer" not in table:
+        return pd.DataFrame()
+    for name in charts.PANELS:
+        table[name] = numbers(table[name]) if name in table else np.nan
+    return table.dropna(axis=1, how="all")
 
 
 def _facts(record: Record, row: Any) -> list[tuple[str, str]]:
@@ -82,52 +74,38 @@ def _training(record: Record) -> Drawing | None:
     history = record.history()
     if history.empty:
         return None
-    scored = history.dropna(subset="top1")
-    events = int((history.event != "").sum())
-    title = f"{plural(len(history), 'epoch')} of fine-tuning, {plural(events, 'event')}"
-    if len(scored):
-        title = f"{scored.top1.iloc[-1]:.2f} % top-1 after {plural(len(history), 'epoch')}"
+    epochs, scored = plural(len(history), "epoch"), history.top1.dropna()
+    title = f"{scored.iloc[-1]:.2f} % top-1 after {epochs}" if len(scored) else f"{epochs} trained"
     baseline = float(record.summary.get("float_top1") or "nan")
     phases = ", ".join(dict.fromkeys(filter(None, history.phase)))
     note = f"Phases: {phases}. Hairlines: the schedule's events." if phases else ""
     if history.blend.between(0, 1, inclusive="neither").any():
         note += " Dashed below: the blend λ/(1 + λ), from float (0 %) to quantized (100 %)."
-    return charts.training(title, charts.epoch_table(record.name, history), baseline, note)
+    return charts.training(title, history, baseline, note)
 
 
 def _layers(layers: pd.DataFrame, record: Record) -> Drawing | None:
     """Everything that was measured layer by layer, a panel each."""
-    columns = {panel: _column(layers, name) for panel, name in PANELS.items()}
-    measured = {panel: values for panel, values in columns.items() if values is not None}
-    if "layer" not in layers or not measured:
+    drawn = [name for name in charts.PANELS if name in layers]
+    if not drawn:
         return None
-    names, facts = charts.short_names(list(map(str, layers.layer))), []
-    if "weight bits" in measured:
-        sizes = _column(layers, "parameters")
-        facts.append(f"{np.average(measured['weight bits'], weights=sizes):.2f} bits a weight")
-    for panel, pick, words in EXTREMES:
-        if panel in measured:
-            where_ = int(pick(measured[panel]))
-            facts.append(words.format(names[where_], measured[panel][where_]))
-    shown = pd.DataFrame({"run": record.name, "layer": names, **measured}).head(LAYERS)
+    shown = layers[drawn].assign(run=record.name, layer=charts.short_names(layers.layer))
+    facts = []
+    if {"weight_bits", "parameters"} <= set(layers):
+        mean = np.average(layers.weight_bits, weights=layers.parameters)
+        facts.append(f"{mean:.2f} bits a weight")
+    for name, words in EXTREMES.items():
+        if name in drawn:
+            worst = shown.loc[shown[name].idxmin() if name == "sqnr_db" else shown[name].idxmax()]
+            facts.append(words.format(worst.layer, worst[name]))
     cut = f" First {LAYERS} of {len(layers)} layers." if len(layers) > LAYERS else ""
-    return charts.layers("; ".join(facts), shown, NOTE + cut)
+    return charts.layers("; ".join(facts), shown.head(LAYERS), NOTE + cut)
 
 
-PANELS = {
-    "weight bits": "weight_bits",
-    "activation bits": "activation_bits",
-    "sensitivity, log": "sensitivity",
-    "SQNR of the weights, dB": "sqnr_db",
-    "difference, steps": "float_difference_steps",
-    "accumulator, bits": "accumulator_bits",
+EXTREMES = {
+    "sqnr_db": "{} keeps the least signal, {:.1f} dB",
+    "float_difference_steps": "float and integers differ most in {}, {:.3g} steps",
 }
-"""Panels of a layer chart, and the columns of `layers.csv` that they show."""
-
-EXTREMES = [
-    ("SQNR of the weights, dB", np.nanargmin, "{} keeps the least signal, {:.1f} dB"),
-    ("difference, steps", np.nanargmax, "float and integers differ most in {}, {:.3g} steps"),
-]
 NOTE = (
     "Widths of the weights and of what a layer reads; 32 are float. Sensitivity: the predicted "
     "harm of the narrowest widths in use, for every layer. SQNR: signal to quantization noise; "
@@ -139,68 +117,52 @@ NOTE = (
 
 def _strip(layers: pd.DataFrame, record: Record) -> Drawing | None:
     """The widths where they differ between layers."""
-    weights = _column(layers, "weight_bits")
-    if weights is None or len(set(weights[1:-1])) < 2:
+    if "weight_bits" not in layers or layers.weight_bits.iloc[1:-1].nunique() < 2:
         return None
-    names = charts.short_names(list(map(str, layers.layer)))
-    parts = {"weights": weights, "activations": _column(layers, "activation_bits")}
-    tables = [
-        pd.DataFrame({"layer": names, "part": part, "bits": bits}).head(LAYERS)
-        for part, bits in parts.items()
-        if bits is not None
-    ]
+    named = {"weight_bits": "weights", "activation_bits": "activations"}
+    widths = layers.rename(columns=named).filter(named.values()).head(LAYERS)
+    widths["layer"] = charts.short_names(layers.layer)[:LAYERS]
+    table = widths.melt("layer", var_name="part", value_name="bits")
     note = "; ".join(f"{name}: {value}" for name, value in spent(record.summary))
-    data = {"widths": pd.concat(tables, ignore_index=True)}
-    return Drawing("The chosen widths", declaration("widths"), data, note and f"{note}.")
+    said = note and f"{note}."
+    return Drawing("The chosen widths", declaration("widths"), {"widths": table}, said)
 
 
-def _column(layers: pd.DataFrame, name: str) -> list[float] | None:
-    """A column as numbers, or None where the run did not measure it."""
-    if name not in layers:
-        return None
-    values = list(numbers(layers[name]))
-    return values if np.isfinite(values).any() else None
-
-
-def _histograms(
-    record: Record, arrays: dict[str, NDArray[Any]], layers: pd.DataFrame
-) -> Drawing | None:
+def _histograms(record: Record, arrays: Arrays, layers: pd.DataFrame) -> Drawing | None:
     names = [key.removesuffix("/levels") for key in arrays if key.endswith("/levels")]
     names = [n for n in names if all(f"{n}/{part}" in arrays for part in charts.PARTS)]
-    if not names:
+    parts = {n: [arrays[f"{n}/{part}"] for part in charts.PARTS] for n in names}
+    if not parts:
         return None
-    values = _column(layers, "sqnr_db") if "layer" in layers else None
-    noise = dict(zip(map(str, layers.layer), values, strict=True)) if values else {}
+    title = f"Weights, levels and errors of {plural(len(parts), 'layer')}"
+    noise = layers.set_index("layer").sqnr_db.to_dict() if "sqnr_db" in layers else {}
     note = "Each layer's weights with its levels as ticks, and on the same axis, downwards, the"
     note += " errors; every curve to its own height."
-    if len(names) > HISTOGRAMS:
-        kept = set(sorted(names, key=lambda n: noise.get(n, np.inf))[:HISTOGRAMS])
-        note += f" The {HISTOGRAMS} of {len(names)} layers with the lowest SQNR."
-        names = [name for name in names if name in kept]
-    tables = []
-    for name, title in zip(names, charts.short_names(names), strict=True):
-        levels = arrays[f"{name}/levels"].ravel()
-        label = f"{title}: {len(np.unique(levels))} levels"
-        if np.isfinite(noise.get(name, np.nan)):
-            label += f", {noise[name]:.1f} dB"
-        parts = [arrays[f"{name}/{part}"] for part in charts.PARTS]
-        tables.append(charts.histogram_columns(record.name, label, parts, levels))
-    title = f"Weights, levels and errors of {plural(len(names), 'layer')}"
-    return charts.histograms(title, tables, note)
+    shown = list(parts)
+    if len(parts) > HISTOGRAMS:
+        kept = sorted(parts, key=lambda n: noise.get(n, np.inf))[:HISTOGRAMS]
+        note += f" The {HISTOGRAMS} of {len(parts)} layers with the lowest SQNR."
+        shown = [name for name in parts if name in kept]
+    labelled = {}
+    for name, short in zip(shown, charts.short_names(shown), strict=True):
+        label = f"{short}: {len(np.unique(parts[name][-1]))} levels"
+        label += f", {noise[name]:.1f} dB" if np.isfinite(noise.get(name, np.nan)) else ""
+        labelled[label] = parts[name]
+    return charts.histograms(title, record.name, labelled, note)
 
 
-def _class_names(summary: dict[str, Any], count: int) -> list[str]:
-    names = summary.get("classes")
+def _classes(record: Record, arrays: Arrays) -> list[str]:
+    """The classes' names; numbers where the record has none."""
+    count, names = len(arrays.get("confusion", ())), record.summary.get("classes")
     if isinstance(names, list) and len(names) == count:
-        return [str(name) for name in names]
-    return [str(k) for k in range(count)]
+        return list(map(str, names))
+    return list(map(str, range(count)))
 
 
-def _confusion(arrays: dict[str, NDArray[Any]], summary: dict[str, Any]) -> Drawing | None:
+def _confusion(arrays: Arrays, names: list[str]) -> Drawing | None:
     matrix = arrays.get("confusion")
     if matrix is None or matrix.ndim != 2 or not matrix.sum():
         return None
-    names = _class_names(summary, len(matrix))
     wrong = matrix - np.diag(np.diag(matrix))
     row, column = np.unravel_index(int(wrong.argmax()), wrong.shape)
     title = f"{names[row]} is taken for {names[column]}, {int(wrong[row, column])} times"
@@ -214,21 +176,19 @@ def _confusion(arrays: dict[str, NDArray[Any]], summary: dict[str, Any]) -> Draw
     return charts.confusion(title, matrix, names, note)
 
 
-def _images(arrays: dict[str, NDArray[Any]], summary: dict[str, Any]) -> list[tuple[str, str]]:
+def _images(arrays: Arrays, names: list[str]) -> list[tuple[str, str]]:
     """(address, caption) of images that float and integers classify differently."""
     images, labels = arrays.get("disagreeing"), arrays.get("disagreeing_labels")
-    if images is None or labels is None or images.ndim != 4:
+    if images is None or labels is None or images.ndim != 4 or labels.max(initial=0) >= len(names):
         return []
-    classes = len(arrays["confusion"]) if "confusion" in arrays else int(labels.max(initial=0)) + 1
-    names = _class_names(summary, classes)
     return [
-        (data_uri(image.astype(np.uint8)), "{}: float {}, integer {}".format(*words))
+        (_address(image.astype(np.uint8)), "{}: float {}, integer {}".format(*words))
         for image, row in zip(images[:IMAGES], labels[:IMAGES], strict=True)
         for words in [[names[int(k)] for k in row]]
     ]
 
 
-def data_uri(image: NDArray[np.uint8]) -> str:
+def _address(image: NDArray[np.uint8]) -> str:
     """A `data:` address with the image, uint8 [C, H, W], one channel or three."""
     pixels = image[0] if len(image) == 1 else image[:3].transpose(1, 2, 0)
     file = io.BytesIO()

@@ -1,14 +1,14 @@
 // The charts: each is drawn when it comes into view, from a declaration that many share and its own
 // tables. And the overlay of the runs that are ticked, whose names stand in the address as compare=.
-(() => {
-  const page = JSON.parse(document.getElementById("data").textContent);
+(async () => {
+  const packed = Uint8Array.from(atob(document.getElementById("data").textContent), (c) => c.charCodeAt(0));
+  const unpacked = new Blob([packed]).stream().pipeThrough(new DecompressionStream("gzip"));
+  const page = await new Response(unpacked).json();
+  const vega = document.createElement("script");
+  vega.textContent = page.runtime;
+  document.head.append(vega);
 
-  const unpack = (column) => Array.isArray(column) ? column
-    : column.v.flatMap((value, k) => Array(column.n[k]).fill(value));
-  function rowsOf(table) {
-    const names = Object.keys(table), columns = names.map((name) => unpack(table[name]));
-    return (columns[0] ?? []).map((_, k) => Object.fromEntries(names.map((name, c) => [name, columns[c][k]])));
-  }
+  const rowsOf = ({ columns, data }) => data.map((row) => Object.fromEntries(columns.map((name, k) => [name, row[k]])));
 
   // Vega-Lite stretches single charts to their container; rows and columns of charts are cut here.
   function fit(spec, width) {
@@ -48,9 +48,8 @@
     for (const { isIntersecting, target } of entries) {
       if (!isIntersecting) continue;
       seen.unobserve(target);
-      const [index, packs] = page.drawn[target.dataset.chart];
-      const tables = Object.fromEntries(Object.entries(packs).map(([name, table]) => [name, rowsOf(table)]));
-      draw(target, page.declared[index], tables);
+      const { declared, data } = page.drawn[target.dataset.chart];
+      draw(target, declared, Object.fromEntries(Object.entries(data).map(([name, table]) => [name, rowsOf(table)])));
     }
   }, { rootMargin: "600px" });
   for (const chart of document.querySelectorAll("[data-chart]")) seen.observe(chart);
@@ -63,10 +62,11 @@
     setTimeout(() => { button.textContent = "Copy"; }, 1500);
   });
 
-  const { declared, keys, values, runs } = page.compare;
+  const { declared, hues, bins } = page.compare;
+  const epochs = rowsOf(page.compare.epochs), layers = rowsOf(page.compare.layers);
+  const choices = new Map(rowsOf(page.compare.config).map((row) => [row.run, row]));
   const table = document.getElementById("runs"), charts = document.getElementById("compare-charts");
   const boxes = [...table.querySelectorAll("input[type=checkbox]")];
-  const hues = ["accent", "second", "s0", "s3", "s2", "s5"];
   const element = (name, text, parent) => {
     const made = document.createElement(name);
     made.textContent = text;
@@ -87,30 +87,31 @@
   }
 
   function compare() {
-    const names = boxes.filter((box) => box.checked && runs[box.name]).map((box) => box.name);
+    const names = boxes.filter((box) => box.checked && choices.has(box.name)).map((box) => box.name);
     const legend = document.getElementById("compare-runs"), config = document.getElementById("compare-config");
     charts.replaceChildren(); legend.replaceChildren(); config.replaceChildren();
     config.hidden = names.length < 2;
     document.getElementById("compare-hint").hidden = names.length > 1;
     if (names.length < 2) return;
-    names.forEach((name, k) => element("li", name, legend).style.setProperty("--c", `var(--${hues[k % hues.length]})`));
-    const all = (part, more = {}) => names.flatMap((name) => rowsOf(runs[name][part]).map((row) => ({ run: name, ...row, ...more })));
+    const hue = (k) => Object.entries(hues)[k % Object.keys(hues).length];
+    names.forEach((name, k) => element("li", name, legend).style.setProperty("--c", `var(--${hue(k)[0]})`));
+    const all = (rows) => names.flatMap((name) => rows.filter((row) => row.run === name));
     overlay("Training", "Top-1, losses and quantized share, a colour a run.", declared.training,
-      { epochs: all("epochs"), events: [], reference: [] });
-    overlay("Layers", "From the input down, a colour a run.", declared.layers, { layers: all("layers") });
-    const bins = names.flatMap((name, k) => runs[name].bins == null ? [] : rowsOf(page.drawn[runs[name].bins][1].bins)
+      { epochs: all(epochs), events: [], reference: [] });
+    overlay("Layers", "From the input down, a colour a run.", declared.layers, { layers: all(layers) });
+    const weights = names.flatMap((name, k) => name in bins ? rowsOf(page.drawn[bins[name]].data.bins)
       .filter((row) => row.kind === "weights")
-      .map((row) => ({ ...row, layer: row.layer.split(":")[0], colour: page.hues[k % hues.length] })));
-    overlay("Weights", "Histograms by layer, of the runs that this page shows in detail.", declared.histograms, { bins });
+      .map((row) => ({ ...row, layer: row.layer.split(":")[0], colour: hue(k)[1] })) : []);
+    overlay("Weights", "Histograms by layer, of the runs that this page shows in detail.", declared.histograms, { bins: weights });
     const sheet = element("table", "", config), head = element("tr", "", element("thead", "", sheet));
     for (const text of ["differs in", ...names]) element("th", text, head).scope = "col";
     const body = element("tbody", "", sheet);
-    keys.forEach((key, k) => {
-      const texts = names.map((name) => values[runs[name].config[k]]);
-      if (new Set(texts).size < 2) return;
+    for (const key of page.compare.config.columns.filter((name) => name !== "run")) {
+      const texts = names.map((name) => choices.get(name)[key]);
+      if (new Set(texts).size < 2) continue;
       const row = element("tr", "", body);
       for (const text of [key, ...texts]) element("td", text, row);
-    });
+    }
     if (!body.rows.length) element("caption", "No choice differs.", sheet);
   }
 

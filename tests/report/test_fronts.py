@@ -8,9 +8,14 @@ import yaml
 from dyadic.record.identity import float_choices, identify
 from dyadic.record.read import read_records
 from dyadic.report.dashboard import write_dashboard
-from dyadic.report.data.front_markdown import front_table
-from dyadic.report.data.fronts import advantage, layers_of, read_fronts, scored, trainings
-from dyadic.report.page.front import accuracy_figure, omega_figure, run_figure
+from dyadic.report.fronts import (
+    accuracy_figure,
+    advantage,
+    layers_of,
+    omega_figure,
+    read_fronts,
+    scored,
+)
 
 WIDTHS = {0.0: ("4/4", "4/4"), 0.5: ("8/8", "4/4"), 1.0: ("8/8", "8/8")}
 
@@ -72,20 +77,6 @@ def runs(tmp_path: Path) -> Path:
     return runs
 
 
-def test_the_table_has_harm_cost_and_top1_of_what_was_trained(runs: Path) -> None:
-    fine_tuned = {"schedule": "FreezeThenFold", "epochs": {"quantize": 1}}
-    train(runs, "fine-tuned", ("8/8", "4/4"), 89.0, **fine_tuned)
-    lines = front_table(front_frame(), read_records(runs)).splitlines()
-    cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
-    assert cells[0][-2:] == ["top-1, without training", "top-1, FreezeThenFold, 1 epoch"]
-    body = {row[0]: row[1:] for row in cells[2:]}
-    assert body["W4A4"] == ["0.1", "0.500", "2.000", "90.00", ""]
-    assert body["ilp, 50 %"] == ["0.01", "1.250", "5.000", "92.50", "89.00"]
-    assert body["random, 50 %"] == ["0.04", "1.250", "5.000", "91.75 ± 1.06 (2)", "89.00"]
-    assert "W8A8" not in body
-    assert front_table(front_frame(), []) == ""
-
-
 def test_runs_join_the_allocation_that_they_trained(runs: Path) -> None:
     front = scored(front_frame(), read_records(runs))
     assert layers_of(front) == ["body.conv1", "body.fc"]
@@ -99,14 +90,9 @@ def test_runs_join_the_allocation_that_they_trained(runs: Path) -> None:
 def test_ways_of_training_are_not_mixed(runs: Path) -> None:
     tuned = {"schedule": "FreezeThenFold", "epochs": {"quantize": 1}}
     train(runs, "half-tuned", WIDTHS[0.5], 95.0, **tuned)
-    first, second = trainings(front_frame(), read_records(runs))
-    assert (first.training[0], second.training[0]) == (
-        "without training",
-        "FreezeThenFold, 1 epoch",
-    )
-    assert first.top1.tolist()[:2] == [90.0, 92.5]
-    assert second.runs.tolist()[:3] == [0, 1, 0]
-    assert second.top1[1] == 95.0
+    front = scored(front_frame(), read_records(runs))
+    assert set(front.training) == {"without training"}  # of most runs
+    assert front.top1.tolist()[:2] == [90.0, 92.5]
 
 
 def test_joining_again_changes_nothing(runs: Path) -> None:
@@ -131,35 +117,25 @@ def test_the_advantage_is_over_the_median_random_allocation() -> None:
 def test_the_front_is_drawn_with_every_source_and_says_what_it_found(runs: Path) -> None:
     front = scored(front_frame(), read_records(runs))
     omega = omega_figure(front)
-    assert omega.title == "Half way random widths do 4.0 times the ILP's harm"
+    assert omega.title == "At 50% random widths do 4.0 times the ILP's harm"
     points = omega.data["points"]
     assert set(points["series"]) == {"ilp", "random", "uniform"}
     assert list(points["weight"]).count(0.4) == 2  # random ones are faint
-    assert '"type":"log"' in omega.declared
+    assert '"type": "log"' in json.dumps(omega.declared)
     accuracy = accuracy_figure(front)
     assert accuracy is not None
-    assert accuracy.title == "Half way the ILP is 0.75 points above 2 random allocations"
+    assert accuracy.title == "Top-1 of 5 allocations that runs trained"
     assert "top-1 92.50 ± 0.71 %, 2 runs" in " ".join(accuracy.data["points"]["says"])
 
 
 def test_harm_of_zero_is_drawn_on_a_linear_axis() -> None:
     front = front_frame().assign(runs=0)
     front.loc[0, "omega"] = 0.0
-    assert '"type":"log"' not in omega_figure(front).declared
+    assert '"type": "log"' not in json.dumps(omega_figure(front).declared)
 
 
 def test_without_trained_allocations_there_is_no_accuracy(tmp_path: Path) -> None:
     assert accuracy_figure(scored(front_frame(), [])) is None
-
-
-def test_a_run_is_marked_on_the_front_that_holds_its_widths(runs: Path) -> None:
-    records = {record.name: record for record in read_records(runs)}
-    frames = {"a": front_frame()}
-    figure = run_figure(records["half-s0"], frames)
-    assert figure is not None
-    assert list(figure.data["points"]["series"]).count("this run") == 1
-    assert run_figure(records["other-net"], frames) is None
-    assert run_figure(records["other-widths"], frames) is None
 
 
 def test_the_page_shows_the_fronts_beside_its_runs(runs: Path, tmp_path: Path) -> None:
@@ -170,4 +146,3 @@ def test_the_page_shows_the_fronts_beside_its_runs(runs: Path, tmp_path: Path) -
     section = page.partition('id="fronts"')[2].partition("</section>")[0]
     assert "resnet20 on fashion_mnist, hawq_v3" in section
     assert section.count("data-chart") == 2
-    assert "Where this run is on the front" in page

@@ -81,10 +81,10 @@ class Record:
         return {}
 
     def table(self, name: str) -> pd.DataFrame:
-        """One of the record's CSV files; raises what of `UNREADABLE` it meets."""
+        """One of the record's CSV files, to be read only; raises what of `UNREADABLE` it meets."""
         if name not in self._tables:
             self._tables[name] = _table(self.path / name)
-        return self._tables[name].copy()
+        return self._tables[name]
 
     def readable(self, name: str) -> pd.DataFrame:
         """One of the record's CSV files; empty where there is none to read."""
@@ -222,7 +222,7 @@ def _damage(record: Record) -> str:
 
 def _check_archive(path: Path) -> None:
     """Compare every checksum of an archive."""
-    with zipfile.ZipFile(path) as archive:
+    with zipfile.ZipFile(io.BytesIO(path.read_bytes())) as archive:
         if damaged := archive.testzip():
             raise ValueError(f"the checksum of {damaged} differs")
 

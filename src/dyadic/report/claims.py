@@ -23,7 +23,6 @@ from dyadic.report.command import command, fill, marks
 from dyadic.report.data.claims import REPEAT, Claim, published_row, read_claims
 from dyadic.report.data.frames import csv, groups, where
 from dyadic.report.data.published import read_published
-from dyadic.report.data.runs import flat
 from dyadic.report.data.seeds import SETTING, over_seeds
 from dyadic.report.data.verdicts import (
     STORED,
@@ -51,9 +50,6 @@ ARMS = [
 ]
 SHOWN = "inq_bits"
 """The experiment whose arms the README shows."""
-
-RECIPE = ("quantizer.", "schedule.", "trainer.optimizer.", "trainer.curve.", "allocation.")
-"""Choices that make an arm's recipe."""
 
 VERDICTS = (
     "Differences in points of top-1, paired by seed. Interval: 95 %, Student's t. Holm's p is "
@@ -158,7 +154,7 @@ def claim_page(
 def _recipes(trial: Trial) -> Iterator[str]:
     """The choices that the arms share, then per arm those in which they differ."""
     chosen = {
-        name: {k: str(v) for k, v in flat(own.config.iloc[-1]).items() if k.startswith(RECIPE)}
+        name: {key: str(value) for key, value in own.recipe.iloc[-1].items()}
         for name, own in trial.arms.items()
         if len(own)
     }

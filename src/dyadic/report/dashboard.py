@@ -44,7 +44,7 @@ WATCH_SECONDS = 5
 COLUMNS = [  # of the table of runs: key, heading, whether it is a number
     *[("name", "run", False), ("method", "method", False), ("bits", "bits", True)],
     *[("top1", "top-1, %", True), ("drop", "drop", True), ("seeds", "mean of seeds", True)],
-    *[("seed", "seed", True), ("levels", "levels", True), ("size", "MiB", True)],
+    *[("seed", "seed", True), ("size", "MiB", True)],
     *[("gbops", "GBOPS", True), ("check", "integers", False), ("time", "minutes", True)],
     *[("model", "network", False), ("dataset", "data", False)],
 ]
@@ -78,8 +78,8 @@ def write_dashboard(
         lstrip_blocks=True,
         undefined=StrictUndefined,
     )
-    shown = [text.number, text.percent, text.cells, text.numeric, chart]
-    environment.filters |= {function.__name__: function for function in shown}
+    for function in (text.number, text.percent, text.cells, text.numeric, chart):
+        environment.filters[function.__name__] = function
     template = environment.get_template("dashboard.html.j2")
     body = template.render(_content(records, runs, published, tables), refresh=refresh)
     data = {
@@ -120,7 +120,7 @@ def _content(
         "stopped": stopped.filter(["name", "status", "reason"]),
         "integers": integers(frame),
         "scores": scoreboard(verdicts),
-        "settings": settings(records),
+        "settings": settings(frame, table, records),
         "columns": COLUMNS,
         "rows": run_rows(frame, table),
         "choices": {key: sorted(set(frame[key]) - {""}) for key in ("dataset", "model", "method")}
@@ -128,7 +128,10 @@ def _content(
         "papers": papers(theirs, ours, verdicts),
         "fronts": front_sections(fronts, records),
         "details": details,
-        "conventions": _conventions(records),
+        "conventions": {
+            name: dict.fromkeys(str(r.summary[key]) for r in records if r.summary.get(key))
+            for name, key in (("Size", "size_convention"), ("GBOPS", "bops_convention"))
+        },
         "light": light,
         "dark": dark,
         "dark_rules": Markup(dark_rules()),
@@ -181,13 +184,6 @@ def chosen(frame: pd.DataFrame) -> list[str]:
     best = ordered(ranked, "top1", descending=True).drop_duplicates(kinds)
     best = ordered(best, ["later", "unchecked"])
     return list(dict.fromkeys([*running.name, *best.name, *done.name]))[:DETAILED]
-
-
-def _conventions(records: Sequence[Record]) -> list[tuple[str, str]]:
-    """What the records say about how size and bit operations are counted."""
-    keys = {"size_convention": "Size", "bops_convention": "GBOPS"}
-    found = [(name, str(r.summary.get(key, ""))) for key, name in keys.items() for r in records]
-    return [pair for pair in dict.fromkeys(found) if pair[1]]
 
 
 def act(options: Any) -> int:

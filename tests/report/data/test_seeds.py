@@ -44,9 +44,10 @@ def test_unfinished_runs_do_not_count(frame: pd.DataFrame) -> None:
 def test_equal_bits_with_another_schedule_are_told_apart(frame: pd.DataFrame) -> None:
     two = frame[(frame.method == "inq") & (frame.bits == 4)].head(2).copy()
     two["configuration"] = ["aaaa", "bbbb"]
-    two["schedule"] = ["partition", "dyadic.schedules.OneShot"]
-    assert set(configurations(two).variant) == {"partition", "OneShot"}
-    two["schedule"] = "partition"
+    schedules = ["dyadic.schedules.Partition", "dyadic.schedules.OneShot"]
+    two["recipe"] = [{"schedule._target_": schedule} for schedule in schedules]
+    assert set(configurations(two).variant) == {"Partition", "OneShot"}
+    two["recipe"] = [{}, {}]
     assert set(configurations(two).variant) == {"#aaaa", "#bbbb"}
 
 
@@ -87,6 +88,22 @@ def test_mixed_widths_win_at_no_width(runs: Path, make_run, tmp_path: Path) -> N
 def test_float_weights_win_at_no_width(frame: pd.DataFrame) -> None:
     four = frame[(frame.bits == 4) & frame.method.isin(["inq", "uniform"])].copy()
     four.loc[four.method == "uniform", ["weight", "top1"]] = ["float", 99.0]
+    assert list(winners(configurations(four)).method) == ["inq"]
+
+
+def test_other_quantizers_of_weights_are_other_methods(frame: pd.DataFrame) -> None:
+    three = frame[(frame.method == "inq") & (frame.bits == 4)].head(3).copy()
+    three["configuration"] = ["aaaa", "bbbb", "cccc"]
+    weights = "quantizer.weight._target_", "quantizer.weight.base"
+    values = [("q.Logarithmic", 2), ("q.Logarithmic", "sqrt2"), ("q.Uniform", None)]
+    three["recipe"] = [dict(zip(weights, value, strict=True)) for value in values]
+    names = {"inq (Logarithmic 2)", "inq (Logarithmic sqrt2)", "inq (Uniform)"}
+    assert set(configurations(three).method) == names
+
+
+def test_a_network_mostly_in_float_wins_at_no_width(frame: pd.DataFrame) -> None:
+    four = frame[(frame.bits == 4) & frame.method.isin(["inq", "uniform"])].copy()
+    four.loc[four.method == "uniform", ["mean_bits", "top1"]] = [31.0, 99.0]
     assert list(winners(configurations(four)).method) == ["inq"]
 
 

@@ -60,6 +60,7 @@ def scores(
         x=labels[0],
         y=labels[1],
         scale=scale if low is None else scale | {"domainMin": low},
+        across="log" if table.x.max() > 10 * table.x.min() > 0 else "linear",
         ticks={"tickMinStep": 1, "format": "d"} if "bits" in labels[0].split() else {},
     )
     corners = pd.DataFrame(columns=["x", "y", "label"]) if corners is None else corners

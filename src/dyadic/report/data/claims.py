@@ -51,11 +51,7 @@ class Comparison:
     margin: float
 
     def __str__(self) -> str:
-        """As it stands in the tables.
-
-        >>> str(Comparison("5 bits", "float", -0.3))
-        '5 bits − float ≥ −0.3'
-        """
+        """As it stands in the tables: `5 bits − float ≥ −0.3`."""
         return f"{self.better} − {self.worse} ≥ {signed(self.margin, 1)}"
 
 

@@ -27,12 +27,12 @@ def overview(records: Sequence[Record]) -> pd.DataFrame:
 
     Beside the summary: `weight`, `activation` (quantizers, "float" where a side has none),
     `integer_passed` (True, False, or None where the run was not deployed), `seconds` in total,
-    `configuration`, equal for runs that differ only in their seed, `float_network`, equal for runs
-    whose baselines do, `held_out` training images, `reason` of a failed or broken run, and the
-    `phase` in which one that has not ended is.
+    `recipe` (what `RECIPE` begins, by dotted key), `configuration`, equal for runs that differ only
+    in their seed, `float_network`, equal for runs whose baselines do, `held_out` training images,
+    `reason` of a failed or broken run, and the `phase` in which one that has not ended is.
     """
     frame = pd.DataFrame([_row(record) for record in records])
-    frame = frame.reindex(columns=[*TEXTS, *NUMBERS, "integer_passed"])
+    frame = frame.reindex(columns=[*TEXTS, *NUMBERS, "integer_passed", "recipe"])
     for name in TEXTS:
         column = frame[name].astype(object)
         frame[name] = column.where(column.notna(), "").map(str)
@@ -56,6 +56,7 @@ def _row(record: Record) -> dict[str, Any]:
     row["seconds"] = numbers(list(seconds.values())).sum() if isinstance(seconds, dict) else 0
     row["integer_passed"] = integer_passed(record.summary.get("integer"))
     row["held_out"] = flat(record.choices).get("dataset.holdout") or 0
+    row["recipe"] = {k: v for k, v in flat(record.choices).items() if k.startswith(RECIPE)}
     known = record.identity if record.choices else {"experiment": record.name}
     return row | {
         "configuration": known["experiment"],
@@ -75,6 +76,9 @@ def _phase(record: Record) -> str:
     last = history.iloc[-1]
     return f"epoch {last.epoch:g}" + (f", {last.phase}" if last.phase else "")
 
+
+RECIPE = ("quantizer.", "schedule.", "trainer.optimizer.", "trainer.curve.", "allocation.")
+"""Choices that make a run's recipe."""
 
 ALLOCATIONS = {
     **dict.fromkeys(["", "fixed", "Fixed", "none", "None"], ""),

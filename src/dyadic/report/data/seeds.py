@@ -12,8 +12,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from dyadic.report.data.frames import groups, ordered, where
-from dyadic.report.data.runs import kind_of
+from dyadic.report.data.frames import groups, ordered, rows, where
 
 SETTING = ["dataset", "model", "hardware", "float_network"]
 """What runs must share before their top-1 is compared: other float networks are other races."""
@@ -124,8 +123,8 @@ def holm(p: pd.Series) -> pd.Series:
 
 
 MEANS = ["top1", "float_top1", "top1_drop", "integer_top1"]
-CHOICES = ["weight", "activation", "schedule", "allocation", "epochs_quantize"]
-CARRIED = ["levels", "mean_bits", "size_mib", "gbops", *CHOICES]
+CARRIED = ["levels", "mean_bits", "size_mib", "gbops", "weight", "activation", "allocation"]
+CARRIED += ["recipe"]
 KEYS = [*SETTING, "method", "bits", "configuration"]
 FLOAT = "float"
 """What a record calls the quantizer of a side that has none."""
@@ -140,8 +139,9 @@ def configurations(overview: pd.DataFrame) -> pd.DataFrame:
     """One row for the finished runs that differ only in their seed, best first within its bits.
 
     Columns: `KEYS`, those of `over_seeds` for `MEANS`, `by_seed` (top-1), `integer_passed` (of
-    all, None where none was deployed), what `CARRIED` names, and `variant`, which says how a row
-    differs from its method's others.
+    all, None where none was deployed), `CARRIED`, `width` (bits, or their mean), and `variant`, how
+    a row differs from its method's others. A method that ran with several quantizers of weights is
+    as many, each named by its own.
     """
     done = finished(overview)
     found = groups(done, KEYS)
@@ -156,20 +156,32 @@ def configurations(overview: pd.DataFrame) -> pd.DataFrame:
         size_mib=[group.size_mib.median() for _, group in found],
     )
     frame = pd.concat([over_seeds(done, KEYS, MEANS), extra.reset_index(drop=True)], axis=1)
+    weights = frame.recipe.map(_weights).astype(object)
+    several = weights.groupby([frame[key] for key in [*SETTING, "method"]]).transform("nunique") > 1
+    named = frame.method + " (" + weights.fillna("") + ")"
+    frame["method"] = frame.method.where(~several | weights.isna(), named)
     frame["variant"] = _variants(frame)
+    frame["width"] = frame.bits.fillna(frame.mean_bits.round(1)).map("{:g}".format)
     ranked = ordered(ordered(frame, "top1", descending=True), [*SETTING, "bits"])
     return ranked.reset_index(drop=True)
 
 
+def _weights(recipe: dict[str, Any]) -> str | None:
+    """The weights' quantizer, and the base of a logarithmic one; None where they are float."""
+    found = [recipe.get(f"quantizer.weight.{key}") for key in ("_target_", "base")]
+    said = " ".join(str(value).rsplit(".", 1)[-1] for value in found if value is not None)
+    return said or None
+
+
 def _variants(frame: pd.DataFrame) -> pd.Series:
-    """The choices that vary within a method's rows of equal bits; then cost, or a digest."""
+    """Three choices that vary within a method's rows of equal bits; else cost, or a digest."""
     names = pd.Series("", frame.index, dtype=object)
-    texts = frame[CHOICES].map(_short)
     for _, group in frame.groupby([*SETTING, "method", "bits"], dropna=False):
-        own = texts.loc[group.index]
-        said = (
-            own.loc[:, own.nunique() > 1].agg(" ".join, axis=1).reindex(group.index, fill_value="")
-        )
+        table = pd.DataFrame(list(group.recipe), index=group.index).astype(object).fillna("")
+        varying = [key for key in table if len(set(table[key].map(str))) > 1]
+        told = table[sorted(varying, key=lambda key: "_target_" not in key)[:3]]
+        words = [" ".join(filter(None, map(_short, row, row.values()))) for row in rows(told)]
+        said = pd.Series(words, group.index)
         costs = group.gbops.map("{:.3g} GBOPS".format)
         telling = costs if costs.is_unique else "#" + group.configuration.str[:4]
         alike = said.duplicated(keep=False)
@@ -177,8 +189,12 @@ def _variants(frame: pd.DataFrame) -> pd.Series:
     return names
 
 
-def _short(value: Any) -> str:
-    """The last part of a dotted name, a whole number without its point."""
-    if isinstance(value, float):
-        return f"{value:g} epochs"
-    return kind_of(str(value)) or str(value).rsplit(".", 1)[-1]
+def _short(key: str, value: Any) -> str:
+    """A choice without where it is.
+
+    >>> _short("schedule._target_", "dyadic.schedules.Partition"), _short("schedule.epochs", 3)
+    ('Partition', 'epochs=3')
+    """
+    if value == "" or key.endswith("_target_"):
+        return str(value).rsplit(".", 1)[-1]
+    return f"{key.rsplit('.', 1)[-1]}={value}"

@@ -5,21 +5,24 @@ from typing import Any
 
 import pandas as pd
 
+from dyadic.record.schema import FLOAT_BITS
 from dyadic.report.data.frames import groups, ordered, rows, where
 from dyadic.report.data.seeds import FLOAT, HELD, NOT_HELD, NOT_RUN, SETTING, Paired, paired
 
 AHEAD, ALONE = "ahead", "only method at this width"
 BEHIND, UNSHARED = "behind on the seeds that both have", "no seed that both have"
-WINNER = ["method", "variant", "activation", "levels", "top1", "top1_sd", "seeds", "top1_drop"]
-LEAD = ["second", "methods", "pair", "verdict"]
+WINNER = ["method", "variant", "activation", "width", "levels", "top1", "top1_sd", "seeds"]
+LEAD = ["top1_drop", "second", "methods", "pair", "verdict"]
+
+
+def quantized(table: pd.DataFrame) -> pd.DataFrame:
+    """The rows most of whose weights are quantized: others show what a part of a method does."""
+    return where(table, (table.weight != FLOAT) & ~(table.mean_bits > FLOAT_BITS / 2))
 
 
 def comparable(table: pd.DataFrame) -> pd.DataFrame:
-    """The rows that compete at a width: those with one, whose weights are quantized.
-
-    Mixed widths have none; runs with float weights show what the rest of a method does alone.
-    """
-    return where(table, table.bits.notna() & (table.weight != FLOAT))
+    """The rows that compete at a width: quantized, and not of mixed widths, which have none."""
+    return where(quantized(table), quantized(table).bits.notna())
 
 
 def winners(table: pd.DataFrame) -> pd.DataFrame:

@@ -27,10 +27,14 @@ def verdict_table(verdicts: pd.DataFrame) -> pd.DataFrame:
             "95 % interval": list(map(interval, verdicts.low, verdicts.high)),
             "by seed": [", ".join(map(signed, pair_of(row).differences)) for row in rows(verdicts)],
             "seeds": verdicts.seeds,
-            "Holm's p": verdicts.holm,
+            "Holm's p": [_p(value) for value in verdicts.holm],
             "on": [place(row) for row in rows(verdicts)],
         }
     )
+
+
+def _p(value: float) -> str:
+    return "" if value != value else f"{value:.4f}" if value >= 5e-5 else "< 0.0001"
 
 
 def counted(verdicts: pd.DataFrame) -> str:

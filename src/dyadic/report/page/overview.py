@@ -10,9 +10,9 @@ from dyadic.record.read import Record
 from dyadic.report.charts.charts import POINT, scores
 from dyadic.report.charts.drawing import Drawing
 from dyadic.report.data.frames import groups, ordered, rows, where
-from dyadic.report.data.runs import flat, kind_of, overview
-from dyadic.report.data.seeds import LEAST, SETTING, configurations, finished
-from dyadic.report.data.winners import AHEAD, ALONE, comparable, floor, front, winners
+from dyadic.report.data.runs import flat, kind_of
+from dyadic.report.data.seeds import LEAST, SETTING, finished
+from dyadic.report.data.winners import AHEAD, ALONE, comparable, floor, front, quantized, winners
 from dyadic.report.text import interval, percent, plural, signed
 
 HEADLINE_BITS = 4
@@ -20,25 +20,24 @@ GENERATED = "synthetic"
 CLOSE = 1.0
 """Points of top-1 below the float network that a title calls close."""
 
-NAMED = {
-    "trainer.baseline.epochs": "float network of {} epochs",
-    "trainer.hardware.threads": "{} threads",
-    "dataset.holdout": "{} images held out",
-}
-"""How a title says what tells a setting from another of the same network and data."""
+MAIN = ["trainer.baseline.epochs", "trainer.hardware.threads", "dataset.holdout"]
+"""What a title says first of all that tells a setting from another of the same network and data."""
 
 MAKES_SETTING = ("dataset.", "model.", "trainer.baseline.", "trainer.hardware.", "start.")
 
 
-def settings(records: Sequence[Record]) -> list[dict[str, Any]]:
+def settings(
+    runs: pd.DataFrame, table: pd.DataFrame, records: Sequence[Record]
+) -> list[dict[str, Any]]:
     """Per data set, network, hardware and float network: headline, winners by bits, charts.
 
     The one with the most evidence first: those with a width at which methods can be compared, then
     by pairs of a method and a seed, then by runs. Generated data come last: they say nothing.
+
+    runs  of `overview`, table: of `configurations`
     """
-    runs = overview(records)
-    table, found = configurations(runs), []
-    colours = {method: slot for slot, method in enumerate(sorted(set(runs.method) - {""}))}
+    found = []
+    colours = {method: slot for slot, method in enumerate(sorted(set(table.method)))}
     done, alike = finished(runs), dict(groups(table, SETTING))
     titles = _titles(ordered(done, SETTING).drop_duplicates(SETTING), records)
     for (key, own), title in zip(groups(done, SETTING), titles, strict=True):
@@ -60,10 +59,9 @@ def _titles(firsts: pd.DataFrame, records: Sequence[Record]) -> list[str]:
     facts = facts.assign(precision=firsts.precision, hardware=firsts.hardware)
     titles = firsts.model + " on " + firsts.dataset
     for _, own in facts.groupby(titles):
-        varying = [key for key in [*NAMED, *sorted(own)] if key in own and len(set(own[key])) > 1]
+        varying = [key for key in [*MAIN, *sorted(own)] if key in own and len(set(own[key])) > 1]
         for key in list(dict.fromkeys(varying))[:3]:
-            words = NAMED.get(key, f"{key.split('.')[-1].strip('_')} {{}}")
-            titles[own.index] += ", " + own[key].map(words.format)
+            titles[own.index] += f", {key.split('.')[-1].strip('_')} " + own[key]
     twice = titles.duplicated(keep=False)
     return list(titles.where(~twice, titles + ", float network " + firsts.float_network))
 
@@ -74,7 +72,7 @@ def _setting(runs: pd.DataFrame, table: pd.DataFrame, colours: dict[str, int]) -
     if len(best) > 1:
         figures["top1_against_bits"] = _against_bits(table, best, colours, baseline)
     for cost, label in (("size_mib", "size, MiB"), ("gbops", "bit operations, GBOPS")):
-        costly = where(table, table[cost] > 0)
+        costly = where(quantized(table), quantized(table)[cost] > 0)
         if len(set(costly[cost])) > 1:
             figures[f"pareto_{cost}"] = _pareto(costly, cost, label, colours)
     first = runs.iloc[0]
@@ -126,12 +124,12 @@ def _standing(best: pd.DataFrame) -> pd.DataFrame:
     shown = [
         {
             "bits": row["bits"],
-            "highest mean": f"{row['method']} {row['variant']}".strip(),
+            "method": f"{row['method']} {row['variant']}".strip(),
             "activations": row["activation"],
             "levels": row["levels"],
             "top-1, %": percent(row["top1"], row["top1_sd"]),
             "seeds": row["seeds"],
-            "drop": row["top1_drop"],
+            "drop": f"{row['top1_drop']:.2f}",
             "next": row["second"],
             "lead": signed(row["pair"].mean),
             "95 % interval": interval(row["pair"].low, row["pair"].high),
@@ -194,29 +192,27 @@ def _words(row: dict[str, Any]) -> str:
 def _pareto(table: pd.DataFrame, cost: str, label: str, colours: dict[str, int]) -> Drawing:
     best, low = front(table, cost), floor(table.top1)
     best = best if low is None else where(best, best.top1 >= low)
-    names = [f"{row['method']} {_width(row)}" for row in rows(best)]
-    corners = pd.DataFrame({"x": best[cost], "y": best.top1, "label": names})
-    note = "Means of the seeds; on the line are those that none beats in both, by method and bits."
+    # A label that would lie on the one before it is left out
+    near = best[cost].astype(float) < 1.3 * best[cost].astype(float).shift()
+    labels = best.width.where(~near, "")
+    corners = pd.DataFrame({"x": best[cost], "y": best.top1, "label": labels})
+    note = "Means of the seeds; on the line, with their bits, are those that none beats in both."
     title = _cheapest(table, cost, label.split(" ")[-1])
-    return _drawn(table, cost, (label, "top-1, %"), title, note, colours, corners=corners)
+    plain = table.assign(top1_sd=0.0)
+    return _drawn(plain, cost, (label, "top-1, %"), title, note, colours, corners=corners)
 
 
 def _cheapest(table: pd.DataFrame, cost: str, unit: str) -> str:
     """The least cost that stays close to float, as a sentence."""
     close = where(table, table.top1_drop <= CLOSE)
+    best = rows(ordered(close, [cost, "top1_drop"]) if len(close) else ordered(table, "top1_drop"))
+    row, seeds = best[0], plural(int(best[0]["seeds"]), "seed")
+    name = f"{row['method']} at {_bits(row)}"
     if close.empty:
-        nearest = _words(rows(ordered(table, "top1_drop"))[0])
-        return f"None is within {CLOSE:g} point of float; {nearest} comes nearest"
-    best = rows(ordered(close, [cost, "top1_drop"]))[0]
-    name = f"{best['method']} at {_bits(best)}"
-    seeds = plural(int(best["seeds"]), "seed")
-    return f"{name} is within {CLOSE:g} point of float with {best[cost]:.3g} {unit}, on {seeds}"
-
-
-def _width(row: dict[str, Any]) -> str:
-    """The width, or the mean of mixed ones."""
-    return f"{row['bits']:g}" if np.isfinite(row["bits"]) else f"{row['mean_bits']:.1f}"
+        score = f"{percent(row['top1'])} % on {seeds}"
+        return f"None is within {CLOSE:g} point of float; {name} comes nearest, {score}"
+    return f"{name} is within {CLOSE:g} point of float with {row[cost]:.3g} {unit}, on {seeds}"
 
 
 def _bits(row: dict[str, Any]) -> str:
-    return f"{_width(row)} {'bit' if _width(row) == '1' else 'bits'}"
+    return f"{row['width']} {'bit' if row['width'] == '1' else 'bits'}"

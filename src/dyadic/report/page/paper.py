@@ -34,7 +34,8 @@ def papers(
             printed = theirs.filter([*PRINTED]).rename(columns=PRINTED)
             shown.append(_shown("Every published number", printed))
         claimed = where(verdicts, verdicts.paper == name)
-        summary = f"{plural(len(theirs), 'published number')}; {counted(claimed)}"
+        said = [plural(len(theirs), "published number")] * bool(len(theirs)) + [counted(claimed)]
+        summary = "; ".join(filter(None, said))
         section = {"name": name, "source": _sources(theirs.source), "summary": summary}
         found.append(section | {"claims": _claims(claimed), "tables": shown})
     if rest:

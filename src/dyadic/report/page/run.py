@@ -54,9 +54,8 @@ def _measured(record: Record) -> pd.DataFrame:
     table = record.layers()
     if "layer" not in table:
         return pd.DataFrame()
-    for name in charts.PANELS:
-        table[name] = numbers(table[name]) if name in table else np.nan
-    return table.dropna(axis=1, how="all")
+    drawn = {name: numbers(table[name]) for name in charts.PANELS if name in table}
+    return table.assign(**drawn).dropna(axis=1, how="all")
 
 
 def _facts(record: Record, row: Any) -> list[tuple[str, str]]:
@@ -86,26 +85,19 @@ def _training(record: Record) -> Drawing | None:
 
 def _layers(layers: pd.DataFrame, record: Record) -> Drawing | None:
     """Everything that was measured layer by layer, a panel each."""
-    drawn = [name for name in charts.PANELS if name in layers]
-    if not drawn:
+    if not {"weight_bits", "parameters"} <= set(layers):
         return None
-    shown = layers[drawn].assign(run=record.name, layer=charts.short_names(layers.layer))
-    facts = []
-    if {"weight_bits", "parameters"} <= set(layers):
-        mean = np.average(layers.weight_bits, weights=layers.parameters)
-        facts.append(f"{mean:.2f} bits a weight")
-    for name, words in EXTREMES.items():
-        if name in drawn:
-            worst = shown.loc[shown[name].idxmin() if name == "sqnr_db" else shown[name].idxmax()]
-            facts.append(words.format(worst.layer, worst[name]))
+    shown = layers.filter([*charts.PANELS]).assign(
+        run=record.name, layer=charts.short_names(layers.layer)
+    )
+    title = f"{np.average(layers.weight_bits, weights=layers.parameters):.2f} bits a weight"
+    if "sqnr_db" in layers:
+        worst = shown.loc[shown.sqnr_db.idxmin()]
+        title += f"; {worst.layer} keeps the least signal, {worst.sqnr_db:.1f} dB"
     cut = f" First {LAYERS} of {len(layers)} layers." if len(layers) > LAYERS else ""
-    return charts.layers("; ".join(facts), shown.head(LAYERS), NOTE + cut)
+    return charts.layers(title, shown.head(LAYERS), NOTE + cut)
 
 
-EXTREMES = {
-    "sqnr_db": "{} keeps the least signal, {:.1f} dB",
-    "float_difference_steps": "float and integers differ most in {}, {:.3g} steps",
-}
 NOTE = (
     "Widths of the weights and of what a layer reads; 32 are float. Sensitivity: the predicted "
     "harm of the narrowest widths in use, for every layer. SQNR: signal to quantization noise; "

@@ -179,7 +179,7 @@ def _variants(frame: pd.DataFrame) -> pd.Series:
     for _, group in frame.groupby([*SETTING, "method", "bits"], dropna=False):
         table = pd.DataFrame(list(group.recipe), index=group.index).astype(object).fillna("")
         varying = [key for key in table if len(set(table[key].map(str))) > 1]
-        told = table[sorted(varying, key=lambda key: "_target_" not in key)[:3]]
+        told = table.filter(sorted(varying, key=lambda key: "_target_" not in key)[:3])
         words = [" ".join(filter(None, map(_short, row, row.values()))) for row in rows(told)]
         said = pd.Series(words, group.index)
         costs = group.gbops.map("{:.3g} GBOPS".format)

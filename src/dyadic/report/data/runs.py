@@ -55,11 +55,11 @@ def _row(record: Record) -> dict[str, Any]:
     row["engines"] = " ".join(map(str, engines)) if isinstance(engines, list) else engines
     row["seconds"] = numbers(list(seconds.values())).sum() if isinstance(seconds, dict) else 0
     row["integer_passed"] = integer_passed(record.summary.get("integer"))
-    row["held_out"] = flat(record.choices).get("dataset.holdout") or 0
-    row["recipe"] = {k: v for k, v in flat(record.choices).items() if k.startswith(RECIPE)}
-    known = record.identity if record.choices else {"experiment": record.name}
+    chosen = {k: v for k, v in flat(record.choices).items() if not k.endswith("_partial_")}
+    row["held_out"] = chosen.get("dataset.holdout") or 0
+    row["recipe"] = {k: v for k, v in chosen.items() if k.startswith(RECIPE)}
     return row | {
-        "configuration": known["experiment"],
+        "configuration": record.identity["experiment"] if record.choices else record.name,
         "float_network": record.identity["network"],
         "name": record.name,
         "status": record.status,

@@ -72,8 +72,8 @@ class Paired:
         half = float(_half(self.sd, n)) if n > 1 else math.nan
         self.low, self.high = self.mean - half, self.mean + half
         away = abs(self.mean - margin)
-        t = away / self.sd * math.sqrt(n) if self.sd > 0 else 0.0
-        t = math.inf if not self.sd and away > 1e-9 else t
+        t = away / self.sd * math.sqrt(n) if self.sd > 1e-9 else 0.0
+        t = math.inf if self.sd <= 1e-9 and away > 1e-9 else t
         self.p = 2 * float(stats.t.sf(t, n - 1)) if n >= LEAST else math.nan
         decided = UNDECIDED if self.high >= margin else NOT_HELD
         decided = HELD if self.low >= margin - 1e-9 else decided

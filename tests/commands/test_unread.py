@@ -51,9 +51,15 @@ def test_what_is_read_passes(tmp_path, choices):
     refuse_unread(configuration(tmp_path, *choices))
 
 
-def test_what_a_user_brings_is_read():
-    choices = ["model=own", "model.factory=mynet:Net", "+model.arguments.width=3"]
+@pytest.mark.parametrize(
+    "arguments",
+    ["model.arguments={width: 3}", "+model.arguments={width: 3}", "+model.arguments.width=3"],
+)
+def test_what_a_user_brings_is_read(arguments):
+    choices = ["model=own", "model.factory=mynet:Net", arguments]
     choices += ["dataset=folder", "dataset.folder=x", "start=own", "start.weights=y.pt"]
     register_run_name()
     with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
-        refuse_unread(compose("config", choices))
+        cfg = compose("config", choices)
+    refuse_unread(cfg)
+    assert cfg.model.arguments == {"width": 3}

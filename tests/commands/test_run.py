@@ -13,7 +13,7 @@ import pytest
 import torch
 from tests.runs import ENGINES, ROOT, call, command, configuration
 
-from dyadic.commands.build import run
+from dyadic.commands.build import build, run
 from dyadic.errors import UserError
 
 INQ = ("method=inq", "schedule.portions=[0.5,1.0]", "schedule.after=1", "deploy=none")
@@ -188,6 +188,15 @@ def test_choices_that_cannot_be_are_met_before_anything_is_trained(tmp_path, cho
 def test_wrong_values_say_what_would_be_right(tmp_path, choice, says):
     with pytest.raises(UserError, match=says):
         run(configuration(tmp_path, "method=inq", choice))
+
+
+@pytest.mark.parametrize(("weighs", "probes"), [("hessian", 2), ("sqnr", None)])
+def test_a_trial_weighs_the_layers_by_few_probes(tmp_path, weighs, probes):
+    choices = ["method=hawq_v3", "allocation=ilp", f"sensitivity={weighs}"]
+    runs = [build(configuration(tmp_path, *choices, f"trial={x}"), tmp_path) for x in (True, False)]
+    trial, whole = (getattr(one.sensitivity, "most", None) for one in runs)
+    assert trial == probes
+    assert whole == (None if probes is None else 64)
 
 
 def test_a_trial_is_seconds_of_every_part_and_no_run(tmp_path):

@@ -18,7 +18,7 @@ from torch import nn
 from dyadic.commands.folder import run_folder
 from dyadic.commands.parts import part, plain
 from dyadic.commands.unread import refuse_unread
-from dyadic.data.few import Few
+from dyadic.data.few import STEPS, Few
 from dyadic.errors import UserError
 from dyadic.integer.engines.available import unavailable
 from dyadic.models.normalize import normalized
@@ -116,7 +116,7 @@ def build(cfg: DictConfig, directory: Path) -> Run:
         activation=part(cfg.quantizer.activation, "quantizer.activation"),
         schedule=_schedule(cfg),
         allocation=part(cfg.allocation, "allocation"),
-        sensitivity=part(cfg.get("sensitivity"), "sensitivity"),
+        sensitivity=_sensitivity(cfg),
         deployment=part(cfg.deploy, "deploy"),
         hardware=hardware,
         recipe=_recipe(cfg),
@@ -135,6 +135,13 @@ def _schedule(cfg: DictConfig) -> Schedule:
     if cfg.trial:
         return Stretched(schedule, None)
     return schedule if cfg.epochs is None else Stretched(schedule, cfg.epochs)
+
+
+def _sensitivity(cfg: DictConfig) -> Any:
+    """What weighs the layers; in a trial of a few probes, if it takes any."""
+    chosen = cfg.get("sensitivity")
+    few = {"most": STEPS} if cfg.trial and chosen is not None and "most" in chosen else {}
+    return part(chosen, "sensitivity", **few)
 
 
 def _recipe(cfg: DictConfig) -> BaselineRecipe:

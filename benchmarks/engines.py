@@ -1,16 +1,20 @@
 """The compiled engine against torch FP32, ONNX Runtime INT8 and OpenVINO INT8: time and memory.
 
-ResNet-18, ResNet-50 and MobileNetV2 at 224 pixels, batch 1 and 8; ResNet-20 at 28 pixels, batch 1
-and 64; two threads each. All variants take turns in one run. The compiled engine starts from uint8
-pixels and is exact; the others are given normalized floats and round as they like. Weights are
-random. OpenVINO takes part where it is installed (`pip install openvino`); it runs ONNX Runtime's
-INT8 model, which it turns into its own 8-bit kernels.
-`python benchmarks/engines.py [--rounds 15] [--network resnet18] [--threads 2]`; with other work on
-the machine, fewer threads than processors and the quartile column tell more.
+ResNet-18 and ResNet-50 at 224 pixels, batch 1 and 8; ResNet-20 at 28 pixels, batch 1 and 64; two
+threads each. All variants take turns in one run; those that are limited to AVX2 in a second one,
+in a process of its own, where the others are told so (ONEDNN_MAX_CPU_ISA, ATEN_CPU_CAPABILITY).
+The compiled engine starts from uint8 pixels and is exact; the others are given normalized floats
+and round as they like. Weights are random. OpenVINO runs ONNX Runtime's INT8 model, which it turns
+into its own 8-bit kernels; where it is not installed (`pip install -e '.[bench]'`) it is left out.
+`python benchmarks/engines.py [--rounds 15] [--network resnet18] [--threads 2] [--memory]`; with
+other work on the machine, fewer threads than processors and the quartile column tell more.
 """
 
 import argparse
+import importlib.metadata
 import importlib.util
+import os
+import platform
 import subprocess
 import sys
 import tempfile
@@ -50,6 +54,7 @@ NETWORKS: dict[str, tuple[Callable[[], nn.Module], tuple[int, int, int], tuple[i
     "resnet20": (lambda: resnet20(classes=10, channels=1), (1, 28, 28), (1, 64)),
 }
 CALIBRATION_IMAGES = 4
+AVX2 = {"ONEDNN_MAX_CPU_ISA": "AVX2", "ATEN_CPU_CAPABILITY": "avx2"}
 
 Run = Callable[[], object]
 
@@ -99,9 +104,12 @@ class _Images(CalibrationDataReader):
 
 
 def write_models(name: str, directory: Path) -> None:
-    """The program and ONNX Runtime's static QDQ model (u8 activations, s8 weights per channel)."""
+    """The programs of 8 and of 4 bits, and ONNX Runtime's static QDQ model (u8 activations, s8
+    weights per channel).
+    """
     shape = NETWORKS[name][1]
-    save(integer_program(name), directory / name)
+    for bits in (8, 4):
+        save(integer_program(name, bits), directory / f"{name}-{bits}")
     exported, prepared = directory / "float.onnx", directory / "prepared.onnx"
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the exporter's remarks about itself
@@ -161,26 +169,30 @@ def openvino(name: str, batch: int, directory: Path, threads: int) -> Run:
     return lambda: request.infer(feed)
 
 
-def compiled(name: str, batch: int, directory: Path, threads: int, path: str) -> Run:
+def compiled(name: str, batch: int, directory: Path, threads: int, path: str, bits: int) -> Run:
     """The compiled engine on the saved program."""
-    engine = CompiledEngine(load(directory / name), threads, path)
+    engine = CompiledEngine(load(directory / f"{name}-{bits}"), threads, path)
     images = np.random.default_rng(1).integers(0, 256, (batch, *NETWORKS[name][1]), np.uint8)
     return lambda: engine.run(images)
 
 
 def variants(
-    name: str, batch: int, directory: Path, threads: int
+    name: str, batch: int, directory: Path, threads: int, limited: bool
 ) -> Mapping[str, Callable[[], Run]]:
     """Makers of everything that is compared, the baseline first."""
     table: dict[str, Callable[[], Run]] = {
         "torch FP32": lambda: eager(name, batch, torch.contiguous_format),
         "torch FP32, channels last": lambda: eager(name, batch, torch.channels_last),
-        "ONNX Runtime INT8": lambda: onnx_runtime(name, batch, directory, threads),
     }
+    if not limited:
+        table["ONNX Runtime INT8"] = lambda: onnx_runtime(name, batch, directory, threads)
     if importlib.util.find_spec("openvino"):
         table["OpenVINO INT8"] = lambda: openvino(name, batch, directory, threads)
-    for path in available_paths():
-        table[f"dyadic, {path}"] = lambda path=path: compiled(name, batch, directory, threads, path)
+    for path in ("avx2",) if limited else available_paths():
+        for bits in (8, 4):
+            table[f"dyadic W{bits}A{bits}, {path}"] = lambda path=path, bits=bits: compiled(
+                name, batch, directory, threads, path, bits
+            )
     return table
 
 
@@ -203,13 +215,45 @@ def _status(field: str) -> int:
 def memory_table(name: str, batch: int, directory: Path, threads: int) -> str:
     """Peak memory of every variant, each in a process of its own, above the bare imports."""
     lines = ["| variant | peak memory above imports, MiB |", "|---|---|"]
-    for variant in variants(name, batch, directory, threads):
-        arguments = ["--network", name, "--threads", str(threads), "--directory", str(directory)]
-        arguments += ["--peak", variant, "--batch", str(batch)]
-        command = [sys.executable, __file__, *arguments]
-        done = subprocess.run(command, capture_output=True, text=True, check=True)
-        lines.append(f"| {variant} | {done.stdout.strip()} |")
+    for variant in variants(name, batch, directory, threads, limited=False):
+        made = again(name, directory, threads, "--peak", variant, "--batch", str(batch))
+        lines.append(f"| {variant} | {made.strip()} |")
     return "\n".join(lines)
+
+
+def again(name: str, directory: Path, threads: int, *more: str, **environment: str) -> str:
+    """What this script prints in a process of its own, on models that are there."""
+    arguments = ["--network", name, "--threads", str(threads), "--directory", str(directory)]
+    command = [sys.executable, __file__, *arguments, *more]
+    told = os.environ | environment
+    return subprocess.run(command, capture_output=True, text=True, check=True, env=told).stdout
+
+
+def times(name: str, directory: Path, threads: int, rounds: int, limited: bool) -> str:
+    """A table a batch."""
+    tables = []
+    for batch in NETWORKS[name][2]:
+        made = variants(name, batch, directory, threads, limited)
+        title = f"{name}, batch {batch}{', limited to AVX2' if limited else ''}"
+        tables.append(compare({variant: make() for variant, make in made.items()}, rounds, title))
+    return "\n\n".join(tables)
+
+
+def processor() -> str:
+    """Its name and the sets of instructions that it has for us."""
+    lines = Path("/proc/cpuinfo").read_text().splitlines()
+    names = [line.partition(":")[2].strip() for line in lines]
+    keys = [line.partition(":")[0].strip() for line in lines]
+    family, model, name = (names[keys.index(k)] for k in ("cpu family", "model", "model name"))
+    return f"{name} (family {family}, model {model}): {', '.join(available_paths())}"
+
+
+def versions() -> str:
+    """Of what takes part."""
+    found = [f"torch {torch.__version__}", f"ONNX Runtime {onnxruntime.__version__}"]
+    if importlib.util.find_spec("openvino"):
+        found.append(f"OpenVINO {importlib.metadata.version('openvino')}")
+    return f"Python {platform.python_version()}, {', '.join(found)}"
 
 
 def main() -> None:
@@ -218,23 +262,36 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--network", choices=NETWORKS, help="only this one")
+    parser.add_argument("--memory", action="store_true", help="peak memory of each, too")
+    parser.add_argument("--limited", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--peak", help=argparse.SUPPRESS)  # a variant, in a process of its own
     parser.add_argument("--batch", type=int, help=argparse.SUPPRESS)
-    parser.add_argument("--directory", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--directory", type=Path, help="of the models, which are kept there")
     choice = parser.parse_args()
     torch.set_num_threads(choice.threads)
     if choice.peak:
-        made = variants(choice.network, choice.batch, choice.directory, choice.threads)
+        made = variants(choice.network, choice.batch, choice.directory, choice.threads, False)
         print(f"{peak(made[choice.peak]):.0f}")
         return
+    if choice.limited:
+        print(times(choice.network, choice.directory, choice.threads, choice.rounds, limited=True))
+        return
+    print(f"{processor()}\n{versions()}, {choice.threads} threads\n")
     for name in [choice.network] if choice.network else NETWORKS:
         with tempfile.TemporaryDirectory() as folder:
-            write_models(name, Path(folder))
-            for batch in NETWORKS[name][2]:
-                made = variants(name, batch, Path(folder), choice.threads)
-                runs = {variant: make() for variant, make in made.items()}
-                print(compare(runs, choice.rounds, f"{name}, batch {batch}"), end="\n\n")
-            print(memory_table(name, batch, Path(folder), choice.threads), end="\n\n")
+            report(name, choice.directory or Path(folder), choice)
+
+
+def report(name: str, directory: Path, choice: argparse.Namespace) -> None:
+    """Print a network's tables; its models are made, where the directory has none yet."""
+    if not (directory / f"{name}.onnx").exists():
+        write_models(name, directory)
+    print(times(name, directory, choice.threads, choice.rounds, limited=False), flush=True)
+    if "avx2" in available_paths():
+        rounds = ("--limited", "--rounds", str(choice.rounds))
+        print("\n" + again(name, directory, choice.threads, *rounds, **AVX2), flush=True)
+    if choice.memory:
+        print(memory_table(name, NETWORKS[name][2][-1], directory, choice.threads), "\n")
 
 
 if __name__ == "__main__":

@@ -107,3 +107,38 @@ def test_a_run_starts_from_an_empty_folder(environment, tmp_path):
     assert summary["versions"]["git"] == ""
     assert "passed" in call(tmp_path, environment / "dyadic", "check", str(record.parent))
     assert "inq" in call(tmp_path, environment / "dyadic", "list")
+
+
+ENGINE = """
+import numpy as np
+from dyadic.integer.engines.compiled import CompiledEngine, available_paths, build
+from dyadic.integer.engines.reference import ReferenceEngine
+from dyadic.integer.program.dyadic import dyadic
+from dyadic.integer.program.operations import Flatten, Linear, Program, Weights
+
+weights = Weights(np.arange(80, dtype=np.uint8).reshape(5, 16), np.arange(-128, 128), 8)
+linear = Linear("logits", ("flat",), weights, np.arange(5), dyadic(0.01), -999, 999)
+program = Program("p", (16, 1, 1), (Flatten("flat", ("input",)), linear), 1.0)
+images = np.random.default_rng(0).integers(0, 256, (9, 16, 1, 1), np.uint8)
+for path in available_paths():
+    assert build.library(path).parent == build.PACKAGED, path
+    made = CompiledEngine(program, path=path).run(images)
+    assert np.array_equal(made, ReferenceEngine(program).run(images)), path
+print("equal")
+"""
+
+
+@pytest.mark.slow
+def test_a_wheel_with_libraries_needs_no_compiler(repository, tmp_path, monkeypatch):
+    monkeypatch.setenv("DYADIC_BUILD", "1")
+    build = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)]
+    subprocess.run(build, cwd=repository, check=True, capture_output=True)
+    (wheel,) = tmp_path.glob("*.whl")
+    assert wheel.stem.split("-")[2:4] == ["py3", "none"]
+    assert wheel.stem.split("-")[4] != "any"
+    zipfile.ZipFile(wheel).extractall(tmp_path / "installed")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path / "installed"))
+    monkeypatch.setenv("CC", "/bin/false")
+    command = [sys.executable, "-P", "-c", ENGINE]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.stdout == "equal\n", done.stderr

@@ -12,6 +12,8 @@ from dyadic.allocation import LatencyTable, LayerCost
 from dyadic.commands.build import run
 from dyadic.commands.pareto import pareto
 from dyadic.errors import UserError
+from dyadic.integer.engines.compiled import CompiledEngine
+from dyadic.integer.program.files import load
 
 HAWQ = ("method=hawq_v3", "schedule=none", "bits=8")
 
@@ -38,6 +40,13 @@ def test_every_layer_of_the_network_is_timed_at_every_pair_of_widths(measured) -
         for bits in ((4, 4), (4, 8), (8, 4), (8, 8)):
             assert table.milliseconds(layer, bits) > 0
     assert "kernels, 1 thread, 8 images at once" in table.device
+
+
+def test_a_record_says_how_each_layer_is_computed(measured) -> None:
+    engine = CompiledEngine(load(measured[0]))
+    with (measured[0] / "layers.csv").open(newline="") as file:
+        named = {row["layer"]: row["algorithm"] for row in csv.DictReader(file)}
+    assert named == engine.algorithms
 
 
 def test_the_ilp_keeps_the_wider_one_where_no_width_is_faster(measured, tmp_path: Path) -> None:

@@ -6,7 +6,6 @@ is of `run.py method=hawq_v3 bits=8 schedule=none model=resnet18 dataset=synthet
 """
 
 import platform
-import time
 from dataclasses import replace
 from math import prod
 from pathlib import Path
@@ -19,13 +18,22 @@ from dyadic.errors import UserError
 from dyadic.integer.engines.compiled import CompiledEngine
 from dyadic.integer.engines.compiled.sets import available_paths
 from dyadic.integer.program.bounds import Proof, prove
+from dyadic.integer.program.dyadic import dyadic
 from dyadic.integer.program.files import load
-from dyadic.integer.program.operations import Conv, Flatten, Linear, Program, Weights
+from dyadic.integer.program.operations import (
+    Conv,
+    Flatten,
+    Linear,
+    Normalize,
+    Program,
+    Weights,
+)
 from dyadic.network.insert import Bits
 
 WIDTHS: tuple[Bits, ...] = ((4, 4), (4, 8), (8, 4), (8, 8))
 AT_ONCE = 8  # of one call, as many as the engine keeps together
-REPEATS = 10  # of one timing; the smallest counts
+REPEATS = 5  # of one timing; the smallest counts
+PRODUCTS = ("gemm", "convolve")  # kinds of the steps of layers
 
 
 def measure_run(directory: Path, out: Path | None, threads: int = 1) -> str:
@@ -73,23 +81,25 @@ def _cost(layer: Linear, proof: Proof) -> LayerCost:
 
 
 def _alone(layer: Linear, proof: Proof, bits: Bits) -> Program:
-    """A program of this layer alone, on uint8 codes, with random weights of `bits`."""
+    """A program of this layer alone, on codes of `bits` and with random weights of `bits`."""
     shape = proof.shapes[layer.inputs[0]]
-    half = 2 ** (bits[0] - 1)
+    half, top = 2 ** (bits[0] - 1), 2 ** bits[1] - 1
+    scale = dyadic(np.full(shape[0], top / 65280))  # of pixels in 1/256
+    read = Normalize("codes", ("input",), np.zeros(shape[0], np.int64), scale, 0, top)
     codes = np.random.default_rng(0).integers(0, 2 * half - 1, layer.weights.codes.shape)
     weights = Weights(codes.astype(np.uint8), np.arange(1 - half, half), bits[0])
-    first = ("input",)
-    inputs = first if isinstance(layer, Conv) else ("flat",)
-    alone = replace(layer, inputs=inputs, weights=weights, odd=None, lo=0, hi=2 ** bits[1] - 1)
+    inputs = ("codes",) if isinstance(layer, Conv) else ("flat",)
+    alone = replace(layer, inputs=inputs, weights=weights, odd=None, lo=0, hi=top)
     if isinstance(layer, Conv):
         flat = Flatten("flat", (layer.name,))  # a program ends in a vector
-        return Program(layer.name, (shape[0], shape[1], shape[2]), (alone, flat), logit_scale=1.0)
-    flat = Flatten("flat", first)
-    return Program(layer.name, (shape[0], 1, 1), (flat, alone), logit_scale=1.0)
+        made = (read, alone, flat)
+        return Program(layer.name, (shape[0], shape[1], shape[2]), made, logit_scale=1.0)
+    flat = Flatten("flat", ("codes",))
+    return Program(layer.name, (shape[0], 1, 1), (read, flat, alone), logit_scale=1.0)
 
 
 def _timer(program: Program, threads: int) -> Timer:
-    """Milliseconds of one image, the smallest of several calls.
+    """Milliseconds of one image in the layer's own step, the smallest of several.
 
     Every timing has an engine of its own: where its memory lies changes the time by a percent or
     two, which must count as noise and not as the work of a width.
@@ -98,11 +108,9 @@ def _timer(program: Program, threads: int) -> Timer:
     images = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
 
     def timed() -> float:
-        engine, times = CompiledEngine(program, threads), []
-        for _ in range(REPEATS):
-            started = time.perf_counter()
-            engine.run(images)
-            times.append(time.perf_counter() - started)
-        return 1000 * min(times) / AT_ONCE
+        engine = CompiledEngine(program, threads)
+        profiles = (engine.profile(images) for _ in range(REPEATS))
+        times = [sum(ns for _, kind, ns in p if kind in PRODUCTS) for p in profiles]
+        return min(times) / AT_ONCE / 1e6
 
     return timed

@@ -44,8 +44,12 @@ LAYER_COLUMNS: dict[str, type] = {
     "accumulator_bits": int,
     "sensitivity": float,
     "float_difference_steps": int,
+    "algorithm": str,
 }
-"""A row a weight layer, in execution order; levels to zero_share are empty for float weights."""
+"""A row a weight layer, in execution order; levels to zero_share are empty for float weights.
+
+`algorithm` is that of the compiled engine on this machine, empty where it was not there.
+"""
 
 FACTS: dict[str, type] = {
     "name": str,

@@ -13,7 +13,7 @@ from torch import Tensor
 from dyadic.errors import UserError
 from dyadic.integer.engines.available import engines
 from dyadic.integer.engines.check import CheckReport, compare
-from dyadic.integer.engines.compiled import export_c
+from dyadic.integer.engines.compiled import CompiledEngine, export_c
 from dyadic.integer.engines.onnx.engine import export_onnx
 from dyadic.integer.engines.reference import ReferenceEngine
 from dyadic.integer.lowering.float64 import BATCH, float_logits
@@ -66,6 +66,10 @@ def certify(
         raise UserError(f"the integer check failed: {report.first_difference}")
     found_arrays = _disagreements(report, float32, *arrays)
     columns = _layer_columns(deployed, lowered, proof, torch.as_tensor(test_images[:COMPARED]))
+    compiled = found.available.get("compiled")
+    if isinstance(compiled, CompiledEngine):
+        for name, algorithm in _algorithms(deployed, lowered, compiled).items():
+            columns[name]["algorithm"] = algorithm
     seconds = round(time.monotonic() - started, 1)
     return Certificate(report, columns, found_arrays, note, seconds, stored)
 
@@ -101,6 +105,17 @@ def _layer_columns(
             "float_difference_steps": max(steps.get(name, 0) for name in names),
         }
     return columns
+
+
+def _algorithms(
+    deployed: QuantizedNetwork, lowered: Lowered, engine: CompiledEngine
+) -> dict[str, str]:
+    """How the compiled engine computes each layer; a layer that stands in several places: all."""
+    found = {}
+    for layer in deployed.layers:
+        names = (engine.algorithms[lowered.layers[node.name]] for node in layer.nodes)
+        found[layer.name] = ", ".join(dict.fromkeys(names))
+    return found
 
 
 def _float32_steps(

@@ -15,13 +15,12 @@ from functools import cache
 from pathlib import Path
 
 from dyadic.errors import UserError
-from dyadic.integer.engines.compiled.sets import SETS
+from dyadic.integer.engines.compiled.sets import FLAGS, SETS
 from dyadic.record.places import cache_directory
 
 SOURCES = Path(__file__).parent / "c"
 PACKAGED = Path(__file__).parent / "lib"
 COMPILERS = ("cc", "gcc", "clang")
-FLAGS = ("-std=gnu99", "-O3", "-fwrapv", "-fPIC", "-shared", "-pthread", "-Wno-psabi")
 
 
 class CompilerNotFound(UserError):

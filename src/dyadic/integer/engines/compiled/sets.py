@@ -11,15 +11,17 @@ from pathlib import Path
 class InstructionSet:
     """A set of instructions, what a processor must have for it, and what its dot products are.
 
-    flags   of the compiler
-    needs   names of the processor's features, as Linux gives them
-    dots    whether there are dot products at all; else layers are `dy_convolve`s
-    vector  bytes of a vector
-    signed  whether dot products of bytes take signed input; else unsigned
-    pairs   whether two products of bytes are added in 16 bits: exact only if those fit
+    flags     of the compiler, beside FLAGS
+    machines  that may have it, by Python's names; any, if none is named
+    needs     names of the processor's features, as Linux gives them
+    dots      whether there are dot products at all; else layers are `dy_convolve`s
+    vector    bytes of a vector
+    signed    whether dot products of bytes take signed input; else unsigned
+    pairs     whether two products of bytes are added in 16 bits: exact only if those fit
     """
 
     flags: tuple[str, ...]
+    machines: tuple[str, ...] = ()
     needs: frozenset[str] = frozenset()
     dots: bool = True
     vector: int = 32
@@ -36,20 +38,23 @@ def _x86(*names: str) -> tuple[str, ...]:
     return tuple(f"-m{name}" for name in names)
 
 
+FLAGS = ("-std=gnu99", "-O3", "-fwrapv", "-fPIC", "-shared", "-pthread", "-Wno-psabi")
+X86, ARM = ("x86_64", "AMD64"), ("aarch64", "arm64")
 AVX512 = ("avx512f", "avx512bw", "avx512dq", "avx512vl")
 
 SETS: dict[str, InstructionSet] = {
     "avx512vnni": InstructionSet(
         (*_x86(*AVX512, "avx512vnni", "bmi2"), "-mprefer-vector-width=512"),
+        X86,
         frozenset({*AVX512, "avx512_vnni", "bmi2"}),
         vector=64,
     ),
     "avxvnni": InstructionSet(
-        _x86("avx2", "avxvnni", "bmi2"), frozenset({"avx2", "avx_vnni", "bmi2"})
+        _x86("avx2", "avxvnni", "bmi2"), X86, frozenset({"avx2", "avx_vnni", "bmi2"})
     ),
-    "avx2": InstructionSet(_x86("avx2", "bmi2"), frozenset({"avx2", "bmi2"}), pairs=True),
+    "avx2": InstructionSet(_x86("avx2", "bmi2"), X86, frozenset({"avx2", "bmi2"}), pairs=True),
     "neon_dotprod": InstructionSet(
-        ("-march=armv8.2-a+dotprod",), frozenset({"asimddp"}), vector=16, signed=True
+        ("-march=armv8.2-a+dotprod",), ARM, frozenset({"asimddp"}), vector=16, signed=True
     ),
     "portable": InstructionSet((), dots=False),
 }

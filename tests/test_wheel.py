@@ -129,6 +129,7 @@ print("equal")
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1200)
 def test_a_wheel_with_libraries_needs_no_compiler(repository, tmp_path, monkeypatch):
     monkeypatch.setenv("DYADIC_BUILD", "1")
     build = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)]

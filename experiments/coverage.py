@@ -72,9 +72,11 @@ def float_network(name: str, pixels: int) -> nn.Module:
     options = {"init_weights": True, "aux_logits": False}
     special = options if name in ("googlenet", "inception_v3") else {}
     model = get_model(name, weights=None, **special)
-    for norm in (m for m in model.modules() if isinstance(m, nn.BatchNorm2d)):
+    norms = [m for m in model.modules() if isinstance(m, nn.BatchNorm2d)]
+    for norm in norms:
         norm.momentum = None  # the average over all that it sees
-    model.train()(normal(images(pixels, 0)))
+    if norms:
+        model.train()(normal(images(pixels, 0)))
     return model.eval()
 
 

@@ -8,6 +8,7 @@ and so are the tensors that they read.
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from math import inf
 
 import numpy as np
 
@@ -138,6 +139,8 @@ def _cost(operation: Conv, way: Choice, proof: Proof, path: InstructionSet) -> f
         return rows * columns * taps * dots + _waiting(taps * words * outputs, 1, path)
     m, points = way.patch.m, way.patch.side**2
     patches = -(-rows // m) * -(-columns // m)
+    if patches < LONG_ROW:
+        return inf
     read, written = TRANSFORM[m]
     transforms = (read * inputs / BLOCK + written * outputs) * wide
     passes = -(-patches // winograd.at_once(m, winograd.row(inputs, m)))

@@ -1,7 +1,9 @@
 """Building the library: found again by its sources, refused in one line without a compiler."""
 
+import ctypes
 import os
 import stat
+import subprocess
 
 import pytest
 from tests.integer.resnet20 import resnet20
@@ -84,12 +86,24 @@ def nobody():
     raise RuntimeError("Could not determine home directory.")
 
 
-def test_other_structures_are_refused(monkeypatch):
-    fields = [*binding.Window._fields_, ("more", binding.c_int32)]
-    other = type("Window", (binding.Structure,), {"_fields_": fields})
-    monkeypatch.setattr(binding, "STRUCTURES", (other,))
-    with pytest.raises(UserError, match="has other structures"):
-        binding.bind(str(library("portable")))
+def test_structures_are_as_the_compiler_lays_them_out(tmp_path):
+    names = ("tensor", "scale", "window", "conv", "lanes", "output", "gemm", "slot", "step", "plan")
+    made = [getattr(binding, name.capitalize()) for name in names]
+    asked, here = [], []
+    for name, structure in zip(names, made, strict=True):
+        asked.append(f"sizeof(dy_{name})")
+        here.append(ctypes.sizeof(structure))
+        for field in structure._fields_:
+            asked.append(f"offsetof(dy_{name}, {field[0]})")
+            here.append(getattr(structure, field[0]).offset)
+    lines = "".join(f'printf("%d ", (int)({what}));' for what in asked)
+    includes = '#include "dyadic_engine.h"\n#include <stddef.h>\n#include <stdio.h>\n'
+    (tmp_path / "sizes.c").write_text(f"{includes}int main(void) {{ {lines} return 0; }}\n")
+    program = tmp_path / "sizes"
+    compiler = [find_compiler(), f"-I{build.SOURCES}", str(tmp_path / "sizes.c")]
+    subprocess.run([*compiler, "-o", str(program)], check=True)
+    done = subprocess.run([program], capture_output=True, text=True, check=True)
+    assert here == [int(number) for number in done.stdout.split()]
 
 
 def test_a_library_is_built_once(monkeypatch, tmp_path):

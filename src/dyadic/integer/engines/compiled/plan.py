@@ -22,7 +22,7 @@ class Planned:
     def __init__(self, program: Program, proof: Proof, path: str, traced: bool) -> None:
         chosen = choose(program, proof, SETS[path])
         choices = chosen.layers
-        groups = single(program) if traced else fuse(program, set(choices), binding.OUTPUTS)
+        groups = single(program) if traced else fuse(program, set(choices), binding.C["DY_OUTPUTS"])
         borders = _borders(groups, choices)
         layout = plan(groups, proof, borders, share=not traced, types=chosen.types)
         self.steps = Steps(layout, proof, choices, SETS[path])

@@ -1,6 +1,7 @@
 """The text of an exported model: arrays, layers and places by their own names, then the calls."""
 
 from collections.abc import Iterator, Sequence
+from ctypes import Structure
 from dataclasses import dataclass
 
 import numpy as np
@@ -78,7 +79,7 @@ class Part:
     size: int
 
     @classmethod
-    def of(cls, conv: binding.Conv, outputs: int) -> "Part":
+    def of(cls, conv: Structure, outputs: int) -> "Part":
         """As many as fit into ROWS_BYTES, at least one."""
         depth = conv.window.height * conv.window.width * conv.group_in
         row = depth * np.dtype(form_type(conv)).itemsize * (2 if conv.odd else 1)
@@ -89,7 +90,7 @@ class Part:
         return cls(groups, conv.group_out, groups * conv.group_out * row)
 
 
-def form_type(conv: binding.Conv) -> str:
+def form_type(conv: Structure) -> str:
     """The type of the unpacked weights."""
     form = binding.FORMS[conv.form]
     return "uint8" if form == "shift" else form
@@ -135,11 +136,11 @@ class Source:
         last = self.steps.index[self.proof.program.operations[-1].name]
         yield CLASSIFY.format(tensors=", ".join(used), calls=body, last=last, scratch=scratch)
 
-    def _name(self, step: binding.Step) -> str:
+    def _name(self, step: Structure) -> str:
         """The operation that a step computes, or copies for."""
         return self.slots[step.target].partition("\n")[0]
 
-    def _places(self, step: binding.Step) -> str:
+    def _places(self, step: Structure) -> str:
         """Where the step's tensors are."""
         tensors = {"in": step.source, "other": step.other, "out": step.target}
         return "".join(
@@ -148,7 +149,7 @@ class Source:
             if slot >= 0
         )
 
-    def _step(self, step: binding.Step) -> tuple[list[str], str]:
+    def _step(self, step: Structure) -> tuple[list[str], str]:
         """What a step declares, and its call."""
         kind, here = _kind(step), self.named[self.slots[step.target]]
         declared: list[str] = []
@@ -167,10 +168,10 @@ class Source:
             fields["window"] = self._constant("dy_window", f"window_{here}", window, declared)
         return declared, CALLS[kind].format(**fields)
 
-    def _part(self, step: binding.Step) -> Part:
+    def _part(self, step: Structure) -> Part:
         return Part.of(step.conv, step.conv.group_out)
 
-    def _layer(self, step: binding.Step, here: str, declared: list[str]) -> str:
+    def _layer(self, step: Structure, here: str, declared: list[str]) -> str:
         """A layer with its codes packed, and the levels in the type that the kernel reads."""
         conv, operation = step.conv, self.operations[self._name(step)]
         assert isinstance(operation, Linear)
@@ -195,12 +196,12 @@ class Source:
         value = f"{{{value}, {pointers}, {last}}}"
         return self._constant("dy_packed", f"layer_{here}", value, declared)
 
-    def _levels(self, conv: binding.Conv, row: np.ndarray) -> np.ndarray:
+    def _levels(self, conv: Structure, row: np.ndarray) -> np.ndarray:
         if binding.FORMS[conv.form] == "shift":
             return shift_codes(row)
         return row.astype(form_type(conv))
 
-    def _scale(self, scale: binding.Scale, here: str, declared: list[str]) -> str:
+    def _scale(self, scale: Structure, here: str, declared: list[str]) -> str:
         b = self._kept(scale.b, f"multiplier_{here}", declared)
         c = self._kept(scale.c, f"shift_{here}", declared)
         return f"{{{b}, {c}, {_list((scale.per_channel, scale.lo, scale.hi))}}}"
@@ -235,7 +236,7 @@ def literal(text: str) -> str:
     return f'"{"".join(plain)}"'
 
 
-def _kind(step: binding.Step) -> str:
+def _kind(step: Structure) -> str:
     return binding.STEPS[step.kind]
 
 
@@ -243,7 +244,7 @@ def _kernel(codes: np.ndarray) -> tuple[int, ...]:
     return codes.shape[2:] or (1, 1)
 
 
-def _place(slot: binding.Slot) -> tuple[int, ...]:
+def _place(slot: Structure) -> tuple[int, ...]:
     view = slot.view
     shape = (view.channels, view.height, view.width, view.stride, view.pitch)
     return (slot.offset + slot.origin, view.type, *shape)
@@ -263,5 +264,5 @@ def _list(values: Sequence[int]) -> str:
     return ", ".join(map(str, values))
 
 
-def _fields(window: binding.Window) -> str:
+def _fields(window: Structure) -> str:
     return f"{{{_list([getattr(window, field[0]) for field in window._fields_])}}}"

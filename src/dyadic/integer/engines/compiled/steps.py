@@ -1,6 +1,7 @@
 """Operations as the C engine's steps: numbers, slots and pointers to arrays that stay alive."""
 
 from collections.abc import Sequence
+from ctypes import Structure
 from functools import singledispatchmethod
 from math import prod
 
@@ -38,8 +39,6 @@ from dyadic.integer.program.operations import (
 )
 from dyadic.integer.program.windows import windows
 
-PIXELS_AT_ONCE = 4  # DY_PIXELS
-
 
 class Steps:
     """Translates groups into `dy_step`s; owns every array that a step points to.
@@ -61,10 +60,10 @@ class Steps:
         self.path, self.shifts = path, shifts
         self.index = {name: i for i, name in enumerate(layout.slots)}
         self.arrays: list[np.ndarray] = []
-        self.steps: list[binding.Step] = []
+        self.steps: list[Structure] = []
         self.scratch = 0
 
-    def build(self, groups: Sequence[Group]) -> list[binding.Step]:
+    def build(self, groups: Sequence[Group]) -> list[Structure]:
         """The steps of all groups, in order."""
         if "input" in self.index:
             self._append("pixels", None, "input")
@@ -75,17 +74,17 @@ class Steps:
                 self._step(group.operation)
         return self.steps
 
-    def slots(self) -> list[binding.Slot]:
+    def slots(self) -> list[Structure]:
         """`dy_slot`s in the order of `index`."""
         return [self._slot(slot) for slot in self.layout.slots.values()]
 
-    def _slot(self, slot: Slot) -> binding.Slot:
+    def _slot(self, slot: Slot) -> Structure:
         kind = binding.TYPES[slot.dtype]
         view = binding.Tensor(None, kind, *slot.shape, slot.stride, slot.pitch)
         place = (slot.offset, slot.size, slot.origin)
         return binding.Slot(view, *place, *slot.border, self.index[slot.root])
 
-    def _append(self, kind: str, source: str | None, target: str) -> binding.Step:
+    def _append(self, kind: str, source: str | None, target: str) -> Structure:
         step = binding.Step(kind=binding.STEPS.index(kind), other=binding.NONE)
         step.source = binding.NONE if source is None else self.index[source]
         step.target = self.index[target]
@@ -102,7 +101,7 @@ class Steps:
         self.arrays.append(kept)
         return kept.ctypes.data
 
-    def _scale(self, scale: Dyadic, lo: int, hi: int) -> binding.Scale:
+    def _scale(self, scale: Dyadic, lo: int, hi: int) -> Structure:
         b, c = self._keep(scale.b, "int32"), self._keep(scale.c, "uint8")
         return binding.Scale(b, c, len(scale.b) > 1, lo, hi)
 
@@ -122,9 +121,9 @@ class Steps:
         step.conv = self._conv(operation)
         window = step.conv.window
         depth = window.height * window.width * step.conv.group_in
-        self.scratch = max(self.scratch, depth * PIXELS_AT_ONCE * 4)
+        self.scratch = max(self.scratch, depth * binding.C["DY_PIXELS"] * 4)
 
-    def _conv(self, operation: Linear) -> binding.Conv:
+    def _conv(self, operation: Linear) -> Structure:
         bound, source = self.proof.accumulators[operation.name], operation.inputs[0]
         packed = rows(operation, bound, self.layout.slots[source].dtype, self.shifts)
         groups = operation.groups if isinstance(operation, Conv) else 1
@@ -269,7 +268,7 @@ class Steps:
             step.gemm.outputs[place] = output
         step.gemm.output_count = len(outputs)
 
-    def _product(self, operation: Linear, output: str) -> binding.Gemm:
+    def _product(self, operation: Linear, output: str) -> Structure:
         source, target = self.layout.slots[operation.inputs[0]], self.layout.slots[output]
         largest = self.proof.accumulators[operation.name].largest
         gemm = pack(operation, self.choices[operation.name], source, largest, self.path)
@@ -302,7 +301,7 @@ class Steps:
             lanes=self._lanes(gemm.lanes),
         )
 
-    def _lanes(self, lanes: Lanes) -> binding.Lanes:
+    def _lanes(self, lanes: Lanes) -> Structure:
         b, c = self._keep(np.append(lanes.b, 0), "int32"), self._keep(lanes.c, "int32")
         up = self._keep(lanes.up, "int32") if lanes.up.any() else None
         rounds = self._keep(lanes.rounds, "int32") if lanes.high else None
@@ -317,7 +316,7 @@ def _is_point(operation: Linear) -> bool:
     return kernel == operation.stride == (1, 1) and operation.padding == (0, 0)
 
 
-def layer_window(operation: Operation) -> binding.Window:
+def layer_window(operation: Operation) -> Structure:
     """A convolution's window; a fully connected layer is one of 1 x 1."""
     if not isinstance(operation, Conv):
         return binding.Window(1, 1, 1, 1, 0, 0, 1, 1)

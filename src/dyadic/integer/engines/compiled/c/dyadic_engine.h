@@ -1,6 +1,6 @@
 /* Runs a planned program on a batch: one arena for the activations, one pool of threads.
  *
- * The structures are filled in by binding.py, which mirrors them field by field.
+ * binding.py reads the structures and constants from here and fills them in.
  */
 #ifndef DYADIC_ENGINE_H
 #define DYADIC_ENGINE_H

@@ -30,11 +30,12 @@ from dyadic.network.reading.equivalence import difference
 from dyadic.network.weights import latent_weight
 from dyadic.quantizers.quantizer import Quantizer
 from dyadic.record.files import write_text
+from dyadic.report.command import fill
 from dyadic.report.data.frames import csv
-from dyadic.report.text import insert, markdown
+from dyadic.report.text import markdown
 
 TABLE, PAGE, README = map(Path, ("results/tables/coverage.csv", "docs/networks.md", "README.md"))
-BEGIN, END = "<!-- coverage:begin -->", "<!-- coverage:end -->"
+MARK = "coverage"
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 IMAGES = 64  # that are compared, and as many that calibrate
 PIXELS = {"inception_v3": 80, "vit_b_16": 224, "swin_t": 64, "convnext_tiny": 64}  # of others 64
@@ -155,9 +156,8 @@ def write(rows: list[dict[str, Any]]) -> None:
     table = pd.DataFrame(rows, columns=COLUMNS).astype({"operations": "Int64"})
     table = table.sort_values("network", key=lambda names: names.map(order), kind="stable")
     write_text(TABLE, csv(table))
-    for path, shown in ((PAGE, table), (README, short(table))):
-        text = path.read_text(encoding="utf-8")
-        write_text(path, insert(text, markdown(shown), BEGIN, END))
+    shown = [(PAGE, MARK, markdown(table)), (README, MARK, markdown(short(table)))]
+    fill(shown, check=False, module="coverage")
 
 
 def short(table: pd.DataFrame) -> pd.DataFrame:

@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import nn
 
+from dyadic.report.command import marks
 from experiments import coverage
 
 
@@ -43,7 +44,7 @@ def test_the_tables_are_written_where_their_marks_are(
     monkeypatch.chdir(tmp_path)
     for path in (coverage.PAGE, coverage.README):
         path.parent.mkdir(exist_ok=True)
-        path.write_text(f"Before\n{coverage.BEGIN}\n{coverage.END}\nAfter\n")
+        path.write_text("Before\n" + "\n".join(marks(coverage.MARK)) + "\nAfter\n")
     coverage.write(rows)
     table = pd.read_csv(coverage.TABLE)
     assert list(table.network) == ["plain", "plain", "other", "other"]

@@ -136,7 +136,7 @@ def _cost(operation: Conv, way: Choice, proof: Proof, path: InstructionSet) -> f
     rows, columns = proof.shapes[operation.name][1:]
     if way.patch is None:
         taps = operation.weights.codes[0, 0].size
-        return rows * columns * taps * dots + _waiting(taps * words * outputs, 1, path)
+        return rows * columns * taps * dots + _waiting(taps * words * outputs, 1)
     m, points = way.patch.m, way.patch.side**2
     patches = -(-rows // m) * -(-columns // m)
     if patches < LONG_ROW:
@@ -144,7 +144,7 @@ def _cost(operation: Conv, way: Choice, proof: Proof, path: InstructionSet) -> f
     read, written = TRANSFORM[m]
     transforms = (read * inputs / BLOCK + written * outputs) * wide
     passes = -(-patches // winograd.at_once(m, winograd.row(inputs, m)))
-    return patches * points * (dots + transforms) + _waiting(points * words * outputs, passes, path)
+    return patches * points * (dots + transforms) + _waiting(points * words * outputs, passes)
 
 
 def _instructions(way: Choice, path: InstructionSet) -> int:
@@ -154,12 +154,9 @@ def _instructions(way: Choice, path: InstructionSet) -> int:
     return 4 if path.signed and way.unit == "dot16" else 1
 
 
-def _waiting(lines: int, passes: int, path: InstructionSet) -> int:
-    """For weights of so many lines of 64 bytes, in so many passes. Twice as many of AVX2's plain
-    instructions as dot products pass by meanwhile.
-    """
-    each = FAR if lines * winograd.VECTOR > CACHE else NEAR
-    return lines * passes * each * (2 if path.pairs else 1)
+def _waiting(lines: int, passes: int) -> int:
+    """For weights of so many lines of 64 bytes, in so many passes."""
+    return lines * passes * (FAR if lines * winograd.VECTOR > CACHE else NEAR)
 
 
 def _reads_in_place(operation: Conv, unit: str, proof: Proof) -> bool:

@@ -25,6 +25,7 @@ from dyadic.integer.lowering.deploy import Deployment
 from dyadic.integer.program.dyadic import dyadic as dn
 from dyadic.integer.program.operations import (
     Add,
+    Concat,
     Conv,
     Flatten,
     Linear,
@@ -32,6 +33,7 @@ from dyadic.integer.program.operations import (
     Multiply,
     Normalize,
     Operation,
+    Pad,
     Program,
     Relu,
     Requantize,
@@ -155,7 +157,9 @@ def chain(seed: int) -> Program:
         Requantize("sum", ("wide",), dn(0.61), -77, 100),
         Relu("relu", ("sum",)),
         Multiply("product", ("relu", "sum"), dn(0.013), -20, 127),
-        MaxPool("max", ("product",), (3, 2), (2, 2), (1, 1), True),
+        Concat("both", ("product", "relu")),
+        Pad("padded", ("both",), (1, 0, 2, 1)),
+        MaxPool("max", ("padded",), (3, 2), (2, 2), (1, 1), True),
         SumPool("pool", ("max",), (2, 2), (1, 1), (1, 0)),
         Requantize("mean", ("pool",), dn(0.26), -20, 100),
         Flatten("flat", ("mean",)),

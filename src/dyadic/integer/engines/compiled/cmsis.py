@@ -20,12 +20,13 @@ from dyadic.integer.engines.compiled.export import PREFIX, TEST_IMAGES, noise, r
 from dyadic.integer.engines.compiled.layout import overlay
 from dyadic.integer.engines.compiled.source import comment, declare
 from dyadic.integer.engines.reference import ReferenceEngine
-from dyadic.integer.program.bounds import Proof, prove
+from dyadic.integer.program.bounds import Proof, Range, prove
 from dyadic.integer.program.dyadic import dyadic, requantize
 from dyadic.integer.program.names import identifiers
 from dyadic.integer.program.operations import (
     INT32,
     Add,
+    Concat,
     Conv,
     Dyadic,
     Flatten,
@@ -34,6 +35,7 @@ from dyadic.integer.program.operations import (
     Multiply,
     Normalize,
     Operation,
+    Pad,
     Program,
     Relu,
     Requantize,
@@ -100,6 +102,12 @@ class Model:
         self.named = {"input": "input", **dict(zip(names, plain, strict=True))}
         self.operations = {operation.name: operation for operation in operations}
         self.same = {}  # flattened tensors are their inputs
+        self.alike = {  # what is copied has the offset of the tensor that it goes into
+            name: o.name
+            for o in operations
+            if isinstance(o, Concat | MaxPool | Pad)
+            for name in o.inputs
+        }
         self.grids = {"input": proof.program.input_shape}  # (C, H, W) of what lies in NHWC order
         for operation in operations:
             self._emit(operation)
@@ -139,19 +147,25 @@ class Model:
         """Stands for a tensor's place until the arena is planned."""
         return f"@{self.named[name]}@"
 
+    def _range(self, name: str) -> Range:
+        """All values that are stored with the tensor's offset."""
+        while name in self.alike:
+            name = self.alike[name]
+        return self.proof.ranges[name]
+
     def _fits(self, name: str) -> bool:
-        lo, hi = self.proof.ranges[name]
+        lo, hi = self._range(name)
         return hi - lo <= 255 and lo >= -255 and hi <= 255
 
     def _offset(self, name: str) -> int:
         """z: the tensor is stored as x - z."""
-        lo, hi = self.proof.ranges[name]
+        lo, hi = self._range(name)
         return max(0, hi - 127) or min(0, lo + 128)
 
     def _tensor(self, reader: Operation, name: str) -> str:
         """The tensor in the arena, made of pixels if need be; refused where it is none of s8."""
         name = self.same.get(name, name)
-        lo, hi = self.proof.ranges[name]
+        lo, hi = self._range(name)
         message = f"CMSIS-NN: {name!r}, {lo} to {hi}, does not fit 8 bits; {NARROW}"
         require(self._fits(name), reader, message)
         if name == "input" and not any(call.writes == name for call in self.calls):
@@ -413,7 +427,7 @@ class Model:
 
     @_emit.register
     def _(self, operation: MaxPool) -> None:
-        source = self._tensor(operation, operation.inputs[0])
+        source = self._copied(operation, operation.inputs[0])
         self._grid(operation, self.grids[source][0], operation.name)
         geometry = ", ".join(f"{{{x}, {y}}}" for y, x in (operation.stride, operation.padding))
         rows, columns = operation.kernel
@@ -423,6 +437,42 @@ class Model:
             f"        {self._image(source)}, {self._at(source)}, "
             f"{self._dims(1, rows, columns, 1)}, {self._image(operation.name)}, "
             f"{self._at(operation.name)}) != 0;"
+        )
+        self.calls.append(Call(operation.name, text, (source,), operation.name))
+
+    def _copied(self, operation: Operation, name: str) -> str:
+        """An input of an operation that only copies: it has the same offset."""
+        source = self._tensor(operation, name)
+        same = self._offset(source) == self._offset(operation.name)
+        require(same, operation, f"CMSIS-NN: {name!r} is copied to places of other offsets")
+        return source
+
+    @_emit.register
+    def _(self, operation: Concat) -> None:
+        self.grids[operation.name] = self.proof.shapes[operation.name]
+        whole, rows, columns = self.grids[operation.name]
+        channel = 0
+        for name in operation.inputs:
+            source = self._copied(operation, name)
+            channels = self.grids[source][0]
+            text = (
+                f"arm_concatenation_s8_x({self._at(source)}, {channels}, {columns}, {rows}, 1, "
+                f"{self._at(operation.name)}, {whole}, {channel});"
+            )
+            self.calls.append(Call(operation.name, text, (source,), operation.name))
+            channel += channels
+
+    @_emit.register
+    def _(self, operation: Pad) -> None:
+        source = self._copied(operation, operation.inputs[0])
+        left, right, top, bottom = operation.padding
+        grows = min(operation.padding) >= 0
+        require(grows, operation, "CMSIS-NN pads, it does not cut off")
+        self.grids[operation.name] = self.proof.shapes[operation.name]
+        text = (
+            f"failed |= arm_pad_s8({self._at(source)}, {self._at(operation.name)}, "
+            f"{-self._offset(source)}, {self._image(source)},\n"
+            f"        {self._dims(0, top, left, 0)}, {self._dims(0, bottom, right, 0)}) != 0;"
         )
         self.calls.append(Call(operation.name, text, (source,), operation.name))
 

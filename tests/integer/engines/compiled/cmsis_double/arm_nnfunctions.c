@@ -201,3 +201,29 @@ arm_cmsis_nn_status arm_elementwise_mul_s8(const int8_t *x, const int8_t *y, int
                                        shift, offset, &clamp);
     return ARM_CMSIS_NN_SUCCESS;
 }
+
+arm_cmsis_nn_status arm_pad_s8(const int8_t *input, int8_t *output, int8_t value,
+                               const cmsis_nn_dims *input_dims, const cmsis_nn_dims *before,
+                               const cmsis_nn_dims *after)
+{
+    const int32_t rows = before->h + input_dims->h + after->h;
+    const int32_t columns = before->w + input_dims->w + after->w;
+    int32_t y, x, c;
+    for (y = -before->h; y < rows - before->h; y++)
+        for (x = -before->w; x < columns - before->w; x++)
+            for (c = 0; c < input_dims->c; c++) {
+                const int inside = y >= 0 && y < input_dims->h && x >= 0 && x < input_dims->w;
+                *output++ = inside ? input[(y * input_dims->w + x) * input_dims->c + c] : value;
+            }
+    return ARM_CMSIS_NN_SUCCESS;
+}
+
+void arm_concatenation_s8_x(const int8_t *input, uint16_t x, uint16_t y, uint16_t z, uint16_t w,
+                            int8_t *output, uint16_t output_x, uint32_t offset)
+{
+    const int32_t count = y * z * w;
+    int32_t i, j;
+    for (i = 0; i < count; i++)
+        for (j = 0; j < x; j++)
+            output[i * output_x + (int32_t)offset + j] = input[i * x + j];
+}

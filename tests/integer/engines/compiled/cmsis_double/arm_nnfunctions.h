@@ -107,4 +107,12 @@ arm_cmsis_nn_status arm_elementwise_mul_s8(const int8_t *x, const int8_t *y, int
                                            int32_t multiplier, int32_t shift, int32_t min,
                                            int32_t max, int32_t count);
 
+arm_cmsis_nn_status arm_pad_s8(const int8_t *input, int8_t *output, int8_t value,
+                               const cmsis_nn_dims *input_dims, const cmsis_nn_dims *before,
+                               const cmsis_nn_dims *after);
+
+/* x is the axis of neighbours in memory; the output begins at `offset` along it. */
+void arm_concatenation_s8_x(const int8_t *input, uint16_t x, uint16_t y, uint16_t z, uint16_t w,
+                            int8_t *output, uint16_t output_x, uint32_t offset);
+
 #endif

@@ -90,12 +90,15 @@ def with_random_errors(quantized: QuantizedNetwork) -> QuantizedNetwork:
         up = torch.randint(2, x.shape, generator=source, dtype=torch.int8)
         return x + (value - x) * (2 * up - 1)
 
+    def scattered_output(_: nn.Module, given: tuple[Tensor], value: Tensor) -> Tensor:
+        return scattered(given[0], value)
+
     for layer, weights in network.weights():
         latent = latent_weight(layer.module)
         latent.copy_(scattered(latent, layer.module.weight))
         weights.blend = 0.0  # the weights as they are
     for quantization in activation_quantizations(network).values():
-        quantization.register_forward_hook(lambda _, given, value: scattered(given[0], value))
+        quantization.register_forward_hook(scattered_output)
     return network.eval()
 
 
@@ -162,13 +165,10 @@ def write(rows: list[dict[str, Any]]) -> None:
 
 def short(table: pd.DataFrame) -> pd.DataFrame:
     """A row a network: its integers by each method, and how far W8A8 is from float."""
-    found = table.pivot(index="network", columns="method", values="integers")[list(METHODS)]
+    found = table.pivot(index="network", columns="method", values="integers")
+    found = found.replace(" in .* and float64", "", regex=True).reindex(columns=list(METHODS))
     numbers = table[table.method == "W8A8"].set_index("network")[[DIFFERENCE, CONTROL]]
-    found = (
-        found.replace(" in .* and float64", "", regex=True)
-        .join(numbers)
-        .loc[table.network.unique()]
-    )
+    found = found.join(numbers).loc[table.network.unique()]
     return found.reset_index().rename_axis(columns=None)
 
 

@@ -57,7 +57,7 @@ format: setup ## let ruff put the files in order
 bench: setup ## speed, as ratios to what a user could pick instead
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[bench]'
 	for script in $(filter-out benchmarks/side_by_side.py,$(wildcard benchmarks/*.py)); do \
-	  $(BIN)/python $$script $(ARGS) || exit; done
+	  PYTHONPATH=. $(BIN)/python $$script $(ARGS) || exit; done
 
 dashboard: setup ## results/dashboard.html from every run record
 	$(BIN)/python -m dyadic.report.dashboard $(ARGS)

@@ -69,14 +69,15 @@ class Workplace:
         folder = self.runs / f"{network}-{partition}-{seed}-{epochs}-{draw}"
         folder.mkdir(parents=True)
         config = {"method": {"name": "inq"}, "partition": partition, "epochs": epochs}
-        config["allocation"] = {"solver": {"seed": draw}}
+        config["allocation"] = {"solver": {"seed": draw}, "bits": 5, "activation_bits": None}
         (folder / "config.yaml").write_text(yaml.safe_dump(config | {"seed": seed}))
         (folder / "history.csv").write_text(f"epoch,top1\n0,{top1 + 0.5}\n1,{top1}\n")
         summary = {
             "status": "done", "dataset": "fashion_mnist", "model": network, "seed": seed,
             "top1": top1, "float_top1": 91.0 + seed, "hardware": "two cores",
             "precision": "bf16-mixed", "epochs": {"baseline": 4, "quantize": epochs},
-            "ended": f"2026-11-20T10:00:0{epochs}",
+            "ended": f"2026-11-20T10:00:0{epochs}", "integer": {"top1": top1 - 0.5},
+            "quantizer": {"weight": "PowerOfTwo", "activation": None},
         }  # fmt: skip
         (folder / "summary.json").write_text(json.dumps(summary))
 
@@ -185,16 +186,26 @@ def test_the_page_of_a_claim_has_the_numbers_the_picture_the_command_and_the_run
     assert picture.count('aria-roledescription="point"') == 10
 
 
-def test_the_readme_shows_the_papers_and_the_arms_of_one_experiment(workplace, monkeypatch):
-    monkeypatch.setattr("dyadic.report.claims.SHOWN", "partition")
+def test_the_readme_shows_the_papers_and_the_arms_of_the_headline(workplace, monkeypatch):
+    monkeypatch.setattr("dyadic.report.claims.SHOWN", ("partition", "not run yet"))
     root = workplace.experiments.parent / "README.md"
     root.write_text("\n".join([*marks("papers"), *marks("results"), "end\n"]))
+    claim = json.loads(json.dumps(CLAIM))
+    claim["arms"]["float trained on"] = {"runs": {"partition": "none"}}
+    claim["arms"]["never run"] = {"runs": {"partition": "other"}}
+    workplace.write(claim)
     workplace.pair(TOP1, [89.9, 90.5, 90.1, 90.3, 89.9])
+    workplace.run("none", 0, 91.75)
     workplace.verdicts()
-    lines = root.read_text().splitlines()
+    text = root.read_text()
+    lines = text.splitlines()
     assert "| inq | 1 | 0 | 1 | 0 | 0 | 5 |" in lines
-    arm = next(line for line in lines if line.startswith("| largest"))
-    assert arm.startswith("| largest | 31.02 | top1_error | ResNet-18, ImageNet | 91.22 | 0.19 |")
+    fine_tuned = [line for line in text.partition("Fine-tuned:")[2].splitlines() if "| inq" in line]
+    assert fine_tuned == [
+        "| inq | largest | resnet8 | 5 | float | 93 | 91.75 | 91.22 | 0.19 | 90.72 | 5 | 3 |",
+        "| inq | random | resnet8 | 5 | float | 93 | 91.75 | 90.14 | 0.26 | 89.64 | 5 | 3 |",
+    ]
+    assert "without training" not in text
     assert lines[-1] == "end"
     assert workplace.claims("--check") == 0
     root.write_text(root.read_text().replace("91.22", "91.23"))

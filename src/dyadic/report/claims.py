@@ -40,16 +40,24 @@ from dyadic.report.text import markdown, percent, plural
 
 MEASURED = {
     **{"top1": "top-1", "top1_sd": "sd", "float_top1": "float top-1", "top1_drop": "drop"},
-    **{"size_mib": "MiB", "gbops": "GBOPS"},
+    **{"integer_top1": "integer top-1", "size_mib": "MiB", "gbops": "GBOPS"},
 }
 """What an arm's table says of its runs, and its headings."""
 
 ARMS = [
-    *["paper", "arm", "published", "metric", "published on", *MEASURED.values()],
-    *["epochs", "seeds", *WHERE],
+    *["paper", "arm", "published", "metric", "published on", "weights", "activations"],
+    *["float trained on", *MEASURED.values(), "epochs", "seeds", *WHERE],
 ]
-SHOWN = "inq_bits"
-"""The experiment whose arms the README shows."""
+TRAINED_ON = "float trained on"
+"""The arm of float weights and activations that trains as long as its experiment's others."""
+
+SHOWN = ("inq_resnet20", "hawq_v3_mixed", "binary_relax_resnet20", "log_resnet20", "inq_bits")
+"""The experiments whose arms the README shows."""
+
+HEADLINE = [
+    *["paper", "arm", "network", "weights", "activations", "float top-1", "float trained on"],
+    *["top-1", "sd", "integer top-1", "seeds", "epochs"],
+]
 
 VERDICTS = (
     "Differences in points of top-1, paired by seed. Interval: 95 %, Student's t. Holm's p is "
@@ -102,7 +110,8 @@ def arm_rows(claim: Claim, tried: Sequence[Trial], published: pd.DataFrame) -> p
             row = {"paper": claim.paper, "arm": name, "published": printed.get("value", math.nan)}
             row["metric"] = printed.get("metric", "")
             row["published on"] = "{network}, {data}".format(**printed) if printed else ""
-            found.append(row | _measured(own) | trial.place)
+            reference = trial.arms[TRAINED_ON].top1.mean() if TRAINED_ON in trial.arms else math.nan
+            found.append(row | {TRAINED_ON: reference} | _measured(own) | trial.place)
     frame = pd.DataFrame(found, columns=ARMS)
     whole = frame.astype({"seeds": "Int64", "epochs": "Int64"})
     return whole.round({name: 4 if name in ("MiB", "GBOPS") else 2 for name in ARMS})
@@ -114,7 +123,19 @@ def _measured(own: pd.DataFrame) -> dict[str, Any]:
     values = [name for name in MEASURED if not name.endswith("_sd")]
     joined = over_seeds(own, ["configuration"], values).rename(columns=MEASURED)
     found = joined.filter([*MEASURED.values(), "seeds"]).iloc[0].to_dict()
-    return found | {"epochs": own.epochs_quantize.iloc[-1]}
+    return found | {"epochs": own.epochs_quantize.iloc[-1]} | _widths(own.iloc[-1])
+
+
+def _widths(run: Any) -> dict[str, str]:
+    """Bits of weights and of activations: 4/8 where layers differ, "float" for a side left so."""
+    one = [run.recipe.get("allocation.bits"), run.recipe.get("allocation.activation_bits")]
+    pairs = run.recipe.get("allocation.choices") or [one]
+    pairs = [pair for pair in pairs if pair[0] == run.mean_bits] or pairs
+    sides = {"weights": run.weight, "activations": run.activation}
+    return {
+        name: "float" if kind == "float" else "/".join(str(pair[side]) for pair in pairs)
+        for side, (name, kind) in enumerate(sides.items())
+    }
 
 
 def claim_page(
@@ -199,11 +220,19 @@ def blocks(options: Any) -> Iterator[tuple[Path, str, str]]:
     yield options.experiments / "README.md", "claims", block(table)
     root = options.experiments.parent / "README.md"
     text = root.read_text(encoding="utf-8") if root.is_file() else ""
-    arms = read_csv(options.out / f"{SHOWN}.csv").convert_dtypes()
-    results = arms.drop(columns=["paper", "float network"], errors="ignore")
-    for mark, shown in (("papers", scoreboard(table)), ("results", results)):
-        if marks(mark)[0] in text:
-            yield root, mark, markdown(shown)
+    shown = {"papers": markdown(scoreboard(table)), "results": headline(options.out)}
+    yield from ((root, mark, block) for mark, block in shown.items() if marks(mark)[0] in text)
+
+
+def headline(tables: Path) -> str:
+    """The arms of `SHOWN` that have run, in Markdown; what is not trained stands apart."""
+    paths = [tables / f"{name}.csv" for name in SHOWN]
+    found = [read_csv(path) for path in paths if path.is_file()]
+    arms = pd.concat([pd.DataFrame(columns=HEADLINE), *found]).reindex(columns=HEADLINE)
+    arms = where(arms, (arms.seeds > 0) & (arms.arm != TRAINED_ON)).convert_dtypes()
+    parts = {"Fine-tuned:": arms.epochs > 0, "Quantized without training:": arms.epochs == 0}
+    tables_of = ((words, where(arms, mask)) for words, mask in parts.items())
+    return "\n\n".join(f"{words}\n\n{markdown(part)}" for words, part in tables_of if len(part))
 
 
 def block(table: pd.DataFrame) -> str:

@@ -96,8 +96,8 @@ class Steps:
         whole = np.ascontiguousarray(array, dtype=dtype)
         memory = np.empty(whole.nbytes + LINE, np.uint8)
         begin = -memory.ctypes.data % LINE
-        kept = memory[begin : begin + whole.nbytes]
-        kept[:] = whole.view(np.uint8).reshape(-1)
+        kept = memory[begin : begin + whole.nbytes].view(whole.dtype).reshape(whole.shape)
+        kept[...] = whole
         self.arrays.append(kept)
         return kept.ctypes.data
 

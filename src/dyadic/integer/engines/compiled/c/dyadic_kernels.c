@@ -332,10 +332,10 @@ void dy_convolve(const dy_conv *conv, const dy_tensor *in, const dy_tensor *out,
 
 /* ---- pixels ---------------------------------------------------------------------------- */
 
-enum { PLANES = 4 };                       /* that are read together */
+enum { PLANES = 3 };                       /* that are read together */
 
 /* A row of bytes from `count` planes that are `size` apart. */
-static inline void map_bytes(const uint8_t *row, int64_t size, const int32_t tables[][256],
+static inline void map_bytes(const uint8_t *row, int64_t size, int32_t tables[][256],
                              const int32_t count, uint8_t *to, int64_t stride, int32_t width)
 {
     int32_t x, i;
@@ -349,7 +349,7 @@ static inline void map_bytes(const uint8_t *row, int64_t size, const int32_t tab
 }
 
 /* out[y][x][channel + i] = tables[i][image[channel + i][y][x]] for as many planes as `count`. */
-static void map_planes(const uint8_t *image, const int32_t tables[][256], int32_t channel,
+static void map_planes(const uint8_t *image, int32_t tables[][256], int32_t channel,
                        int32_t count, const dy_tensor *out, int32_t first, int32_t last)
 {
     const int64_t size = (int64_t)out->height * out->width;
@@ -360,8 +360,6 @@ static void map_planes(const uint8_t *image, const int32_t tables[][256], int32_
         uint8_t *to = out->data + at(out, y, 0) + channel;
         if (bytes && count == PLANES)
             map_bytes(row, size, tables, PLANES, to, out->stride, out->width);
-        else if (bytes && count == 3)
-            map_bytes(row, size, tables, 3, to, out->stride, out->width);
         else if (bytes)
             map_bytes(row, size, tables, count, to, out->stride, out->width);
         for (x = 0; !bytes && x < out->width; x++)

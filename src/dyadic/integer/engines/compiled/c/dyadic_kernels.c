@@ -332,68 +332,48 @@ void dy_convolve(const dy_conv *conv, const dy_tensor *in, const dy_tensor *out,
 
 /* ---- pixels ---------------------------------------------------------------------------- */
 
-enum { PLANES = 3 };                       /* that are read together */
-
-/* A row of bytes from `count` planes that are `size` apart. */
-static inline void map_bytes(const uint8_t *row, int64_t size, int32_t tables[][256],
-                             const int32_t count, uint8_t *to, int64_t stride, int32_t width)
+/* out[y][x][channel] = table[image[channel][y][x]] */
+static void map_plane(const uint8_t *plane, const int32_t *table, int32_t channel,
+                      const dy_tensor *out, int32_t first, int32_t last)
 {
-    int32_t x, i;
-    for (x = 0; x < width; x++, to += stride) {
-        uint8_t codes[PLANES];
-        for (i = 0; i < count; i++)
-            codes[i] = (uint8_t)tables[i][row[i * size + x]];
-        for (i = 0; i < count; i++)
-            to[i] = codes[i];
-    }
-}
-
-/* out[y][x][channel + i] = tables[i][image[channel + i][y][x]] for as many planes as `count`. */
-static void map_planes(const uint8_t *image, int32_t tables[][256], int32_t channel,
-                       int32_t count, const dy_tensor *out, int32_t first, int32_t last)
-{
-    const int64_t size = (int64_t)out->height * out->width;
     const int bytes = out->type == DY_U8 || out->type == DY_S8;
-    int32_t y, x, i;
+    const int64_t stride = out->stride;    /* what is stored may be anything, for all C knows */
+    const int32_t width = out->width;
+    int32_t y, x;
     for (y = first; y < last; y++) {
-        const uint8_t *row = image + channel * size + (int64_t)y * out->width;
+        const uint8_t *row = plane + (int64_t)y * width;
         uint8_t *to = out->data + at(out, y, 0) + channel;
-        if (bytes && count == PLANES)
-            map_bytes(row, size, tables, PLANES, to, out->stride, out->width);
-        else if (bytes)
-            map_bytes(row, size, tables, count, to, out->stride, out->width);
-        for (x = 0; !bytes && x < out->width; x++)
-            for (i = 0; i < count; i++)
-                store(out, at(out, y, x) + channel + i, tables[i] + row[i * size + x], 1);
+        for (x = 0; bytes && x < width; x++, to += stride)
+            *to = (uint8_t)table[row[x]];
+        for (; x < out->width; x++)
+            store(out, at(out, y, x) + channel, table + row[x], 1);
     }
 }
 
 void dy_normalize(const uint8_t *image, const int32_t *bias, const dy_scale *scale,
                   const dy_tensor *out, int32_t first, int32_t last)
 {
-    int32_t tables[PLANES][256];
-    int32_t channel, pixel, i;
-    for (channel = 0; channel < out->channels; channel += PLANES) {
-        const int32_t count = dy_smaller(PLANES, out->channels - channel);
-        for (i = 0; i < count; i++) {
-            const int32_t k = scale->per_channel ? channel + i : 0;
-            for (pixel = 0; pixel < 256; pixel++)
-                tables[i][pixel] = rescale((pixel << 8) + (int64_t)bias[channel + i], scale->b[k],
-                                           scale->c[k], scale->lo, scale->hi);
-        }
-        map_planes(image, tables, channel, count, out, first, last);
+    const int64_t size = (int64_t)out->height * out->width;
+    int32_t table[256];
+    int32_t channel, pixel;
+    for (channel = 0; channel < out->channels; channel++) {
+        const int32_t k = scale->per_channel ? channel : 0;
+        for (pixel = 0; pixel < 256; pixel++)
+            table[pixel] = rescale((pixel << 8) + (int64_t)bias[channel], scale->b[k], scale->c[k],
+                                   scale->lo, scale->hi);
+        map_plane(image + channel * size, table, channel, out, first, last);
     }
 }
 
 void dy_pixels(const uint8_t *image, const dy_tensor *out, int32_t first, int32_t last)
 {
-    int32_t tables[PLANES][256];
+    const int64_t size = (int64_t)out->height * out->width;
+    int32_t table[256];
     int32_t channel, pixel;
-    for (pixel = 0; pixel < PLANES * 256; pixel++)
-        tables[pixel / 256][pixel % 256] = pixel % 256;
-    for (channel = 0; channel < out->channels; channel += PLANES)
-        map_planes(image, tables, channel, dy_smaller(PLANES, out->channels - channel), out, first,
-                   last);
+    for (pixel = 0; pixel < 256; pixel++)
+        table[pixel] = pixel;
+    for (channel = 0; channel < out->channels; channel++)
+        map_plane(image + channel * size, table, channel, out, first, last);
 }
 
 /* ---- operations on single elements ----------------------------------------------------- */

@@ -108,7 +108,9 @@ class Model:
             if isinstance(o, Concat | MaxPool | Pad)
             for name in o.inputs
         }
-        self.grids = {"input": proof.program.input_shape}  # (C, H, W) of what lies in NHWC order
+        self.grids: dict[str, tuple[int, ...]] = {
+            "input": proof.program.input_shape
+        }  # (C, H, W) of what lies in NHWC order
         for operation in operations:
             self._emit(operation)
         self.logits = self._tensor(operations[-1], names[-1])

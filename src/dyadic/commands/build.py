@@ -3,16 +3,17 @@
 import contextlib
 import logging
 import os
-import sys
 import warnings
 from collections.abc import Iterator
 from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
+from pytorch_lightning.loggers import WandbLogger
 from torch import nn
 
 from dyadic.commands.folder import run_folder
@@ -249,8 +250,8 @@ def _logger(cfg: DictConfig, directory: Path) -> Guarded | None:
         os.environ.pop("WANDB_RUN_ID", None)  # of one run: the jobs of a sweep are many
     try:
         logger = part(cfg.logger)(name=cfg.name, save_dir=directory)
-        if (wandb := sys.modules.get("wandb")) is not None:
-            wandb.setup()  # WANDB_SILENT counts from here on, for what Lightning asks of it too
+        if isinstance(logger, WandbLogger):  # WANDB_SILENT counts from here on, not from its run on
+            import_module("wandb").setup()
         logger.experiment  # noqa: B018 - connects
     except ModuleNotFoundError:
         tracker = cfg.logger._target_.rpartition(".")[2].removesuffix("Logger").lower()

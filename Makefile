@@ -92,8 +92,8 @@ reproduce: setup data ## every experiment in experiments/ (finished runs are kep
 	  $(BIN)/python -m dyadic.report.claims || exit; done; \
 	if [ -n "$$failed" ]; then echo "not complete:$$failed (run again to retry)"; exit 1; fi
 
-archive: ## the records as one file, results/records.tar.gz, for `make merge` elsewhere
-	$(BIN)/python -m experiments.archive pack results/records.tar.gz
+archive: ## the records as one file, results/records.tar.xz, for `make merge` elsewhere
+	$(BIN)/python -m experiments.archive pack results/records.tar.xz
 
 merge: ## add the records of an archive, and the claims (ARCHIVE=FILE)
 	$(BIN)/python -m experiments.archive merge $(ARCHIVE)

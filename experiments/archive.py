@@ -1,12 +1,13 @@
 """Records of one machine for another: `python -m experiments.archive pack FILE` and `merge FILE`.
 
-The archive is a `.tar.gz` of the finished runs' records without checkpoints, programs and logs.
+The archive is a `.tar.xz` of the finished runs' records without checkpoints, programs and logs.
 Merging adds the runs that are missing and touches none that is there: a name holds every choice of
 a run, so equal names are the same run.
 """
 
 import argparse
 import json
+import lzma
 import sys
 import tarfile
 import tempfile
@@ -24,7 +25,7 @@ def pack(archive: Path, runs: Path = RUNS) -> int:
     finished = sorted(path.parent for path in runs.glob("*/summary.json"))
     if not finished:
         raise UserError(f"no finished run in {runs}")
-    with write_atomically(archive) as temporary, tarfile.open(temporary, "w:gz") as file:
+    with write_atomically(archive) as temporary, tarfile.open(temporary, "w:xz") as file:
         for run in finished:
             for name in KEPT:
                 if (run / name).is_file():
@@ -57,10 +58,10 @@ def _unpack(archive: Path, folder: Path) -> None:
                 file.extract(member, folder, filter="data")
         for summary in folder.glob("*/summary.json"):
             json.loads(summary.read_text(encoding="utf-8"))
-    except (OSError, tarfile.TarError, ValueError) as error:
+    except (OSError, EOFError, lzma.LZMAError, tarfile.TarError, ValueError) as error:
         if isinstance(error, UserError):
             raise
-        reason = str(error).splitlines()[0]
+        reason = next(iter(str(error).splitlines()), type(error).__name__)
         raise UserError(f"{archive} is no archive of records ({reason})") from None
 
 

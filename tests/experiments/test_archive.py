@@ -28,7 +28,7 @@ def top1(runs: Path) -> dict[str, float]:
 
 
 def test_an_archive_adds_what_is_missing_and_keeps_what_is_there(tmp_path: Path) -> None:
-    here, there, archive = tmp_path / "here", tmp_path / "there", tmp_path / "records.tar.gz"
+    here, there, archive = tmp_path / "here", tmp_path / "there", tmp_path / "records.tar.xz"
     record(there, "a", 90.0)
     record(there, "b", 91.0)
     record(there, "unfinished", 0.0, finished=False)
@@ -55,6 +55,20 @@ def test_other_files_are_refused_and_nothing_is_added(tmp_path: Path, name: str)
         merge(archive, runs)
     assert not list(runs.iterdir())
     assert sorted(path.name for path in tmp_path.iterdir()) == ["other.tar.gz", "runs"]
+
+
+@pytest.mark.parametrize("kept", [0.3, 0.9])
+def test_a_torn_archive_is_refused_and_nothing_is_added(tmp_path: Path, kept: float) -> None:
+    there, archive = tmp_path / "there", tmp_path / "records.tar.xz"
+    there.mkdir()
+    (there / "one").mkdir()
+    (there / "one" / "summary.json").write_text(json.dumps({"top1": 90.0}))
+    (there / "one" / "history.csv").write_text("\n".join(map(str, range(5000))))
+    pack(archive, there)
+    archive.write_bytes(archive.read_bytes()[: int(kept * archive.stat().st_size)])
+    with pytest.raises(UserError, match="no archive of records"):
+        merge(archive, tmp_path / "runs")
+    assert not list((tmp_path / "runs").iterdir())
 
 
 def test_mistakes_are_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

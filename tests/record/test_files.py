@@ -11,8 +11,10 @@ from dyadic.record.files import (
     read_sealed,
     write_atomically,
     write_json,
+    write_rows,
     write_sealed,
 )
+from dyadic.record.read import read_csv
 
 VALUE = {"top1": 91.25, "epochs": 3, "of": {"a": [1, None]}}
 
@@ -69,3 +71,13 @@ def test_temporaries_of_a_killed_process_are_cleared_and_nothing_else(tmp_path):
     assert sorted(
         p.relative_to(tmp_path).as_posix() for p in tmp_path.rglob("*") if p.is_file()
     ) == sorted(kept)
+
+
+def test_no_cell_of_a_table_is_a_formula_and_each_is_read_back(tmp_path):
+    names = ["=1+1", "+x", "-x", "@x", "conv1", "'quoted'"]
+    write_rows(tmp_path / "x.csv", ["layer", "drop"], [{"layer": n, "drop": -0.5} for n in names])
+    lines = (tmp_path / "x.csv").read_text().splitlines()[1:]
+    assert [line[0] for line in lines] == ["'", "'", "'", "'", "c", "'"]
+    table = read_csv(tmp_path / "x.csv")
+    assert list(table.layer) == names
+    assert list(table["drop"]) == [-0.5] * 6

@@ -17,8 +17,7 @@ from dyadic.integer.engines.log_engine import LogDomainEngine
 from dyadic.integer.engines.reference import ReferenceEngine
 from dyadic.integer.program.files import load
 from dyadic.integer.program.operations import Linear, Program
-from dyadic.record.files import read_json, write_json
-from dyadic.training.callbacks import write_rows
+from dyadic.record.files import read_json, write_json, write_rows
 
 ERRORS = ["relative_error", "gain"]  # each with the floor, and without it
 FLOORS = ["", "_without_floor"]

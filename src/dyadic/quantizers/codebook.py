@@ -63,14 +63,6 @@ class Codebook:
         return (self.cuts >= 0) == self.ties_up
 
     @cached_property
-    def symmetric(self) -> bool:
-        """True when -level is a level for every level, and the boundaries mirror too."""
-        return bool(
-            torch.equal(self.levels, -self.levels.flip(0))
-            and torch.equal(self.cuts, -self.cuts.flip(0))
-        )
-
-    @cached_property
     def reach(self) -> tuple[Tensor, Tensor]:
         """The open interval of x where nothing saturates, (low, high), shaped like the scale.
 

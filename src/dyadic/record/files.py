@@ -1,9 +1,10 @@
 """Files that are either whole or absent, and that are not believed when a bit has flipped."""
 
+import csv
 import hashlib
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,8 @@ from typing import Any
 from dyadic.errors import UserError
 
 DIGEST = "sha256"  # of the other keys, in a sealed file
+FORMULA = ("=", "+", "-", "@", "\t", "\r")
+"""What a spreadsheet takes for the start of a formula."""
 
 
 class Damaged(UserError):
@@ -86,3 +89,20 @@ def write_text(path: Path, content: str) -> None:
     """Write UTF-8 text, atomically; the folder is made where it is missing."""
     with write_atomically(path) as temporary:
         temporary.write_text(content, encoding="utf-8")
+
+
+def write_rows(path: Path, columns: Iterable[str], rows: Iterable[dict[str, Any]]) -> None:
+    """Write a CSV with these columns, atomically; missing values stay empty."""
+    with write_atomically(path) as temporary, temporary.open("w", newline="") as file:
+        writer = csv.DictWriter(file, list(columns), restval="", extrasaction="ignore")
+        writer.writeheader()
+        writer.writerows({key: harmless(value) for key, value in row.items()} for row in rows)
+
+
+def harmless(cell: Any) -> Any:
+    """The cell of a CSV; a text that a spreadsheet would run has an apostrophe in front.
+
+    >>> harmless("=1+1"), harmless("conv1"), harmless(-0.5)
+    ("'=1+1", 'conv1', -0.5)
+    """
+    return f"'{cell}" if isinstance(cell, str) and cell.startswith(FORMULA) else cell

@@ -109,6 +109,7 @@ class Record:
             return {}
 
 
+ESCAPE = "^'(?=[=+@\t\r-])"  # of `files.harmless`
 UNREADABLE = (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error)
 """What reading a damaged file raises; pandas' ParserError is a ValueError."""
 
@@ -154,7 +155,9 @@ def _table(path: Path) -> pd.DataFrame:
     complete = text[: text.rfind("\n") + 1]
     if not complete.strip():
         return pd.DataFrame()
-    return pd.read_csv(io.StringIO(complete), on_bad_lines="skip")
+    table = pd.read_csv(io.StringIO(complete), on_bad_lines="skip")
+    texts = table.select_dtypes(["object", "string"])
+    return table.assign(**{name: texts[name].replace(ESCAPE, "", regex=True) for name in texts})
 
 
 def read_records(runs: Path) -> list[Record]:

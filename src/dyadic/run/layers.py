@@ -14,8 +14,7 @@ from dyadic.network.layers import Layer, module_of
 from dyadic.network.quantized import QuantizedNetwork
 from dyadic.network.weights import latent_weight, weight_quantization
 from dyadic.record import schema
-from dyadic.record.files import write_atomically
-from dyadic.training.callbacks import write_rows
+from dyadic.record.files import write_atomically, write_rows
 
 BINS = 64
 

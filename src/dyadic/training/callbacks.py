@@ -1,9 +1,7 @@
 """Lightning callbacks: the schedule's hooks, the training history, and random-number states."""
 
-import csv
 import random
 import time
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +10,7 @@ import pytorch_lightning as pl
 import torch
 
 from dyadic.network.quantized import QuantizedNetwork
-from dyadic.record.files import write_atomically
+from dyadic.record.files import write_rows
 from dyadic.record.schema import HISTORY_COLUMNS
 from dyadic.schedules.schedule import Phase, Schedule
 from dyadic.training.evaluate import evaluate
@@ -160,11 +158,3 @@ class RandomState(pl.Callback):
         random.setstate((version, tuple(internal), gauss))
         name, keys, *rest = state_dict["numpy"]
         np.random.set_state((name, np.array(keys, dtype=np.uint32), *rest))  # noqa: NPY002
-
-
-def write_rows(path: Path, columns: Iterable[str], rows: list[dict[str, Any]]) -> None:
-    """Write a CSV with these columns, atomically; missing values stay empty."""
-    with write_atomically(path) as temporary, temporary.open("w", newline="") as file:
-        writer = csv.DictWriter(file, list(columns), restval="", extrasaction="ignore")
-        writer.writeheader()
-        writer.writerows(rows)

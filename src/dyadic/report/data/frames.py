@@ -5,8 +5,7 @@ from typing import Any, cast
 
 import pandas as pd
 
-COMMANDS = ("=", "+", "-", "@", "\t", "\r")
-"""What a spreadsheet takes for the start of a formula."""
+from dyadic.record.files import harmless
 
 
 def where(frame: pd.DataFrame, mask: Any) -> pd.DataFrame:
@@ -39,8 +38,4 @@ def csv(frame: pd.DataFrame) -> str:
     >>> csv(pd.DataFrame({"name": ["=1+1", "inq"], "drop": [-0.5, 0.5]}))
     "name,drop\n'=1+1,-0.5\ninq,0.5\n"
     """
-    return frame.map(_harmless).to_csv(index=False, lineterminator="\n")
-
-
-def _harmless(value: Any) -> Any:
-    return f"'{value}" if isinstance(value, str) and value.startswith(COMMANDS) else value
+    return frame.map(harmless).to_csv(index=False, lineterminator="\n")

@@ -15,6 +15,8 @@ from tests.runs import ENGINES, ROOT, call, command, configuration
 
 from dyadic.commands.build import build, run
 from dyadic.errors import UserError
+from dyadic.run.pipeline import float_network
+from dyadic.training.baseline import Baseline
 
 INQ = ("method=inq", "schedule.portions=[0.5,1.0]", "schedule.after=1", "deploy=none")
 
@@ -209,6 +211,19 @@ def test_a_trial_is_seconds_of_every_part_and_no_run(tmp_path):
     assert [int(row["step"]) for row in rows] == [2, 4, 6, 8]
     assert not (tmp_path / "runs").exists()
     assert not (tmp_path / "baselines").exists()
+
+
+def test_a_trial_quantizes_a_network_whose_batch_norms_have_seen_images(tmp_path):
+    changed = []
+    for trial in (True, False):
+        made = build(configuration(tmp_path, "method=inq", f"trial={trial}"), tmp_path)
+        state = made.model().state_dict()
+        before = [x.clone() for x in state.values()]
+        for epochs in (0, 1):  # a network of the user's, and one trained for two steps
+            network = float_network(made, Baseline(state, 0.0, 0.0, epochs, 0.0, ""))
+            after = network.state_dict().values()
+            changed.append(not all(map(torch.equal, before, after)))
+    assert changed == [False, True, False, False]
 
 
 def test_epochs_are_those_of_the_fine_tuning_in_all(tmp_path):

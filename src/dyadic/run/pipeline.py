@@ -26,6 +26,7 @@ from dyadic.network.quantized import QuantizedNetwork
 from dyadic.network.reading.equivalence import CALIBRATION
 from dyadic.network.trace import trace
 from dyadic.run.fits import check_fit
+from dyadic.schedules.post_training import re_estimate
 from dyadic.schedules.schedule import Schedule
 from dyadic.training.baseline import Baseline, BaselineRecipe, baseline
 from dyadic.training.evaluate import Score, evaluate
@@ -172,7 +173,11 @@ def float_network(run: Run, trained: Baseline) -> QuantizedNetwork:
     model = run.model()
     model.load_state_dict(trained.state)
     network = _network(run, model)
-    return network.to(run.hardware.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    network.to(run.hardware.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    if run.trial and trained.epochs:
+        # After two steps running statistics are still near 0 and 1, with which ranges mean nothing.
+        re_estimate(network, calibration_images(run.data, CALIBRATION).to(run.hardware.device))
+    return network
 
 
 def _network(run: Run, model: nn.Module) -> QuantizedNetwork:

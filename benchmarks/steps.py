@@ -12,14 +12,15 @@ import ctypes
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 from engines import NETWORKS, integer_program
 
-from dyadic.integer.engines.compiled import CompiledEngine, available_paths, choose
+from dyadic.integer.engines.compiled import CompiledEngine, available_paths
 from dyadic.integer.engines.compiled.build import find_compiler
+from dyadic.integer.engines.compiled.prices import preferring
+from dyadic.integer.engines.compiled.winograd import ALGORITHMS
 from dyadic.integer.program.bounds import Proof
 from dyadic.integer.program.operations import Linear, Program
 
@@ -104,33 +105,28 @@ def _layers_in_order(engine: CompiledEngine) -> list[str]:
     return [op.name for op in engine.program.operations if op.name in choices]
 
 
-def preferring(m: int) -> Callable[..., bool]:
-    """A cost that puts F(m x m, 3 x 3), or the direct way (0), before all others."""
-    return lambda _, way, *__: (way.patch.m if way.patch else 0) != m
-
-
 def algorithms(program: Program, path: str, images: np.ndarray, rounds: int) -> str:
     """Markdown: every 3 x 3 layer's time by each algorithm, relative to the direct way."""
-    measured, cost = choose._cost, {}
-    for m in (0, 2, 4):
-        choose._cost = preferring(m)
-        cost[m] = CompiledEngine(program, 1, path)
-    choose._cost = measured
-    least: dict[int, np.ndarray] = {}
-    for _ in range(rounds):
-        for m, engine in cost.items():
-            spent = np.array([ns for *_, ns in engine.profile(images)])
-            least[m] = np.minimum(least.get(m, spent), spent)
+    ways = [0, *(algorithm.points for algorithm in ALGORITHMS)]
+    engines = [CompiledEngine(program, 1, path, preferring(path, points)) for points in ways]
+    spent = [
+        [[ns for *_, ns in engine.profile(images)] for engine in engines] for _ in range(rounds)
+    ]
+    least = np.min(spent, axis=0)
     chosen = CompiledEngine(program, 1, path).algorithms
-    lines = ["| layer | direct, us | F(2,3) | F(4,3) | chosen |", "|---|--:|--:|--:|---|"]
-    steps = [i for i, step in enumerate(cost[0]._planned.steps.steps) if step.gemm.blocks]
-    for index, name in zip(steps, _layers_in_order(cost[0]), strict=True):
-        named = [engine.algorithms[name] for engine in cost.values()]
+    titles = " | ".join(algorithm.name for algorithm in ALGORITHMS)
+    lines = [
+        f"| layer | direct, us | {titles} | chosen |",
+        "|---|--:|" + "--:|" * len(ALGORITHMS) + "---|",
+    ]
+    steps = [i for i, step in enumerate(engines[0]._planned.steps.steps) if step.gemm.blocks]
+    for index, name in zip(steps, _layers_in_order(engines[0]), strict=True):
+        named = [engine.algorithms[name] for engine in engines]
         if len(set(named)) > 1:
-            direct = least[0][index]
+            direct, *others = least[:, index]
             ratios = [
-                f"{least[m][index] / direct:.2f}" if cost[m].algorithms[name] != named[0] else ""
-                for m in (2, 4)
+                f"{ns / direct:.2f}" if own != named[0] else ""
+                for ns, own in zip(others, named[1:], strict=True)
             ]
             row = (name, f"{direct / 1000 / len(images):.0f}", *ratios, chosen[name])
             lines.append(f"| {' | '.join(row)} |")

@@ -7,6 +7,9 @@ import pytest
 import torch
 from hypothesis import settings
 
+from dyadic.integer.engines.compiled import engine
+from dyadic.integer.engines.compiled.sets import SETS
+
 # xdist's workers share the cores; a second thread each would only spin.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 torch.set_num_threads(1)
@@ -24,6 +27,12 @@ def _seeded() -> None:
 def _own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever a test writes by a relative path lands in its own temporary folder."""
     monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture(autouse=True)
+def _same_prices(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Algorithms are chosen by the same prices on every machine, however busy."""
+    monkeypatch.setattr(engine, "known", lambda path: SETS[path].prices)
 
 
 @pytest.fixture(scope="session")

@@ -13,7 +13,7 @@ from tests.integer.engines.compiled.test_layers import one_convolution
 from tests.integer.random_programs import random_images, random_program
 from tests.integer.resnet20 import resnet20
 
-from dyadic.integer.engines.compiled import CompiledEngine, available_paths, build, engine, layout
+from dyadic.integer.engines.compiled import CompiledEngine, available_paths, build, layout, opened
 from dyadic.integer.engines.reference import ReferenceEngine
 from dyadic.integer.program.dyadic import dyadic
 from dyadic.integer.program.operations import Flatten, Linear, Program, SumPool, Weights
@@ -52,7 +52,7 @@ def _pair(value):
 def main(cases: list) -> int:
     """How many of the cases are wrong."""
     build.FLAGS = (*build.FLAGS, "-DDY_GUARD", "-DDY_DEBUG", "-O1")
-    for cache in (build.library, engine._bound):
+    for cache in (build.library, opened.bound):
         cache.cache_clear()
     layout.GUARD = PAGE
     wrong = 0

@@ -40,9 +40,11 @@ def build(compiler: str, path: str, directory: Path, *flags: str) -> Path:
 
 def write_plan(program: Program, path: str, images: np.ndarray, file: Path) -> int:
     """The plan's memory in a file, pointers as places in it; returns the number of classes."""
-    planned = Planned(program, prove(program), path, traced=False)
+    planned = Planned(prove(program), path)
     plan = planned.plan
-    parts: list[tuple[int, bytes]] = [(a.ctypes.data, a.tobytes()) for a in planned.steps.arrays]
+    parts: list[tuple[int, bytes]] = [
+        (a.ctypes.data, a.tobytes()) for a in planned.steps.memory.arrays
+    ]
     for array, count in ((plan.slots, plan.slot_count), (plan.steps, plan.step_count)):
         start = ctypes.addressof(array.contents)
         parts.append((start, ctypes.string_at(start, count * ctypes.sizeof(array.contents))))

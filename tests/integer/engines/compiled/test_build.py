@@ -10,7 +10,7 @@ from tests.integer.resnet20 import resnet20
 
 from dyadic.errors import UserError
 from dyadic.integer.engines.available import engines
-from dyadic.integer.engines.compiled import CompiledEngine, binding, build, engine
+from dyadic.integer.engines.compiled import CompiledEngine, binding, build, opened
 from dyadic.integer.engines.compiled.build import CompilerNotFound, find_compiler, library
 
 
@@ -20,7 +20,7 @@ def _forget():
     library.cache_clear()
     yield
     library.cache_clear()
-    engine._bound.cache_clear()
+    opened.bound.cache_clear()
 
 
 def test_no_compiler_has_an_error_of_its_own(monkeypatch):
@@ -47,7 +47,7 @@ def test_the_users_compiler_comes_first(monkeypatch, tmp_path):
 def test_a_compiler_that_fails_leaves_the_other_engines(monkeypatch, tmp_path):
     monkeypatch.setenv("CC", "/bin/false")
     monkeypatch.setenv("DYADIC_CACHE", str(tmp_path))
-    engine._bound.cache_clear()
+    opened.bound.cache_clear()
     with pytest.raises(CompilerNotFound, match="/bin/false could not compile the engine"):
         CompiledEngine(resnet20(size=12))
     found = engines(resnet20(size=12))
@@ -67,7 +67,7 @@ def test_a_damaged_library_is_made_again(monkeypatch, tmp_path, damage):
     whole.unlink()  # other tests have it loaded
     whole.write_bytes(content if damage == "bit" else content[: len(content) // 2])
     library.cache_clear()
-    assert build._checksum(library("portable")) == library("portable").stem[-16:]
+    assert build.checksum(library("portable")) == library("portable").stem[-16:]
 
 
 @pytest.mark.parametrize("home", ["nobody's", "file"])

@@ -5,15 +5,18 @@ import pytest
 from tests.integer.engines.compiled.random_layers import random_layer
 from tests.integer.random_programs import random_images
 
-from dyadic.integer.engines.compiled import CompiledEngine, available_paths, choose
+from dyadic.integer.engines.compiled import CompiledEngine, available_paths
+from dyadic.integer.engines.compiled.choose import choose
+from dyadic.integer.engines.compiled.prices import preferring
 from dyadic.integer.engines.compiled.sets import SETS
+from dyadic.integer.engines.compiled.winograd import ALGORITHMS
 from dyadic.integer.engines.reference import ReferenceEngine
 from dyadic.integer.program.bounds import prove
 
-PREFERRED = (0, 2, 4)  # m of F(m x m, 3 x 3), or the direct way
+PREFERRED = (0, *(algorithm.points for algorithm in ALGORITHMS))  # or the direct way
 
 
-def wrong(seeds, monkeypatch) -> tuple[int, list]:
+def wrong(seeds) -> tuple[int, list]:
     """How many layers ran, and which of them are wrong: (seed, path, algorithms)."""
     runs, bad = 0, []
     for seed in seeds:
@@ -22,9 +25,9 @@ def wrong(seeds, monkeypatch) -> tuple[int, list]:
         expected = ReferenceEngine(program).run(images)
         for path in available_paths():
             known = set()
-            for m in PREFERRED:
-                monkeypatch.setattr(choose, "_cost", lambda _, way, *__, m=m: _rank(way, m))
-                engine = CompiledEngine(program, threads=1, path=path)
+            for points in PREFERRED:
+                prices = preferring(path, points)
+                engine = CompiledEngine(program, threads=1, path=path, prices=prices)
                 algorithms = tuple(engine.algorithms.values())
                 if algorithms not in known:
                     known.add(algorithms)
@@ -34,12 +37,8 @@ def wrong(seeds, monkeypatch) -> tuple[int, list]:
     return runs, bad
 
 
-def _rank(way, m: int) -> bool:
-    return (way.patch.m if way.patch else 0) != m
-
-
-def test_random_layers_equal_the_reference(monkeypatch):
-    runs, bad = wrong(range(60), monkeypatch)
+def test_random_layers_equal_the_reference():
+    runs, bad = wrong(range(60))
     assert runs > 60
     assert bad == []
 
@@ -47,22 +46,18 @@ def test_random_layers_equal_the_reference(monkeypatch):
 @pytest.mark.slow
 @pytest.mark.timeout(7200)
 @pytest.mark.parametrize("part", range(10))
-def test_ten_thousand_random_layers_on_every_path(monkeypatch, part):
-    assert wrong(range(1000 * part, 1000 * (part + 1)), monkeypatch)[1] == []
+def test_ten_thousand_random_layers_on_every_path(part):
+    assert wrong(range(1000 * part, 1000 * (part + 1)))[1] == []
 
 
-def test_every_algorithm_is_met(monkeypatch):
+def test_every_algorithm_is_met():
     met: set[str] = set()
-    for seed in range(60):
-        for m in PREFERRED:
-            monkeypatch.setattr(choose, "_cost", lambda _, way, *__, m=m: _rank(way, m))
-            for path in available_paths():
-                planned = choose.choose(*_proved(random_layer(seed)), SETS[path])
+    for proof in map(prove, map(random_layer, range(60))):
+        for path in available_paths():
+            for points in PREFERRED:
+                prices = preferring(path, points)
+                planned = choose(proof.program, proof, SETS[path], prices)
                 met.update(choice.algorithm for choice in planned.layers.values())
     assert {"direct", "depthwise"} <= met or available_paths() == ("portable",)
-    assert {"winograd F(2,3)", "winograd F(4,3)"} <= met or available_paths() == ("portable",)
-
-
-def _proved(program):
-    proof = prove(program)
-    return proof.program, proof
+    named = {algorithm.name for algorithm in ALGORITHMS}
+    assert named <= met or available_paths() == ("portable",)

@@ -56,7 +56,7 @@ def library(path: str) -> Path:
     flags = (*FLAGS, *SETS[path].flags)
     key = _key(compiler, flags, sorted(SOURCES.glob("*.[ch]")))
     kept = sorted(directory.glob(f"{path}-{key}-*.so"))
-    whole = next((file for file in kept if file.stem.endswith(_checksum(file))), None)
+    whole = next((file for file in kept if file.stem.endswith(checksum(file))), None)
     return whole or _build(compiler, flags, directory, f"{path}-{key}")
 
 
@@ -65,7 +65,7 @@ def _build(compiler: str, flags: Sequence[str], directory: Path, name: str) -> P
     with tempfile.TemporaryDirectory(dir=directory) as beside:
         built = Path(beside) / "built.so"
         compile_library(compiler, flags, built)
-        target = directory / f"{name}-{_checksum(built)}.so"
+        target = directory / f"{name}-{checksum(built)}.so"
         return built.replace(target)
 
 
@@ -91,5 +91,6 @@ def _key(compiler: str, flags: Sequence[str], files: Sequence[Path]) -> str:
     return digest.hexdigest()[:16]
 
 
-def _checksum(file: Path) -> str:
+def checksum(file: Path) -> str:
+    """Of a file's content."""
     return hashlib.sha256(file.read_bytes()).hexdigest()[:16]

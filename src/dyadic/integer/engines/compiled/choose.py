@@ -26,10 +26,9 @@ WASTE = 1.4  # of products, by padding or on the border, that reading in place m
 WASTE_STRIDED = 2.5  # gathering what strides skip costs more than reading it in place
 LONG_ROW = 4  # shorter ones leave tiles half empty
 
-# In instructions on vectors of 64 bytes, measured: see benchmarks/steps.py --algorithms.
-TRANSFORM = {2: (2, 4), 4: (7, 6)}  # of a transformed pixel, for 16 channels of input, of output
 CACHE = 2**20  # bytes of weights that are near
-FAR, NEAR = 13, 1  # of 64 bytes of weights, beyond the cache and in it
+
+Prices = Mapping[str, float]
 
 
 @dataclass(frozen=True)
@@ -55,7 +54,7 @@ class Choice:
     def algorithm(self) -> str:
         """The name that reports give it."""
         if self.patch:
-            return f"winograd F({self.patch.m},3)"
+            return self.patch.algorithm.name
         return "depthwise" if self.unit == "depthwise" else "direct"
 
 
@@ -67,14 +66,17 @@ class Choices:
     types: dict[str, str]
 
 
-def choose(program: Program, proof: Proof, path: InstructionSet) -> Choices:
-    """The fastest way that is proved exact, for each layer."""
+def choose(
+    program: Program, proof: Proof, path: InstructionSet, prices: Prices | None = None
+) -> Choices:
+    """The fastest way that is proved exact, for each layer; `path.prices` if none are given."""
     types = {name: storage(values) for name, values in proof.ranges.items()}
     layers = [op for op in program.operations if isinstance(op, Linear) and path.dots]
     if path.pairs:
         units = ((layer, _unit(layer, proof, types, path)) for layer in layers)
         types = _widened(program, types, {x.inputs[0] for x, unit in units if unit == "dot16"})
-    found = {layer.name: _choice(layer, proof, types, path) for layer in layers}
+    bought = prices or path.prices
+    found = {layer.name: _choice(layer, proof, types, path, bought) for layer in layers}
     return Choices({name: choice for name, choice in found.items() if choice}, types)
 
 
@@ -99,7 +101,7 @@ def _is_bytes(dtype: str) -> bool:
 
 
 def _choice(
-    operation: Linear, proof: Proof, types: Mapping[str, str], path: InstructionSet
+    operation: Linear, proof: Proof, types: Mapping[str, str], path: InstructionSet, prices: Prices
 ) -> Choice | None:
     unit = _unit(operation, proof, types, path)
     if unit is None:
@@ -109,54 +111,60 @@ def _choice(
         return Choice(unit, own, (0, 0))
     in_place = own and _reads_in_place(operation, unit, proof)
     direct = Choice(unit, in_place, operation.padding if in_place else (0, 0))
-    ways = [direct, *_patches(operation, direct, proof, types, path)]
-    return min(ways, key=lambda way: _cost(operation, way, proof, path))
+    patches = list(_patches(operation, direct, proof, types, path))
+    if not patches:
+        return direct
+    return min([direct, *patches], key=lambda way: cost(parts(operation, way, proof, path), prices))
 
 
 def _patches(
     operation: Conv, direct: Choice, proof: Proof, types: Mapping[str, str], path: InstructionSet
 ) -> Iterator[Choice]:
     """The layer by Winograd's algorithms, as far as the bounds allow."""
-    inputs, bound = proof.ranges[operation.inputs[0]], proof.accumulators[operation.name]
-    for m, unit in ((2, "dot8"), (4, "dot16")):
-        patch = winograd.fits(operation, m, inputs, bound)
-        right = m == 4 or (direct.unit == "dot8" and not path.pairs)
-        if patch and right and types[operation.inputs[0]] != "int32":
+    name = operation.inputs[0]
+    for patch in winograd.patches(
+        operation, proof.ranges[name], proof.accumulators[operation.name]
+    ):
+        unit = patch.algorithm.unit
+        right = unit == "dot16" or (direct.unit == "dot8" and not path.pairs)
+        if right and types[name] != "int32":
             yield Choice(unit, True, operation.padding, patch)
 
 
-def _cost(operation: Conv, way: Choice, proof: Proof, path: InstructionSet) -> float:
-    """Instructions for an image, as far as ways differ in them, and what waiting for weights is in
-    such.
+def cost(counted: Mapping[str, float], prices: Prices) -> float:
+    """What so much of everything costs."""
+    return sum(count * prices[part] for part, count in counted.items())
+
+
+def parts(operation: Conv, way: Choice, proof: Proof, path: InstructionSet) -> dict[str, float]:
+    """How much of everything that has a price a layer takes for an image.
+
+    Of patches shorter than a tile there would be more padding than products: they are beyond price.
     """
     channels, inputs = operation.weights.codes.shape[:2]
     outputs, wide = -(-channels // BLOCK), winograd.VECTOR // path.vector
     words = -(-inputs * way.item // WORD)
-    dots = words * outputs * wide * _instructions(way, path)
     rows, columns = proof.shapes[operation.name][1:]
+    made = {"finished": rows * columns * outputs * wide}
     if way.patch is None:
-        taps = operation.weights.codes[0, 0].size
-        return rows * columns * taps * dots + _waiting(taps * words * outputs, 1)
-    m, points = way.patch.m, way.patch.side**2
-    patches = -(-rows // m) * -(-columns // m)
-    if patches < LONG_ROW:
-        return inf
-    read, written = TRANSFORM[m]
-    transforms = (read * inputs / BLOCK + written * outputs) * wide
-    passes = -(-patches // winograd.at_once(m, winograd.row(inputs, m)))
-    return patches * points * (dots + transforms) + _waiting(points * words * outputs, passes)
+        lines, passes = operation.weights.codes[0, 0].size * words * outputs, 1
+        return made | {way.unit: rows * columns * lines * wide, "far": _far(lines, passes)}
+    side, points = way.patch.points, way.patch.points**2
+    patches = -(-rows // way.patch.m) * -(-columns // way.patch.m)
+    lines, passes = points * words * outputs, -(-patches // way.patch.at_once(inputs))
+    return made | {
+        way.unit: patches * lines * wide if patches >= LONG_ROW else inf,
+        f"read{side}": patches * points * wide * inputs / BLOCK,
+        f"written{side}": patches * points * wide * outputs,
+        "far": _far(lines, passes),
+    }
 
 
-def _instructions(way: Choice, path: InstructionSet) -> int:
-    """Of a dot product."""
-    if path.pairs:
-        return 3 if way.unit == "dot8" else 2
-    return 4 if path.signed and way.unit == "dot16" else 1
-
-
-def _waiting(lines: int, passes: int) -> int:
-    """For weights of so many lines of 64 bytes, in so many passes."""
-    return lines * passes * (FAR if lines * winograd.VECTOR > CACHE else NEAR)
+def _far(lines: int, passes: int) -> int:
+    """Lines of 64 bytes of weights that come from far: once, or as often as the cache has no room
+    for them all.
+    """
+    return lines * (passes if lines * winograd.VECTOR > CACHE else 1)
 
 
 def _reads_in_place(operation: Conv, unit: str, proof: Proof) -> bool:

@@ -1,18 +1,14 @@
 """The compiled engine: a program as steps of C, on the best instructions that the processor has."""
 
-import ctypes
 import os
-from ctypes import POINTER, c_int32, c_int64, c_uint8
-from functools import cache
-from threading import Lock
-from weakref import finalize
 
 import numpy as np
 
 from dyadic.errors import UserError
 from dyadic.integer.engines.compiled import binding
-from dyadic.integer.engines.compiled.build import library
-from dyadic.integer.engines.compiled.plan import Planned
+from dyadic.integer.engines.compiled.choose import Prices
+from dyadic.integer.engines.compiled.opened import Opened
+from dyadic.integer.engines.compiled.prices import known
 from dyadic.integer.engines.compiled.sets import available_paths
 from dyadic.integer.engines.images import check_images
 from dyadic.integer.program.bounds import Proof, prove
@@ -27,6 +23,7 @@ class CompiledEngine:
     program  proven by `dyadic.integer.program.bounds.prove`
     threads  threads of one run; all the process may use, if None
     path     an instruction set of `available_paths()`; the best there is, if None
+    prices   what the parts of layers cost, by which algorithms are chosen; this machine's, if None
 
     Raises: CompilerNotFound where there is no C compiler that works; ProgramError for a program
     that cannot be proven exact; UserError for a path that this processor does not have.
@@ -35,7 +32,11 @@ class CompiledEngine:
     name = "compiled"
 
     def __init__(
-        self, program: Program | Proof, threads: int | None = None, path: str | None = None
+        self,
+        program: Program | Proof,
+        threads: int | None = None,
+        path: str | None = None,
+        prices: Prices | None = None,
     ) -> None:
         self.proof = prove(program)
         self.program = self.proof.program
@@ -44,7 +45,8 @@ class CompiledEngine:
         if self.path not in available_paths():
             have = ", ".join(available_paths())
             raise UserError(f"path={self.path} is not available here; this processor has {have}")
-        self._planned = _Planned(self.program, self.proof, self.path, traced=False)
+        bought = known(self.path) if prices is None else prices
+        self._planned = Opened(self.proof, self.path, prices=bought)
 
     @property
     def algorithms(self) -> dict[str, str]:
@@ -65,7 +67,7 @@ class CompiledEngine:
         """
         check_images(images, self.program)
         names = [operation.name for operation in self.program.operations]
-        planned = _Planned(self.program, self.proof, self.path, traced=True)
+        planned = Opened(self.proof, self.path, traced=True)
         tensors = self._batches(planned, images, names)
         return {"input": images, **dict(zip(names, tensors, strict=True))}
 
@@ -81,9 +83,7 @@ class CompiledEngine:
             for step, time in zip(steps, spent, strict=True)
         ]
 
-    def _batches(
-        self, planned: "_Planned", images: np.ndarray, names: list[str]
-    ) -> list[np.ndarray]:
+    def _batches(self, planned: Opened, images: np.ndarray, names: list[str]) -> list[np.ndarray]:
         """The named tensors, of all images; one run at a time, for there is one arena."""
         images = np.ascontiguousarray(images)
         made = [np.empty((len(images), *self.proof.shapes[n]), np.int32) for n in names]
@@ -101,48 +101,3 @@ def _processors() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
-
-
-@cache
-def _bound(path: str) -> ctypes.CDLL:
-    return binding.bind(str(library(path)))
-
-
-class _Planned(Planned):
-    """A plan in memory, and the engine that runs it; opened for as many images as come."""
-
-    def __init__(self, program: Program, proof: Proof, path: str, traced: bool) -> None:
-        super().__init__(program, proof, path, traced)
-        self.library = _bound(path)
-        self.handle, self.capacity, self.lock = None, 0, Lock()
-
-    def run(self, images: np.ndarray, threads: int) -> None:
-        """Runs the batch; its tensors stay until the next run."""
-        if len(images) > self.capacity:
-            self._open(len(images), threads)
-        pixels = images.ctypes.data_as(POINTER(c_uint8))
-        self.library.dy_run(self.handle, pixels, len(images))
-
-    def profile(self, images: np.ndarray, threads: int) -> np.ndarray:
-        """Nanoseconds of every step of a run, int64."""
-        self.run(images, threads)
-        spent = np.zeros(self.plan.step_count, np.int64)
-        pixels = images.ctypes.data_as(POINTER(c_uint8))
-        into = spent.ctypes.data_as(POINTER(c_int64))
-        self.library.dy_profile(self.handle, pixels, len(images), into)
-        return spent
-
-    def read(self, name: str, into: np.ndarray) -> None:
-        """A tensor of the last run."""
-        target = into.ctypes.data_as(POINTER(c_int32))
-        self.library.dy_read(self.handle, self.steps.index[name], target)
-
-    def _open(self, images: int, threads: int) -> None:
-        if self.handle is not None:
-            self._close()
-        self.capacity = 0
-        self.handle = self.library.dy_open(ctypes.byref(self.plan), images, threads)
-        if self.handle is None:
-            raise MemoryError(f"no memory for the activations of {images} images")
-        self._close = finalize(self, self.library.dy_close, self.handle)
-        self.capacity = images

@@ -5,7 +5,6 @@ from math import gcd
 
 import numpy as np
 
-from dyadic.integer.engines.compiled import winograd
 from dyadic.integer.engines.compiled.choose import (
     BLOCK,
     WORD,
@@ -22,7 +21,6 @@ from dyadic.integer.program.operations import Conv, Linear
 
 GATHER_BYTES = 2**18
 SPARE_ROWS = 32  # a vector may be written beyond the last gathered row
-TILE_CHANNELS = 64  # of the widest tile
 
 
 @dataclass(frozen=True)
@@ -31,15 +29,17 @@ class Gemm:
 
     flip          bytes as those of the other sign, 128 off; the bias takes that off again
     planes        weights, those of a tile's blocks word by word; a second one for sqrt(2); by
-                  Winograd's algorithm all points' for each tile's blocks
+                  Winograd's algorithm (`patches.py`) all points' for each tile's blocks
     words         depth
     stretches     int64 [n, 2]: offset in bytes from a pixel, length in words
     group_blocks  blocks that see the same input, and `group_bytes` from it to the next one's
     row           bytes of a gathered row, or of a patch's transformed pixel
-    patch_bias    int32 [(m + 2)^2, lanes], by Winograd's algorithm
+    limit         positions whose gathered input stays in the cache, or patches
+    scratch       bytes of gathered input; or of transformed input, products, outputs of a tile
+    shifts        uint8 [points^2], by Winograd's algorithm in bytes: added to the transformed input
+    patch_bias    int32 [points^2, lanes], by Winograd's algorithm
     """
 
-    choice: Choice
     flip: bool
     planes: tuple[np.ndarray, ...]
     biases: tuple[np.ndarray, ...]
@@ -49,7 +49,9 @@ class Gemm:
     group_bytes: int
     row: int
     words: int
-    shift: int = 0
+    limit: int
+    scratch: int
+    shifts: np.ndarray | None = None
     patch_bias: np.ndarray | None = None
 
     @property
@@ -57,30 +59,11 @@ class Gemm:
         """Blocks of output channels."""
         return len(self.biases[0]) // BLOCK
 
-    @property
-    def limit(self) -> int:
-        """Positions whose gathered input stays in the cache, or patches."""
-        if self.choice.patch:
-            return winograd.at_once(self.choice.patch.m, self.row)
-        return max(SPARE_ROWS, GATHER_BYTES // max(self.row, 1))
-
-    @property
-    def scratch(self) -> int:
-        """Bytes of gathered input; or of transformed input, products, and outputs of a tile."""
-        if self.choice.patch:
-            m, points = self.choice.patch.m, self.choice.patch.side**2
-            sums = winograd.PATCHES * 4 * TILE_CHANNELS * (points + m * m)
-            return self.limit * winograd.patch_bytes(m, self.row) + sums
-        return 0 if self.choice.in_place else (self.limit + SPARE_ROWS) * self.row
-
 
 def pack(
     operation: Linear, choice: Choice, source: Slot, largest: int, path: InstructionSet
 ) -> Gemm:
     """The layer for the place where its input lives; no accumulator is beyond `largest`."""
-    if choice.patch:
-        assert isinstance(operation, Conv)
-        return _pack_patches(operation, choice, choice.patch, source, largest, path)
     planes = tuple(as_conv(plane) for plane in operation.weights.planes)
     taken = _groups_at_once(operation)
     flip = choice.unit == "dot8" and (source.dtype == "int8") != path.signed
@@ -93,27 +76,30 @@ def pack(
     blocks, words = packed[0].shape[:2]
     if choice.unit != "depthwise":
         at_once = _group_blocks(operation, taken)
-        packed = tuple(_by_tiles(plane[None], at_once, path.tile_blocks) for plane in packed)
+        packed = tuple(by_tiles(plane[None], at_once, path.tile_blocks) for plane in packed)
     lanes = blocks * BLOCK
-    first, *odd = (_padded(bias, lanes) for bias in biases)
-    first += _padded(operation.bias, lanes)
-    inputs = 1 if is_depthwise(operation) else planes[0].shape[1]
+    first, *odd = (padded(bias, lanes) for bias in biases)
+    first += padded(operation.bias, lanes)
+    inputs = BLOCK if is_depthwise(operation) else planes[0].shape[1]
+    row = 0 if choice.in_place else _row(operation, source, choice)
+    limit = max(SPARE_ROWS, GATHER_BYTES // max(row, 1))
     return Gemm(
-        choice,
         flip,
         packed,
         tuple(bias.astype(np.int32) for bias in (first, *odd)),
         Lanes.of(operation, lanes, largest),
         where,
         _group_blocks(operation, taken),
-        (BLOCK if is_depthwise(operation) else inputs)
-        * (source.itemsize if choice.in_place else choice.item),
-        0 if choice.in_place else _row(operation, source, choice),
+        inputs * (source.itemsize if choice.in_place else choice.item),
+        row,
         words,
+        limit,
+        (limit + SPARE_ROWS) * row,
     )
 
 
-def _padded(values: np.ndarray, lanes: int) -> np.ndarray:
+def padded(values: np.ndarray, lanes: int) -> np.ndarray:
+    """Zeros behind the channels' values, up to whole blocks."""
     return np.concatenate([values, np.zeros(lanes - len(values), np.int64)])
 
 
@@ -171,7 +157,7 @@ def _product(
             operation, choice.in_place, dense=source.stride == source.shape[0]
         )
     copies = 1 if choice.item == 2 or all(fits(plane, "int8") for plane in planes) else 2
-    packed = tuple(_pack(plane, (number, elements), choice.item, copies) for plane in planes)
+    packed = tuple(pack_plane(plane, (number, elements), choice.item, copies) for plane in planes)
     if choice.in_place:
         offsets = _offsets(operation, number, source)
     else:
@@ -197,7 +183,7 @@ def _offsets(operation: Linear, number: int, source: Slot) -> np.ndarray:
     return (taps if number == height * width else taps[:, 0]).flatten() * source.itemsize
 
 
-def _pack(plane: np.ndarray, rows: tuple[int, int], item: int, copies: int) -> np.ndarray:
+def pack_plane(plane: np.ndarray, rows: tuple[int, int], item: int, copies: int = 1) -> np.ndarray:
     """[O, I, kh, kw] to [blocks, words, BLOCK, elements of a word], zeros where it is padded."""
     first = plane.clip(-128, 127) if copies == 2 else plane
     parts = [first, plane - first][:copies]
@@ -209,7 +195,7 @@ def _pack(plane: np.ndarray, rows: tuple[int, int], item: int, copies: int) -> n
     return np.ascontiguousarray(blocks.transpose(0, 2, 1, 3))
 
 
-def _by_tiles(planes: np.ndarray, group: int, most: int) -> np.ndarray:
+def by_tiles(planes: np.ndarray, group: int, most: int) -> np.ndarray:
     """[points, blocks, words, ...] in the order in which tiles of at most so many blocks of a group
     read: all points of a tile's blocks, word by word, a word of all its blocks at once.
     """
@@ -236,41 +222,3 @@ def _depthwise(
         pairs = padded.reshape(-1, BLOCK, len(offsets) // 2, 2)
         packed.append(np.ascontiguousarray(pairs.transpose(0, 2, 1, 3)))
     return tuple(packed), np.stack([offsets, np.ones_like(offsets)], axis=1)
-
-
-# ---- Winograd --------------------------------------------------------------------------------
-
-
-def _pack_patches(
-    operation: Conv,
-    choice: Choice,
-    patch: winograd.Patch,
-    source: Slot,
-    largest: int,
-    path: InstructionSet,
-) -> Gemm:
-    """The layer by F(m x m, 3 x 3): a product for each of the (m + 2)^2 points of a patch."""
-    plane = operation.weights.planes[0]
-    inputs = plane.shape[1]
-    points = winograd.weights(plane // patch.factor, patch.m)
-    packed = np.stack([_pack(p[:, :, None, None], (1, inputs), choice.item, 1) for p in points])
-    blocks, words = packed.shape[1:3]
-    lanes = blocks * BLOCK
-    least = -128 if path.signed else 0
-    shift = least - patch.low if choice.unit == "dot8" else 0
-    added = -shift * points.sum(2)
-    patch_bias = np.pad(added, ((0, 0), (0, lanes - len(plane)))).astype(np.int32)
-    return Gemm(
-        choice,
-        False,
-        (_by_tiles(packed, blocks, path.tile_blocks),),
-        (_padded(operation.bias, lanes).astype(np.int32),),
-        Lanes.of(operation, lanes, largest),
-        np.array([[0, words]]),
-        blocks,
-        0,
-        winograd.row(inputs, patch.m),
-        words,
-        shift,
-        patch_bias,
-    )

@@ -3,13 +3,12 @@
 from math import prod
 
 from dyadic.integer.engines.compiled import binding
-from dyadic.integer.engines.compiled.choose import Choice, choose
+from dyadic.integer.engines.compiled.choose import Choice, Prices, choose
 from dyadic.integer.engines.compiled.fusion import Group, fuse, single
 from dyadic.integer.engines.compiled.layout import LINE, SLACK, plan
 from dyadic.integer.engines.compiled.sets import SETS
 from dyadic.integer.engines.compiled.steps import Steps
 from dyadic.integer.program.bounds import Proof
-from dyadic.integer.program.operations import Program
 
 
 class Planned:
@@ -17,10 +16,14 @@ class Planned:
 
     path    name of an instruction set; this machine need not have it
     traced  whether every tensor of the program is stored and kept
+    prices  of the parts of layers; the instruction set's own, if None
     """
 
-    def __init__(self, program: Program, proof: Proof, path: str, traced: bool) -> None:
-        chosen = choose(program, proof, SETS[path])
+    def __init__(
+        self, proof: Proof, path: str, traced: bool = False, prices: Prices | None = None
+    ) -> None:
+        program = proof.program
+        chosen = choose(program, proof, SETS[path], prices)
         choices = chosen.layers
         groups = single(program) if traced else fuse(program, set(choices), binding.C["DY_OUTPUTS"])
         borders = _borders(groups, choices)

@@ -33,6 +33,16 @@ class InstructionSet:
         """Blocks of 16 channels that a tile of sums has, at most."""
         return 4 if self.vector == 64 else 1
 
+    @property
+    def prices(self) -> dict[str, float]:
+        """What the parts of a layer (`choose.parts`) cost where nothing was measured, in about
+        instructions: a dot product of a vector, a vector of transformed pixels read or written, a
+        line of weights that is beyond the cache.
+        """
+        bytes_, shorts = (3, 2) if self.pairs else (1, 4) if self.signed else (1, 1)
+        transforms = {"read4": 2, "written4": 4, "read6": 7, "written6": 6}
+        return {"dot8": bytes_, "dot16": shorts, **transforms, "far": 13, "finished": 0}
+
 
 def _x86(*names: str) -> tuple[str, ...]:
     return tuple(f"-m{name}" for name in names)

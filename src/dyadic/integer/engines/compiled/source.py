@@ -105,7 +105,7 @@ class Source:
         self.named = dict(zip(names, identifiers(names), strict=True))
         self.slots = {index: name for name, index in steps.index.items()}
         self.operations = {operation.name: operation for operation in proof.program.operations}
-        self.kept = {array.ctypes.data: array for array in steps.arrays}
+        self.kept = {array.ctypes.data: array for array in steps.memory.arrays}
         self.arrays: dict[tuple[str, bytes], str] = {}
         self.constants, self.weights = 0, 0
         self.patch = layout.arena

@@ -10,33 +10,13 @@ import numpy as np
 from dyadic.integer.engines.compiled import binding
 from dyadic.integer.engines.compiled.choose import BLOCK, Choice
 from dyadic.integer.engines.compiled.fusion import Group
-from dyadic.integer.engines.compiled.gemm import pack
-from dyadic.integer.engines.compiled.lanes import Lanes, spread
-from dyadic.integer.engines.compiled.layout import LINE, Layout, Slot
+from dyadic.integer.engines.compiled.lanes import Lanes
+from dyadic.integer.engines.compiled.layout import Layout, Slot
+from dyadic.integer.engines.compiled.products import Memory, layer_window, product
 from dyadic.integer.engines.compiled.rows import rows
 from dyadic.integer.engines.compiled.sets import SETS, InstructionSet
+from dyadic.integer.program import operations as ops
 from dyadic.integer.program.bounds import Proof
-from dyadic.integer.program.operations import (
-    AdaptiveSumPool,
-    Add,
-    Concat,
-    Conv,
-    Dyadic,
-    Flatten,
-    Linear,
-    Lookup,
-    MaxPool,
-    Multiply,
-    Normalize,
-    Operation,
-    Pad,
-    Relu,
-    Repeat,
-    Requantize,
-    Select,
-    SumPool,
-    Threshold,
-)
 from dyadic.integer.program.windows import windows
 
 
@@ -59,7 +39,7 @@ class Steps:
         self.layout, self.proof, self.choices = layout, proof, choices
         self.path, self.shifts = path, shifts
         self.index = {name: i for i, name in enumerate(layout.slots)}
-        self.arrays: list[np.ndarray] = []
+        self.memory = Memory()
         self.steps: list[Structure] = []
         self.scratch = 0
 
@@ -68,7 +48,7 @@ class Steps:
         if "input" in self.index:
             self._append("pixels", None, "input")
         for group in groups:
-            if isinstance(group.operation, Linear) and group.operation.name in self.choices:
+            if isinstance(group.operation, ops.Linear) and group.operation.name in self.choices:
                 self._gemm(group, group.operation)
             else:
                 self._step(group.operation)
@@ -91,44 +71,30 @@ class Steps:
         self.steps.append(step)
         return step
 
-    def _keep(self, array: np.ndarray, dtype: str) -> int:
-        """The address of a copy that lives as long as this object, at the begin of a line."""
-        whole = np.ascontiguousarray(array, dtype=dtype)
-        memory = np.empty(whole.nbytes + LINE, np.uint8)
-        begin = -memory.ctypes.data % LINE
-        kept = memory[begin : begin + whole.nbytes].view(whole.dtype).reshape(whole.shape)
-        kept[...] = whole
-        self.arrays.append(kept)
-        return kept.ctypes.data
-
-    def _scale(self, scale: Dyadic, lo: int, hi: int) -> Structure:
-        b, c = self._keep(scale.b, "int32"), self._keep(scale.c, "uint8")
-        return binding.Scale(b, c, len(scale.b) > 1, lo, hi)
-
     @singledispatchmethod
-    def _step(self, operation: Operation) -> None:
+    def _step(self, operation: ops.Operation) -> None:
         raise TypeError(f"{type(operation).__name__} is no operation of a program")
 
     @_step.register
-    def _(self, operation: Normalize) -> None:
+    def _(self, operation: ops.Normalize) -> None:
         step = self._append("normalize", None, operation.name)
-        step.bias = self._keep(operation.bias, "int32")
-        step.scale = self._scale(operation.scale, operation.lo, operation.hi)
+        step.bias = self.memory.keep(operation.bias, "int32")
+        step.scale = self.memory.scale(operation.scale, operation.lo, operation.hi)
 
     @_step.register
-    def _(self, operation: Linear) -> None:
+    def _(self, operation: ops.Linear) -> None:
         step = self._append("convolve", operation.inputs[0], operation.name)
         step.conv = self._conv(operation)
         window = step.conv.window
         depth = window.height * window.width * step.conv.group_in
         self.scratch = max(self.scratch, depth * binding.C["DY_PIXELS"] * 4)
 
-    def _conv(self, operation: Linear) -> Structure:
+    def _conv(self, operation: ops.Linear) -> Structure:
         bound, source = self.proof.accumulators[operation.name], operation.inputs[0]
         packed = rows(operation, bound, self.layout.slots[source].dtype, self.shifts)
-        groups = operation.groups if isinstance(operation, Conv) else 1
+        groups = operation.groups if isinstance(operation, ops.Conv) else 1
         outputs, group_in = operation.weights.codes.shape[:2]
-        planes = [self._keep(plane, plane.dtype.str) for plane in packed.planes]
+        planes = [self.memory.keep(plane, plane.dtype.str) for plane in packed.planes]
         return binding.Conv(
             window=layer_window(operation),
             groups=groups,
@@ -138,39 +104,39 @@ class Steps:
             wide=packed.wide,
             weights=planes[0],
             odd=planes[1] if operation.odd else None,
-            bias=self._keep(operation.bias, "int64" if packed.wide else "int32"),
-            odd_b=self._keep(operation.odd.b, "int32") if operation.odd else None,
-            scale=self._scale(operation.scale, operation.lo, operation.hi),
+            bias=self.memory.keep(operation.bias, "int64" if packed.wide else "int32"),
+            odd_b=self.memory.keep(operation.odd.b, "int32") if operation.odd else None,
+            scale=self.memory.scale(operation.scale, operation.lo, operation.hi),
         )
 
     @_step.register
-    def _(self, operation: Requantize) -> None:
+    def _(self, operation: ops.Requantize) -> None:
         step = self._append("requantize", operation.inputs[0], operation.name)
-        step.scale = self._scale(operation.scale, operation.lo, operation.hi)
+        step.scale = self.memory.scale(operation.scale, operation.lo, operation.hi)
         if self.path.dots:
             largest = max(map(abs, self.proof.ranges[operation.inputs[0]]))
             lanes = Lanes.of(operation, BLOCK, largest)
-            step.gemm.lanes, step.vector = self._lanes(lanes), lanes.high
+            step.gemm.lanes, step.vector = self.memory.lanes(lanes), lanes.high
 
     @_step.register
-    def _(self, operation: Threshold) -> None:
+    def _(self, operation: ops.Threshold) -> None:
         step = self._append("threshold", operation.inputs[0], operation.name)
         step.count = len(operation.thresholds)
-        step.thresholds = self._keep(operation.thresholds, "int32")
-        step.values = self._keep(operation.values, "int32")
+        step.thresholds = self.memory.keep(operation.thresholds, "int32")
+        step.values = self.memory.keep(operation.values, "int32")
 
     @_step.register
-    def _(self, operation: Add) -> None:
+    def _(self, operation: ops.Add) -> None:
         step = self._append("add", operation.inputs[0], operation.name)
         step.other = self.index[operation.inputs[1]]
         step.lo, step.hi = operation.lo, operation.hi
 
     @_step.register
-    def _(self, operation: Relu) -> None:
+    def _(self, operation: ops.Relu) -> None:
         self._append("relu", operation.inputs[0], operation.name)
 
     @_step.register
-    def _(self, operation: Concat) -> None:
+    def _(self, operation: ops.Concat) -> None:
         whole = self.layout.slots[operation.name]
         channel = whole.channel
         for name in operation.inputs:
@@ -192,17 +158,17 @@ class Steps:
         self._append("copy", name, key)
 
     @_step.register
-    def _(self, operation: MaxPool) -> None:
+    def _(self, operation: ops.MaxPool) -> None:
         self._pool("max_pool", operation)
 
     @_step.register
-    def _(self, operation: SumPool) -> None:
+    def _(self, operation: ops.SumPool) -> None:
         if operation.counted == "kernel":
             self._pool("sum_pool", operation)
         else:
             self._spans(operation)
 
-    def _pool(self, kind: str, operation: MaxPool | SumPool) -> None:
+    def _pool(self, kind: str, operation: ops.MaxPool | ops.SumPool) -> None:
         step = self._append(kind, operation.inputs[0], operation.name)
         types = {self.layout.slots[name].dtype for name in (operation.inputs[0], operation.name)}
         step.vector = kind == "max_pool" and len(types) == 1 and types != {"int32"}
@@ -210,115 +176,66 @@ class Steps:
         step.window = binding.Window(*window, 1, 1)
 
     @_step.register
-    def _(self, operation: AdaptiveSumPool) -> None:
+    def _(self, operation: ops.AdaptiveSumPool) -> None:
         self._spans(operation)
 
-    def _spans(self, operation: SumPool | AdaptiveSumPool) -> None:
+    def _spans(self, operation: ops.SumPool | ops.AdaptiveSumPool) -> None:
         step = self._append("sum_spans", operation.inputs[0], operation.name)
         size = self.proof.shapes[operation.inputs[0]][1:]
         step.rows, step.columns = (
-            self._keep(np.stack([window.begin, window.end, window.factor], axis=1), "int32")
+            self.memory.keep(np.stack([window.begin, window.end, window.factor], axis=1), "int32")
             for window in windows(operation, size)
         )
 
     @_step.register
-    def _(self, operation: Lookup) -> None:
+    def _(self, operation: ops.Lookup) -> None:
         step = self._append("lookup", operation.inputs[0], operation.name)
-        step.lo, step.values = operation.lo, self._keep(operation.values, "int32")
+        step.lo, step.values = operation.lo, self.memory.keep(operation.values, "int32")
 
     @_step.register
-    def _(self, operation: Multiply) -> None:
+    def _(self, operation: ops.Multiply) -> None:
         step = self._append("multiply", operation.inputs[0], operation.name)
         step.other = self.index[operation.inputs[1]]
-        step.scale = self._scale(operation.scale, operation.lo, operation.hi)
+        step.scale = self.memory.scale(operation.scale, operation.lo, operation.hi)
 
     @_step.register
-    def _(self, operation: Select) -> None:
+    def _(self, operation: ops.Select) -> None:
         step = self._append("select", operation.inputs[0], operation.name)
-        step.channels = self._keep(operation.channels, "int32")
+        step.channels = self.memory.keep(operation.channels, "int32")
 
     @_step.register
-    def _(self, operation: Pad) -> None:
+    def _(self, operation: ops.Pad) -> None:
         step = self._append("pad", operation.inputs[0], operation.name)
         step.window.pad_x, step.window.pad_y = operation.padding[0], operation.padding[2]
 
     @_step.register
-    def _(self, operation: Repeat) -> None:
+    def _(self, operation: ops.Repeat) -> None:
         step = self._append("repeat", operation.inputs[0], operation.name)
         step.times_y, step.times_x = operation.times
 
     @_step.register
-    def _(self, operation: Flatten) -> None:
+    def _(self, operation: ops.Flatten) -> None:
         if prod(self.proof.shapes[operation.inputs[0]][1:]) > 1:
             self._append("flatten", operation.inputs[0], operation.name)
 
-    def _gemm(self, group: Group, operation: Linear) -> None:
+    def _gemm(self, group: Group, operation: ops.Linear) -> None:
         """A layer as a matrix product, with all that its group does in the same pass."""
         step = self._append("gemm", operation.inputs[0], group.outputs[0])
         step.window = layer_window(operation)
-        step.gemm = self._product(operation, group.outputs[0])
+        source, target = (self.layout.slots[n] for n in (operation.inputs[0], group.outputs[0]))
+        largest = self.proof.accumulators[operation.name].largest
+        choice = self.choices[operation.name]
+        step.gemm, room = product(
+            operation, choice, source, target, largest, self.path, self.memory
+        )
+        self.scratch = max(self.scratch, room)
         step.gemm.add = self.index[group.residual] if group.add else binding.NONE
         if group.add:
             step.gemm.lo, step.gemm.hi = group.add.lo, group.add.hi
         outputs = [binding.Output(self.index[name]) for name in group.outputs]
         for output, rescaling in zip(outputs[group.stored :], group.requantize, strict=True):
             largest = max(map(abs, self.proof.ranges[group.made]))
-            output.lanes = self._lanes(Lanes.of(rescaling, BLOCK, largest))
+            output.lanes = self.memory.lanes(Lanes.of(rescaling, BLOCK, largest))
         for place, output in enumerate(outputs):
             step.gemm.outputs[place] = output
         step.gemm.output_count = len(outputs)
-
-    def _product(self, operation: Linear, output: str) -> Structure:
-        source, target = self.layout.slots[operation.inputs[0]], self.layout.slots[output]
-        largest = self.proof.accumulators[operation.name].largest
-        gemm = pack(operation, self.choices[operation.name], source, largest, self.path)
-        self.scratch = max(self.scratch, gemm.scratch)
-        planes = [self._keep(plane, plane.dtype.str) for plane in gemm.planes]
-        biases = [self._keep(bias, "int32") for bias in gemm.biases]
-        lanes, odd = gemm.blocks * BLOCK, operation.odd
-        return binding.Gemm(
-            unit=binding.UNITS.index(gemm.choice.unit),
-            in_place=gemm.choice.in_place,
-            flip=gemm.flip,
-            fold=_is_point(operation) and source.shape[1:] == target.shape[1:] == (1, 1),
-            limit=gemm.limit,
-            stretch_count=len(gemm.stretches),
-            words=gemm.words,
-            blocks=gemm.blocks,
-            group_blocks=gemm.group_blocks,
-            patch=gemm.choice.patch.m if gemm.choice.patch else 0,
-            shift=gemm.shift,
-            factor=gemm.choice.patch.factor if gemm.choice.patch else 1,
-            group_bytes=gemm.group_bytes,
-            row=gemm.row,
-            stretches=self._keep(gemm.stretches, "int64"),
-            weights=planes[0],
-            bias=biases[0],
-            odd=planes[1] if odd else None,
-            odd_bias=biases[1] if odd else None,
-            odd_b=self._keep(spread(odd.b, lanes), "int32") if odd else None,
-            patch_bias=None if gemm.patch_bias is None else self._keep(gemm.patch_bias, "int32"),
-            lanes=self._lanes(gemm.lanes),
-        )
-
-    def _lanes(self, lanes: Lanes) -> Structure:
-        b, c = self._keep(np.append(lanes.b, 0), "int32"), self._keep(lanes.c, "int32")
-        up = self._keep(lanes.up, "int32") if lanes.up.any() else None
-        rounds = self._keep(lanes.rounds, "int32") if lanes.high else None
-        return binding.Lanes(b, c, up, rounds, lanes.high, lanes.lo, lanes.hi)
-
-
-def _is_point(operation: Linear) -> bool:
-    """Whether an output pixel sees the input pixel of its own place alone."""
-    if not isinstance(operation, Conv):
-        return True
-    kernel = operation.weights.codes.shape[2:]
-    return kernel == operation.stride == (1, 1) and operation.padding == (0, 0)
-
-
-def layer_window(operation: Operation) -> Structure:
-    """A convolution's window; a fully connected layer is one of 1 x 1."""
-    if not isinstance(operation, Conv):
-        return binding.Window(1, 1, 1, 1, 0, 0, 1, 1)
-    kernel = operation.weights.codes.shape[2:]
-    return binding.Window(*kernel, *operation.stride, *operation.padding, *operation.dilation)

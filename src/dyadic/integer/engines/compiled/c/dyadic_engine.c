@@ -255,8 +255,8 @@ static void product_task(void *context, int64_t task, int32_t thread)
 /* Bytes. */
 static int64_t weights_of(const dy_gemm *gemm)
 {
-    const int32_t side = gemm->patch ? gemm->patch + 2 : 1;
-    return (int64_t)side * side * gemm->words * 64 * gemm->blocks;
+    const int32_t points = gemm->patch ? gemm->points * gemm->points : 1;
+    return (int64_t)points * gemm->words * 64 * gemm->blocks;
 }
 
 static int32_t at_least_one(int64_t parts, int64_t most)

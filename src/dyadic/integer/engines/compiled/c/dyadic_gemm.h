@@ -9,7 +9,7 @@
  * the input from `group_bytes` on, and begins a tile; small groups are taken together, with zeros
  * between them. In a depthwise convolution a word is two taps of a channel, and blocks are apart.
  *
- * By Winograd's algorithm F(m x m, 3 x 3) an output is a patch of m x m pixels: (m + 2)^2 products,
+ * By Winograd's algorithm F(m x m, 3 x 3) an output is a patch of m x m pixels: points^2 products,
  * whose weights follow one another for each tile's blocks. See dyadic_winograd.c.
  */
 #ifndef DYADIC_GEMM_H
@@ -52,8 +52,7 @@ typedef struct {
     int32_t stretch_count, words;          /* words: depth in units of 4 bytes */
     int32_t blocks;                        /* output channels / 16, rounded up */
     int32_t group_blocks;                  /* that see the same input channels */
-    int32_t patch;                         /* m of F(m x m, 3 x 3), or 0 */
-    int32_t shift;                         /* what F(2 x 2, 3 x 3) adds to make bytes of its input */
+    int32_t patch, points;                 /* m of F(m x m, 3 x 3), or 0; products along an axis */
     int32_t factor;                        /* of all weights, left out of the patches' */
     int64_t group_bytes;                   /* from a group's input to the next one's */
     int64_t row;                           /* bytes of a gathered row, or of a transformed pixel */
@@ -61,7 +60,8 @@ typedef struct {
     const void *weights, *odd;             /* odd: the plane of sqrt(2), or NULL */
     const int32_t *bias;                   /* [blocks * 16] */
     const int32_t *odd_bias, *odd_b;
-    const int32_t *patch_bias;             /* [(m + 2)^2][blocks * 16] */
+    const uint8_t *shifts;                 /* [points^2], what makes bytes of a transformed input */
+    const int32_t *patch_bias;             /* [points^2][blocks * 16] */
     dy_lanes lanes;
     int32_t add, lo, hi;                   /* slot of a residual to be added and clamped; -1: none */
     int32_t output_count;

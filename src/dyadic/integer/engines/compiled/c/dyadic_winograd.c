@@ -21,9 +21,10 @@ int32_t dy_patches(const dy_gemm *gemm, int32_t size)
     return (size + gemm->patch - 1) / gemm->patch;
 }
 
-static int32_t side_of(const dy_gemm *gemm)
+/* Products of a patch. */
+static int32_t points_of(const dy_gemm *gemm)
 {
-    return gemm->patch + 2;
+    return gemm->points * gemm->points;
 }
 
 /* ---- the input ------------------------------------------------------------------------- */
@@ -49,7 +50,7 @@ static inline void transform_bytes(dy_bytes *d, const int32_t s)
 
 /* One vector of a patch's channels; its points are `apart`. */
 static void input_bytes(const uint8_t *from, const int64_t rows[4], const int64_t columns[4],
-                        uint8_t shift, uint8_t *to, int64_t apart)
+                        const uint8_t *shifts, uint8_t *to, int64_t apart)
 {
     dy_bytes d[16];
     int32_t i, j;
@@ -61,7 +62,7 @@ static void input_bytes(const uint8_t *from, const int64_t rows[4], const int64_
     UNROLLED(i = 0; i < 4; i++)
         transform_bytes(d + 4 * i, 1);
     for (i = 0; i < 16; i++) {
-        d[i] += shift;
+        d[i] += shifts[i];
         memcpy(to + i * apart, d + i, sizeof *d);
     }
 }
@@ -129,7 +130,7 @@ static void input_shorts(int32_t type, const uint8_t *from, const int64_t rows[6
  * meet in the same few lines of the cache. */
 static int64_t patch_bytes(const dy_gemm *gemm)
 {
-    return side_of(gemm) * side_of(gemm) * gemm->row + 64;
+    return points_of(gemm) * gemm->row + 64;
 }
 
 /* A patch's input from the pixels at rows x columns. */
@@ -143,7 +144,7 @@ static void transform_patch(const dy_product *p, const int64_t rows[6], const in
     for (done = 0; done < gemm->row; done += (int64_t)sizeof(dy_vector)) {
         const uint8_t *from = p->in.data + done / made * size;
         if (gemm->patch == 2)
-            input_bytes(from, rows, columns, (uint8_t)gemm->shift, to + done, gemm->row);
+            input_bytes(from, rows, columns, gemm->shifts, to + done, gemm->row);
         else
             input_shorts(p->in.type, from, rows, columns, to + done, gemm->row);
     }
@@ -176,7 +177,7 @@ static void transform_input(const dy_product *p, int32_t first, int32_t count, u
  * them. */
 static int32_t patches_at_once(const dy_gemm *gemm, int32_t blocks)
 {
-    const int32_t tile = dy_tile_pixels(blocks, PATCHES), points = side_of(gemm) * side_of(gemm);
+    const int32_t tile = dy_tile_pixels(blocks, PATCHES), points = points_of(gemm);
     const int32_t bytes = points * blocks * DY_WORD_BYTES;
     const int32_t room = (bytes * gemm->words > FAR / 2 ? FAR : NEAR) / bytes;
     return room < tile ? tile : dy_smaller(room, PATCHES) / tile * tile;
@@ -187,7 +188,7 @@ static void multiply(const dy_product *p, dy_tile *t, int32_t count, int32_t blo
                      const uint8_t *input, int32_t *sums)
 {
     const dy_gemm *gemm = p->gemm;
-    const int32_t points = side_of(gemm) * side_of(gemm);
+    const int32_t points = points_of(gemm);
     const int64_t depth = (int64_t)gemm->words * DY_WORD_BYTES;
     const uint8_t *weights = (const uint8_t *)gemm->weights + points * block * depth;
     const int32_t *bias = gemm->patch_bias + DY_BLOCK * block;
@@ -295,7 +296,7 @@ static void finish(const dy_product *p, const dy_tile *t, int32_t first, int32_t
 static void all_blocks(const dy_product *p, dy_tile *t, int32_t first, int32_t count)
 {
     int32_t *sums = (int32_t *)(void *)(p->scratch + p->gemm->limit * t->step);
-    int32_t *made = sums + side_of(p->gemm) * side_of(p->gemm) * PATCHES * DY_TILE_CHANNELS;
+    int32_t *made = sums + points_of(p->gemm) * PATCHES * DY_TILE_CHANNELS;
     int32_t block, done, some;
     for (block = p->first_block; block < p->last_block; block += t->blocks) {
         t->blocks = dy_smaller(DY_TILE_BLOCKS, p->last_block - block);

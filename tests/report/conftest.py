@@ -142,7 +142,7 @@ def summary_of(method: str, bits: int, seed: int, rng: np.random.Generator) -> d
         "bops_convention": "weight bits x activation bits x MACs, convolutions and linear layers",
         "levels": int(levels(bits)),
         "note": "",
-        "quantizer": {"weight": method, "activation": None if method == "inq" else "uniform"},
+        "quantizer": {"weight": method, "activation": "uniform"},
         "schedule": "partition" if method == "inq" else "all_at_once",
         "allocation": "fixed",
         "classes": CLASSES,

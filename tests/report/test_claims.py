@@ -183,7 +183,11 @@ def test_the_page_of_a_claim_has_the_numbers_the_picture_the_command_and_the_run
     picture = (pages / "partition-1.svg").read_text()
     assert "![1 held, 1 undecided: resnet8 on fashion_mnist, two cores](partition-1.svg)" in text
     assert picture.startswith("<svg")
-    assert picture.count('aria-roledescription="point"') == 10
+    # Of two claims: five seeds, their mean, the margin, the paper's difference; each in the legend
+    assert picture.count('aria-roledescription="point"') == 2 * (5 + 3)
+    for mark in ("seed", "mean", "margin", "published"):
+        assert f">{mark}</text>" in picture
+    assert ">held</text>" in picture
 
 
 def test_the_readme_shows_the_papers_and_the_arms_of_the_headline(workplace, monkeypatch):

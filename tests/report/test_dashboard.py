@@ -70,6 +70,7 @@ def test_every_width_has_its_winner_with_seeds_and_lead(page: str) -> None:
     assert [row[0] for row in texts] == ["2", "3", "4", "5"]
     for row in texts:
         assert row[1] in METHODS
+        assert row[2] == "16 epochs of training"
         assert int(row[5]) >= 2
         assert row[10].startswith("too few seeds")
 

@@ -24,7 +24,7 @@ def test_a_summary_arrives_as_it_was_written(make_run, tmp_path: Path) -> None:
         assert row[key] == summary[key]
     assert row.seconds == sum(summary["seconds"].values())
     assert row.integer_passed
-    assert (row.weight, row.activation) == ("inq", "float")
+    assert (row.weight, row.activation) == ("inq", "uniform")
 
 
 def test_a_run_without_summary_is_in_progress_and_then_unfinished(make_run, tmp_path: Path) -> None:

@@ -16,32 +16,42 @@ from dyadic.record.read import read_records
 from dyadic.report.dashboard import write_dashboard
 from dyadic.report.data.runs import NUMBERS, TEXTS, overview
 from dyadic.report.data.seeds import configurations
-from dyadic.report.data.winners import ALONE, comparable, winners
+from dyadic.report.data.winners import ALONE, LIKE, comparable, winners
 from dyadic.report.page import overview as page
 
 METHODS = ("inq", "log2", "uniform")
+KINDS = [("float", 0.0), ("float", 4.0), ("4", 0.0)]  # activations, epochs
 runs_strategy = st.lists(
     st.tuples(
         st.sampled_from(METHODS),
         st.sampled_from([3.0, 4.0, 6.0]),
         st.integers(0, 6),
         st.integers(-200, 60),
+        st.sampled_from(KINDS),
     ),
     min_size=1,
     max_size=40,
     unique_by=lambda run: run[:3],
 )
+Run = tuple[str, float, int, int, tuple[str, float]]
+Key = tuple[str, float, tuple[str, float]]
 
 
-def frame_of(runs: list[tuple[str, float, int, int]]) -> pd.DataFrame:
-    """An overview of finished runs of one setting: (method, bits, seed, points/100 to float)."""
+def frame_of(runs: list[Run]) -> pd.DataFrame:
+    """Finished runs of one setting: (method, bits, seed, points/100 to float, kind)."""
     rows = [
         {"name": f"{m}-{b:g}-{s}", "method": m, "bits": b, "seed": float(s), "status": "done"}
         | {"dataset": "fashion_mnist", "model": "resnet8", "hardware": "cpu", "float_network": "a"}
-        | {"configuration": f"{m}{b:g}", "weight": m, "activation": "float", "allocation": "fixed"}
+        | {
+            "configuration": f"{m}{b:g}{kind}",
+            "weight": m,
+            "activation": "float",
+            "allocation": "fixed",
+        }
         | {"float_top1": 91.0 + s / 10, "top1": 91.0 + s / 10 + d / 100, "top1_drop": -d / 100}
         | {"size_mib": b / 10, "gbops": b, "integer_passed": None, "held_out": 0.0, "recipe": {}}
-        for m, b, s, d in runs
+        | dict(zip(LIKE, kind, strict=True))
+        for m, b, s, d, kind in runs
     ]
     frame = pd.DataFrame(rows).reindex(columns=[*TEXTS, *NUMBERS, "integer_passed", "recipe"])
     return frame.assign(
@@ -49,42 +59,66 @@ def frame_of(runs: list[tuple[str, float, int, int]]) -> pd.DataFrame:
     )
 
 
-def numbers_of(runs: list[tuple[str, float, int, int]]) -> dict[tuple[str, float], pd.Series]:
-    """Top-1 by seed, per method and width, worked out without the page."""
-    found: dict[tuple[str, float], dict[int, float]] = {}
-    for method, bits, seed, points in runs:
-        found.setdefault((method, bits), {})[seed] = 91.0 + seed / 10 + points / 100
+def numbers_of(runs: list[Run]) -> dict[Key, pd.Series]:
+    """Top-1 by seed, per method, width and kind, worked out without the page."""
+    found: dict[Key, dict[int, float]] = {}
+    for method, bits, seed, points, kind in runs:
+        found.setdefault((method, bits, kind), {})[seed] = 91.0 + seed / 10 + points / 100
     return {key: pd.Series(values) for key, values in found.items()}
 
 
-@profile(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+def kind_in(words: str) -> tuple[str, float]:
+    """The activations and the epochs that a sentence names."""
+    (kind,) = [kind for kind in KINDS if SAID[kind] in words]
+    return kind
+
+
+SAID = {
+    ("float", 0.0): "with float activations and no training",
+    ("float", 4.0): "with float activations and 4 epochs of training",
+    ("4", 0.0): "with 4-bit activations and no training",
+}
+
+
+@profile(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(runs_strategy)
 def test_the_headline_says_what_the_numbers_say(runs: list) -> None:
     scores = numbers_of(runs)
-    widths = {bits: [m for m, b in scores if b == bits] for _, bits in scores}
+    alike = {key[1:]: [m for m, *like in scores if tuple(like) == key[1:]] for key in scores}
     said, more = page.headline(winners(configurations(frame_of(runs))))
-    most = max(len(methods) for methods in widths.values())
+    most = max(len(methods) for methods in alike.values())
     if most == 1:
-        assert said.startswith("No two methods have run at the same width")
+        assert said.startswith("No two methods have run at the same width and training")
         assert "ahead" not in said + more
         return
-    bits = float(re.search(r"^At (\d) bits", said)[1])
-    assert len(widths[bits]) == most
-    means = {m: scores[m, bits].mean() for m in widths[bits]}
-    method = re.match(r"(\w+): (\d+\.\d\d)", more)
+    like = float(re.search(r"^At (\d) bits", said)[1]), kind_in(more)
+    assert len(alike[like]) == most
+    means = {m: scores[m, *like].mean() for m in alike[like]}
+    method = re.match(r"(\w+) with .*?: (\d+\.\d\d)", more)
     assert means[method[1]] == pytest.approx(max(means.values()))
     assert float(method[2]) == pytest.approx(means[method[1]], abs=0.0051)
-    assert f"{most} methods at this width" in more
-    assert f"on {len(scores[method[1], bits])} seed" in more
+    assert f"{most} methods compared" in more
+    assert f"on {len(scores[method[1], *like])} seed" in more
     ahead = re.search(r"(\w+) is ahead of (\w+) by (\d+\.\d\d) points", said)
     paired = re.search(r"(\d+) paired seeds?", more)
     if ahead:
-        difference = (scores[ahead[1], bits] - scores[ahead[2], bits]).dropna()
+        difference = (scores[ahead[1], *like] - scores[ahead[2], *like]).dropna()
         assert len(difference) == int(paired[1]) >= 5
         assert float(ahead[3]) == pytest.approx(difference.mean(), abs=0.0051)
         assert difference.mean() > difference.std() / 3
     elif int(paired[1]) < 5:
         assert "too few seeds" in said
+
+
+def test_a_trained_method_is_not_compared_with_one_that_is_not() -> None:
+    runs = [("inq", 4.0, seed, 0, ("float", 4.0)) for seed in range(5)]
+    runs += [("log2", 4.0, seed, -300, ("float", 0.0)) for seed in range(5)]
+    runs += [("uniform", 4.0, seed, -100, ("4", 0.0)) for seed in range(5)]
+    best = winners(configurations(frame_of(runs)))
+    assert page.headline(best)[0].startswith("No two methods have run at the same width and")
+    assert list(best.verdict) == ["only method at this width and training"] * 3
+    best = winners(configurations(frame_of([*runs, *[("log2", *run[1:]) for run in runs[:5]]])))
+    assert "equal" in set(best.verdict)
 
 
 @profile(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -93,15 +127,16 @@ def test_no_method_is_highest_where_it_is_alone(runs: list) -> None:
     table = configurations(frame_of(runs))
     best, scores = winners(table), numbers_of(runs)
     title = page._highest(best)
-    said = re.match(r"(\w+) has the highest mean top-1 at (.*) bits", title)
-    contested = {b for _, b in scores if sum(width == b for _, width in scores) > 1}
-    assert (said is None) == (not contested)
+    said = re.match(r"(\w+) has the highest mean top-1 at ([\d, ]+) bits", title)
+    several = {key[1:] for key in scores if sum(other[1:] == key[1:] for other in scores) > 1}
+    assert (said is None) == (not several)
     for bits in map(float, re.findall(r"\d", said[2]) if said else []):
-        assert bits in contested
-        top = max((values.mean(), m) for (m, b), values in scores.items() if b == bits)
-        assert scores[said[1], bits].mean() == pytest.approx(top[0])
-    alone = set(best.bits[best.verdict == ALONE])
-    assert alone == {b for _, b in scores} - contested
+        like = bits, kind_in(title)
+        assert like in several
+        top = max(values.mean() for key, values in scores.items() if key[1:] == like)
+        assert scores[said[1], *like].mean() == pytest.approx(top)
+    alone = set(map(tuple, best[best.verdict == ALONE][["bits", *LIKE]].to_numpy()))
+    assert alone == {(bits, *kind) for _, bits, kind in scores if (bits, kind) not in several}
     assert len(comparable(table)) == len(table)
 
 
@@ -114,16 +149,16 @@ def test_the_cheapest_close_run_is_the_cheapest_and_close(runs: list) -> None:
         key: (91 - values + values.index / 10).mean() for key, values in numbers_of(runs).items()
     }
     close = {key: drop for key, drop in means.items() if drop <= 1 + 1e-9}
-    found = re.match(r"(\w+) at (\d) bits is within 1 point .* on (\d) seed", said)
+    found = re.match(r"(\w+) at (\d) bits with .* is within 1 point .* on (\d) seed", said)
     assert (found is None) == (not close)
     if found:
-        key = found[1], float(found[2])
+        key = found[1], float(found[2]), kind_in(said)
         assert key in close
-        assert key[1] == min(bits for _, bits in close)
+        assert key[1] == min(bits for _, bits, _ in close)
         assert int(found[3]) == len(numbers_of(runs)[key])
     else:
-        method, bits = re.search(r"float; (\w+) at (\d) bits comes nearest", said).groups()
-        assert means[method, float(bits)] == pytest.approx(min(means.values()))
+        method, bits = re.search(r"float; (\w+) at (\d) bits with .* comes nearest", said).groups()
+        assert means[method, float(bits), kind_in(said)] == pytest.approx(min(means.values()))
 
 
 def settings_of(runs: Path) -> list[dict]:
@@ -145,7 +180,8 @@ def test_the_setting_with_the_most_evidence_speaks_first(make_run, tmp_path: Pat
     first, second = settings_of(tmp_path)
     assert first["title"] == "resnet20 on fashion_mnist"
     assert first["headline"][0].startswith("At 4 bits ")
-    assert second["headline"][0] == "No two methods have run at the same width; log2 at 4 bits."
+    words = "No two methods have run at the same width and training; log2 at 4 bits."
+    assert second["headline"][0] == words
 
 
 @pytest.fixture(scope="module")

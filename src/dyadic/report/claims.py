@@ -95,7 +95,8 @@ def _kept(known: pd.DataFrame, empty: pd.DataFrame) -> pd.DataFrame:
     earlier = where(known, known.experiment == empty.experiment.iloc[0]).filter(STORED)
     margins = dict(zip(empty.claim, empty.margin, strict=True))
     same = set(earlier.claim) == set(margins)
-    return earlier.assign(margin=earlier.claim.map(margins)) if same else empty
+    said = {"margin": earlier.claim.map(margins), "statement": empty.statement.iloc[0]}
+    return earlier.assign(**said) if same else empty
 
 
 def arm_rows(claim: Claim, tried: Sequence[Trial], published: pd.DataFrame) -> pd.DataFrame:
@@ -122,20 +123,9 @@ def _measured(own: pd.DataFrame) -> dict[str, Any]:
         return {"seeds": 0}
     values = [name for name in MEASURED if not name.endswith("_sd")]
     joined = over_seeds(own, ["configuration"], values).rename(columns=MEASURED)
+    last = own[["weight_bits", "activation_bits", "epochs_quantize"]].iloc[-1]
     found = joined.filter([*MEASURED.values(), "seeds"]).iloc[0].to_dict()
-    return found | {"epochs": own.epochs_quantize.iloc[-1]} | _widths(own.iloc[-1])
-
-
-def _widths(run: Any) -> dict[str, str]:
-    """Bits of weights and of activations: 4/8 where layers differ, "float" for a side left so."""
-    one = [run.recipe.get("allocation.bits"), run.recipe.get("allocation.activation_bits")]
-    pairs = run.recipe.get("allocation.choices") or [one]
-    pairs = [pair for pair in pairs if pair[0] == run.mean_bits] or pairs
-    sides = {"weights": run.weight, "activations": run.activation}
-    return {
-        name: "float" if kind == "float" else "/".join(str(pair[side]) for pair in pairs)
-        for side, (name, kind) in enumerate(sides.items())
-    }
+    return found | dict(zip(["weights", "activations", "epochs"], last, strict=True))
 
 
 def claim_page(

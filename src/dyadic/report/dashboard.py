@@ -33,9 +33,9 @@ from dyadic.report.data.runs import kind_of, overview
 from dyadic.report.data.seeds import SETTING, configurations, finished
 from dyadic.report.data.verdicts import read_verdicts, scoreboard
 from dyadic.report.fronts import front_sections, read_fronts
+from dyadic.report.page.claims import papers
 from dyadic.report.page.compare import comparisons
 from dyadic.report.page.overview import GENERATED, settings
-from dyadic.report.page.paper import papers
 from dyadic.report.page.run import detail
 from dyadic.report.text import plural
 
@@ -111,6 +111,7 @@ def _content(
     by_name = {r.name: (r, row) for r, row in zip(records, frame.itertuples(), strict=True)}
     details = [detail(*by_name[name]) for name in sorted(chosen(frame))]
     stopped = where(frame, frame.status.isin([FAILED, BROKEN]))
+    columns = [c for c in COLUMNS if c[0] not in ("model", "dataset") or frame[c[0]].nunique() > 1]
     light, dark = (
         "; ".join(f"--{name}: {pair[side]}" for name, pair in COLOURS.items()) for side in (0, 1)
     )
@@ -121,7 +122,7 @@ def _content(
         "integers": integers(frame),
         "scores": scoreboard(verdicts),
         "settings": settings(frame, table, records),
-        "columns": COLUMNS,
+        "columns": columns,
         "rows": run_rows(frame, table),
         "choices": {key: sorted(set(frame[key]) - {""}) for key in ("dataset", "model", "method")}
         | {"bits": [f"{b:g}" for b in sorted(frame.bits.dropna().unique())]},
@@ -176,13 +177,9 @@ def chosen(frame: pd.DataFrame) -> list[str]:
     """
     recent = ordered(frame, "ended", descending=True)
     running, done = where(recent, recent.status == "running"), finished(recent)
-    ranked = done.assign(
-        later=(done.dataset == GENERATED) * 2 + (done.held_out > 0),
-        unchecked=done.integer_passed.isna(),
-    )
-    kinds = [*SETTING, "method", "bits", "allocation"]
-    best = ordered(ranked, "top1", descending=True).drop_duplicates(kinds)
-    best = ordered(best, ["later", "unchecked"])
+    later = (done.dataset == GENERATED) * 4 + (done.held_out > 0) * 2 + done.integer_passed.isna()
+    best = ordered(done.assign(later=later), "top1", descending=True)
+    best = ordered(best.drop_duplicates([*SETTING, "method", "bits", "allocation"]), "later")
     return list(dict.fromkeys([*running.name, *best.name, *done.name]))[:DETAILED]
 
 

@@ -15,7 +15,7 @@ from dyadic.report.charts.drawing import CONFIG, LIGHT, Drawing, declaration
 BINS = 32
 LEVELS_DRAWN = 65
 PARTS = ("weight_counts", "weight_edges", "error_counts", "error_edges", "levels")
-POINT = {"solid": True, "weight": 1.0, "sd": 0.0, "joined": False}
+POINT = {"weight": 1.0, "sd": 0.0, "joined": False}
 
 PANELS = {
     "weight_bits": "weight bits",
@@ -41,17 +41,21 @@ def scores(
 ) -> Drawing:
     """Points of two numbers, whiskers, lines, and a line of steps through `corners`.
 
-    points     series, x, y, says; solid (False: hollow), weight (opacity), sd (a whisker) and
-               joined (True: a line through the series) may be left out
+    points     series, x, y, says; weight (opacity), sd (a whisker) and joined (True: a line through
+               the series) may be left out
     slots      the colour and shape of every series; labels: of the axes
-    corners    x, y, label; reference: the float network's top-1; low: where the axis begins
+    corners    x, y, label; reference: the float network's top-1; low: where whiskers end
     """
     table = points.assign(**{k: v for k, v in POINT.items() if k not in points})
     spread = table.sd.fillna(0.0)
-    table = table.assign(least=table.y - spread, most=table.y + spread).drop(columns="sd")
+    least = (table.y - spread).clip(lower=low)
+    table = table.assign(least=least, most=table.y + spread).drop(columns="sd")
     lines = pd.DataFrame({"y": [reference], "label": [f"float {reference:.2f}"]}).dropna()
     colours, shapes = CONFIG["range"]["category"], CONFIG["range"]["symbol"]
-    scale = {"zero": False, "nice": True, "type": "log" if log else "linear"}
+
+    wide = table.x.max() > 10 * table.x.min() > 0
+    kinds = {True: {"type": "log"}, False: {"zero": False}}
+    whole = {"tickMinStep": 1, "format": "d"} if "bits" in labels[0].split() else {}
     declared = declaration(
         "scores",
         domain=list(slots),
@@ -59,9 +63,10 @@ def scores(
         symbols=[shapes[slot % len(shapes)] for slot in slots.values()],
         x=labels[0],
         y=labels[1],
-        scale=scale if low is None else scale | {"domainMin": low},
-        across="log" if table.x.max() > 10 * table.x.min() > 0 else "linear",
-        ticks={"tickMinStep": 1, "format": "d"} if "bits" in labels[0].split() else {},
+        across={"nice": False, "padding": 16} | kinds[wide],
+        down={"padding": 14} | kinds[log],
+        ticks={"tickCount": 3} if wide else whole,
+        steps=3 if log else 6,
     )
     corners = pd.DataFrame(columns=["x", "y", "label"]) if corners is None else corners
     return Drawing(title, declared, {"points": table, "corners": corners, "reference": lines}, note)

@@ -10,7 +10,7 @@ from dyadic.record.read import Record, numbers
 TEXTS = [
     *["name", "dataset", "model", "method", "status", "reason", "phase", "hardware", "precision"],
     *["ended", "note", "schedule", "allocation", "weight", "activation", "engines"],
-    *["configuration", "float_network"],
+    *["configuration", "float_network", "weight_bits", "activation_bits"],
 ]
 NUMBERS = [
     *["bits", "mean_bits", "seed", "levels", "float_top1", "float_top5", "top1", "top5"],
@@ -27,9 +27,10 @@ def overview(records: Sequence[Record]) -> pd.DataFrame:
 
     Beside the summary: `weight`, `activation` (quantizers, "float" where a side has none),
     `integer_passed` (True, False, or None where the run was not deployed), `seconds` in total,
-    `recipe` (what `RECIPE` begins, by dotted key), `configuration`, equal for runs that differ only
-    in their seed, `float_network`, equal for runs whose baselines do, `held_out` training images,
-    `reason` of a failed or broken run, and the `phase` in which one that has not ended is.
+    `weight_bits` and `activation_bits` in words (4/8 where layers differ, "float" for a side left
+    so), `recipe` (what `RECIPE` begins, by dotted key), `configuration`, equal for runs that differ
+    only in their seed, `float_network`, equal for runs whose baselines do, `held_out` training
+    images, `reason` of a failed or broken run, and the `phase` of one that has not ended.
     """
     frame = pd.DataFrame([_row(record) for record in records])
     frame = frame.reindex(columns=[*TEXTS, *NUMBERS, "integer_passed", "recipe"])
@@ -38,6 +39,7 @@ def overview(records: Sequence[Record]) -> pd.DataFrame:
         frame[name] = column.where(column.notna(), "").map(str)
     for name in NUMBERS:
         frame[name] = numbers(frame[name])
+    frame["hardware"] = frame.hardware.str.replace(r"\b1 threads", "1 thread", regex=True)
     frame["integer_passed"] = frame.integer_passed.astype(object)
     return frame
 
@@ -58,14 +60,32 @@ def _row(record: Record) -> dict[str, Any]:
     chosen = {k: v for k, v in flat(record.choices).items() if not k.endswith("_partial_")}
     row["held_out"] = chosen.get("dataset.holdout") or 0
     row["recipe"] = {k: v for k, v in chosen.items() if k.startswith(RECIPE)}
-    return row | {
-        "configuration": record.identity["experiment"] if record.choices else record.name,
-        "float_network": record.identity["network"],
-        "name": record.name,
-        "status": record.status,
-        "reason": record.reason,
-        "phase": "" if record.status == "done" else _phase(record),
-    }
+    return (
+        row
+        | _widths(row, chosen)
+        | {
+            "configuration": record.identity["experiment"] if record.choices else record.name,
+            "float_network": record.identity["network"],
+            "name": record.name,
+            "status": record.status,
+            "reason": record.reason,
+            "phase": "" if record.status == "done" else _phase(record),
+        }
+    )
+
+
+def _widths(row: dict[str, Any], chosen: dict[str, Any]) -> dict[str, str]:
+    """Bits of weights and of activations in words; "" where the choices do not say."""
+    menu = chosen.get("allocation.choices")
+    menu = menu if isinstance(menu, list) else []
+    pairs = [pair for pair in menu if isinstance(pair, list) and len(pair) == 2]
+    pairs = [pair for pair in pairs if pair[0] == row.get("mean_bits")] or pairs
+    pairs = pairs or [[chosen.get("allocation.bits"), chosen.get("allocation.activation_bits")]]
+    found = {}
+    for k, side in enumerate(("weight", "activation")):
+        said = "/".join(str(pair[k]) for pair in pairs if pair[k] is not None)
+        found[f"{side}_bits"] = "float" if row[side] == "float" else said
+    return found
 
 
 def _phase(record: Record) -> str:

@@ -122,9 +122,9 @@ def holm(p: pd.Series) -> pd.Series:
     return (ascending * factors).cummax().clip(upper=1.0).reindex(p.index)
 
 
-MEANS = ["top1", "float_top1", "top1_drop", "integer_top1"]
-CARRIED = ["levels", "mean_bits", "size_mib", "gbops", "weight", "activation", "allocation"]
-CARRIED += ["recipe"]
+MEANS = ["top1", "float_top1", "top1_drop", "size_mib", "gbops"]
+CARRIED = ["levels", "mean_bits", "weight", "allocation", "recipe"]
+CARRIED += ["activation_bits", "epochs_quantize"]
 KEYS = [*SETTING, "method", "bits", "configuration"]
 FLOAT = "float"
 """What a record calls the quantizer of a side that has none."""
@@ -138,32 +138,21 @@ def finished(overview: pd.DataFrame) -> pd.DataFrame:
 def configurations(overview: pd.DataFrame) -> pd.DataFrame:
     """One row for the finished runs that differ only in their seed, best first within its bits.
 
-    Columns: `KEYS`, those of `over_seeds` for `MEANS`, `by_seed` (top-1), `integer_passed` (of
-    all, None where none was deployed), `CARRIED`, `width` (bits, or their mean), and `variant`, how
-    a row differs from its method's others. A method that ran with several quantizers of weights is
-    as many, each named by its own.
+    Columns: `KEYS`, those of `over_seeds` for `MEANS`, `by_seed` (top-1), `CARRIED`, `width` (bits,
+    or their mean), and `variant`, how a row differs from its method's others. A method that ran
+    with several quantizers of weights is as many, each named by its own.
     """
     done = finished(overview)
-    found = groups(done, KEYS)
-    first = pd.DataFrame([group.iloc[-1] for _, group in found], columns=done.columns)
-    extra = first[CARRIED].assign(
-        by_seed=[by_seed(group) for _, group in found],
-        integer_passed=[
-            all(known) if (known := list(group.integer_passed.dropna())) else None
-            for _, group in found
-        ],
-        gbops=[group.gbops.median() for _, group in found],
-        size_mib=[group.size_mib.median() for _, group in found],
-    )
-    frame = pd.concat([over_seeds(done, KEYS, MEANS), extra.reset_index(drop=True)], axis=1)
+    last = done.drop_duplicates(KEYS, keep="last").filter([*KEYS, *CARRIED])
+    frame = over_seeds(done, KEYS, MEANS).merge(last, on=KEYS)
+    frame["by_seed"] = pd.Series([by_seed(group) for _, group in groups(done, KEYS)], dtype=object)
     weights = frame.recipe.map(_weights).astype(object)
     several = weights.groupby([frame[key] for key in [*SETTING, "method"]]).transform("nunique") > 1
     named = frame.method + " (" + weights.fillna("") + ")"
     frame["method"] = frame.method.where(~several | weights.isna(), named)
     frame["variant"] = _variants(frame)
     frame["width"] = frame.bits.fillna(frame.mean_bits.round(1)).map("{:g}".format)
-    ranked = ordered(ordered(frame, "top1", descending=True), [*SETTING, "bits"])
-    return ranked.reset_index(drop=True)
+    return ordered(ordered(frame, "top1", descending=True), [*SETTING, "bits"])
 
 
 def _weights(recipe: dict[str, Any]) -> str | None:

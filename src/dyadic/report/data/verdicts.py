@@ -21,7 +21,7 @@ WHERE = ["dataset", "network", "hardware", "float network"]
 """How the tables call what `SETTING` names."""
 
 STORED = [
-    *["experiment", "paper", "table", "claim", "margin", "published", "differences"],
+    *["experiment", "paper", "table", "statement", "claim", "margin", "published", "differences"],
     *["difference", "seeds", *WHERE],
 ]
 
@@ -99,7 +99,7 @@ def verdict_rows(claim: Claim, tried: Sequence[Trial], published: pd.DataFrame) 
 
     What follows from `STORED` is not filled: Holm's correction needs the whole table.
     """
-    said = {"experiment": claim.experiment, "paper": claim.paper, "table": claim.table}
+    said = {key: getattr(claim, key) for key in STORED[:4]}
     found = [
         said
         | {
@@ -124,7 +124,7 @@ def decided(stored: pd.DataFrame) -> pd.DataFrame:
     `verdict` is one of `KINDS`; `says` adds what is missing to a verdict.
     """
     table = stored.reindex(columns=STORED).reset_index(drop=True)
-    for name in (*WHERE, "differences"):
+    for name in (*WHERE, "differences", "statement"):
         table[name] = table[name].astype(object).where(table[name].notna(), "")
     pairs = [pair_of(row) for row in rows(table)]
     for name in ("low", "high", "p"):

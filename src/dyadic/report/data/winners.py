@@ -1,4 +1,4 @@
-"""Who is ahead at a width, and which runs none beats in both cost and top-1."""
+"""Who is ahead among like configurations, and which runs none beats in both cost and top-1."""
 
 import math
 from typing import Any
@@ -8,11 +8,14 @@ import pandas as pd
 from dyadic.record.schema import FLOAT_BITS
 from dyadic.report.data.frames import groups, ordered, rows, where
 from dyadic.report.data.seeds import FLOAT, HELD, NOT_HELD, NOT_RUN, SETTING, Paired, paired
+from dyadic.report.text import plural
 
-AHEAD, ALONE = "ahead", "only method at this width"
+LIKE = ["activation_bits", "epochs_quantize"]
+"""Beside the setting and the width: what configurations must share before one can be ahead."""
+
+AHEAD, ALONE = "ahead", "only method at this width and training"
 BEHIND, UNSHARED = "behind on the seeds that both have", "no seed that both have"
-WINNER = ["method", "variant", "activation", "width", "levels", "top1", "top1_sd", "seeds"]
-LEAD = ["top1_drop", "second", "methods", "pair", "verdict"]
+LEAD = ["second", "methods", "pair", "verdict"]
 
 
 def quantized(table: pd.DataFrame) -> pd.DataFrame:
@@ -26,19 +29,18 @@ def comparable(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def winners(table: pd.DataFrame) -> pd.DataFrame:
-    """Per setting and bits: the method with the highest mean, and its lead over the next method.
+    """Per setting, bits and `LIKE`: the method with the highest mean, and its lead over the next.
 
-    Of the rows of `configurations` that are `comparable`. Columns: `SETTING`, bits, `WINNER` and
-    `LEAD`: the second's name, how many methods there are, the paired differences and the verdict:
-    `AHEAD`, `ALONE`, or what `Paired.words` says.
+    Rows of `configurations` that are `comparable`, with `LEAD`: the second's name, how many methods
+    there are, the paired differences, and as verdict `AHEAD`, `ALONE` or what `Paired.words` says.
     """
     found = []
-    for _, group in groups(comparable(table), [*SETTING, "bits"]):
+    for _, group in groups(comparable(table), [*SETTING, "bits", *LIKE]):
         best = rows(ordered(group, "top1", descending=True).drop_duplicates("method"))
         alone = {"second": "", "pair": Paired(()), "verdict": ALONE}
         lead = _lead(best[0], best[1]) if len(best) > 1 else alone
         found.append(best[0] | lead | {"methods": len(best)})
-    return pd.DataFrame(found, columns=[*SETTING, "bits", *WINNER, *LEAD])
+    return pd.DataFrame(found, columns=[*table.columns, *LEAD])
 
 
 def _lead(first: dict[str, Any], second: dict[str, Any]) -> dict[str, Any]:
@@ -46,6 +48,21 @@ def _lead(first: dict[str, Any], second: dict[str, Any]) -> dict[str, Any]:
     words = {HELD: AHEAD if pair.mean > 0 else "equal", NOT_HELD: BEHIND, NOT_RUN: UNSHARED}
     verdict = words.get(pair.verdict, pair.words())
     return {"second": second["method"], "pair": pair, "verdict": verdict}
+
+
+def width_of(row: dict[str, Any]) -> str:
+    """The bits of a row, in words."""
+    return f"{row['width']} {'bit' if row['width'] == '1' else 'bits'}"
+
+
+def alike(row: dict[str, Any]) -> str:
+    """What rows must share to be compared, beside the width, in words."""
+    activations, epochs = (row[key] for key in LIKE)
+    kind = activations if activations in ("", FLOAT) else f"{activations}-bit"
+    said = [f"{kind} activations"] * bool(kind)
+    if epochs == epochs:
+        said.append(f"{plural(int(epochs), 'epoch')} of training" if epochs else "no training")
+    return " with " * bool(said) + " and ".join(said)
 
 
 def front(points: pd.DataFrame, cost: str, gain: str = "top1") -> pd.DataFrame:

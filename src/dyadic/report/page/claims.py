@@ -1,19 +1,98 @@
-"""Verdicts as a table and as pictures, the same on the page, on a claim's page and in a README."""
+"""A section per paper: its claims here as tables and pictures, its numbers beside ours.
 
+The tables and pictures of claims are those of a claim's own page and of the READMEs.
+"""
+
+import textwrap
+from collections.abc import Iterator
 from typing import Any
 
 import pandas as pd
 
 from dyadic.report.charts.drawing import Drawing, declaration
+from dyadic.report.data.claims import REPEAT
 from dyadic.report.data.frames import groups, rows, where
-from dyadic.report.data.seeds import KINDS
+from dyadic.report.data.published import tables_of
+from dyadic.report.data.seeds import KINDS, TOO_FEW
 from dyadic.report.data.verdicts import WHERE, pair_of
-from dyadic.report.text import interval, signed
+from dyadic.report.text import interval, plural, signed
 
-NOTE = (
-    "Dots: seeds. Band: 95 % interval of the mean, which is the tick. Black: the margin. "
-    "P: the paper's own difference, where it is within the picture."
-)
+NOTE = "Band: the 95 % interval of the mean. Published: the paper's own, unless far outside."
+
+LINE = 66
+"""Letters of a claim on a line of its picture."""
+
+
+LONG = 24
+PRINTED = {
+    **{"table": "table", "row": "row", "network": "network", "data": "data"},
+    **{"weight_bits": "W bits", "activation_bits": "A bits", "metric": "metric"},
+    **{"value": "value", "baseline": "baseline", "baseline_kind": "baseline is"},
+}
+"""The columns of a published number that a reader needs, and their headings."""
+
+
+def papers(
+    published: pd.DataFrame,
+    tables: dict[str, pd.DataFrame],
+    verdicts: pd.DataFrame,
+) -> list[dict[str, Any]]:
+    """Every paper with published numbers or claims, by name; then the tables of no paper."""
+    found, rest = [], dict(tables)
+    for name in sorted({*published.paper, *verdicts.paper}):
+        theirs, own = where(published, published.paper == name), tables_of(name, tables)
+        rest = {stem: frame for stem, frame in rest.items() if stem not in own}
+        shown = [_shown(stem, frame) for stem, frame in own.items()]
+        if len(theirs):
+            printed = theirs.filter([*PRINTED]).rename(columns=PRINTED)
+            shown.append(_shown("Every published number", printed))
+        claimed = where(verdicts, verdicts.paper == name)
+        said = [plural(len(theirs), "published number")] * bool(len(theirs)) + [counted(claimed)]
+        summary = "; ".join(filter(None, said))
+        section = {"name": name, "source": _sources(theirs.source), "summary": summary}
+        found.append(section | {"claims": _claims(claimed), "tables": shown})
+    if rest:
+        other = {"name": "other tables", "source": "", "claims": []}
+        other |= {"tables": [_shown(stem, frame) for stem, frame in rest.items()]}
+        found.append(other | {"summary": plural(len(rest), "table")})
+    return found
+
+
+def _claims(verdicts: pd.DataFrame) -> list[dict[str, Any]]:
+    """An experiment each, those that ran first: what held, verdicts, pictures, the command."""
+    found = groups(verdicts, ["experiment"])
+    return [
+        {
+            "name": name,
+            "title": f"{name}: {own.table.iloc[0]}; {counted(own)}",
+            "statement": own.statement.iloc[0],
+            "command": REPEAT.format(name),
+            "open": list(own.claim) if not own.seeds.any() else [],
+            "verdicts": verdict_table(own).drop(columns="by seed"),
+            "figures": pictures(own),
+        }
+        for name, own in sorted(found, key=lambda item: not item[1].seeds.any())
+    ]
+
+
+def _sources(column: pd.Series) -> str:
+    """The source of most numbers, and how many others there are."""
+    names = list(column.value_counts().index)
+    others = f" and {plural(len(names) - 1, 'other source')}" if len(names) > 1 else ""
+    return f"{names[0]}{others}" if names else ""
+
+
+def _shown(name: str, frame: pd.DataFrame) -> dict[str, Any]:
+    """A table for the page; long texts that a column repeats in every row are said once, before."""
+    named = frame.rename(columns=lambda column: str(column).replace("_", " "))
+    repeated = [
+        column
+        for column in named
+        if len(set(named[column])) == 1 and len(str(named[column].iloc[0])) > LONG
+    ]
+    notes = [f"{column}: {named[column].iloc[0]}" for column in repeated]
+    shown = named.drop(columns=repeated)
+    return {"name": name.replace("_", " "), "table": shown, "notes": notes}
 
 
 def verdict_table(verdicts: pd.DataFrame) -> pd.DataFrame:
@@ -60,18 +139,31 @@ def pictures(verdicts: pd.DataFrame) -> list[Drawing]:
 
 
 def _picture(own: pd.DataFrame) -> Drawing:
-    dots = pd.DataFrame(
-        {"claim": row["claim"], "seed": seed, "difference": value, "verdict": row["verdict"]}
-        for row in rows(own)
-        for pair in [pair_of(row)]
-        for seed, value in zip(pair.names, pair.differences, strict=True)
-    )
-    means = own[["claim", "difference", "low", "high", "margin", "published", "verdict", "says"]]
-    drawn = pd.concat([means.low, means.high, means.margin, dots.difference])
+    few = own.verdict == TOO_FEW  # the interval of two seeds would be all that one sees
+    table = own.assign(low=own.low.mask(few), high=own.high.mask(few))
+    marks = pd.DataFrame(mark for row in rows(own) for mark in _marks(row))
+    drawn = pd.concat([table.low, table.high, marks.points[marks.mark != "published"]])
     half = (drawn.max() - drawn.min() or 1.0) / 2
-    near = means.published.between(drawn.min() - half, drawn.max() + half)
-    means = means.assign(
-        published=means.published.where(near), interval=list(map(interval, own.low, own.high))
-    )
-    title = f"{counted(own)}: {place(own.iloc[0])}"
-    return Drawing(title, declaration("claims"), {"dots": dots, "means": means}, NOTE)
+    marks = where(marks, marks.points.between(drawn.min() - half, drawn.max() + half))
+    table["lines"] = [textwrap.wrap(str(claim), LINE) for claim in own.claim]
+    step = 39 + 13 * max(map(len, table.lines))
+    places = {"step": step, "says": 9 - step / 2, "words": 22 - step / 2, "below": step / 2 - 13}
+    declared = declaration("claims", marks=list(dict.fromkeys(marks.mark)), **places)
+    data = {"rows": table[["claim", "lines", "says", "verdict", "low", "high"]], "marks": marks}
+    return Drawing(f"{counted(own)}: {place(own.iloc[0])}", declared, data, NOTE)
+
+
+def _marks(row: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """What is drawn of a comparison: its seeds, their mean, the margin, the paper's difference."""
+    pair = pair_of(row)
+    found = [("seed", f"seed {n}", d) for n, d in zip(pair.names, pair.differences, strict=True)]
+    found += [(name, name, row[key]) for name, key in SINGLE.items()]
+    for mark, name, points in found:
+        yield {"claim": row["claim"], "verdict": row["verdict"], "mark": mark} | {
+            "points": points,
+            "says": f"{name} {signed(points)}",
+        }
+
+
+SINGLE = {"mean": "difference", "margin": "margin", "published": "published"}
+"""Marks of which a comparison has one, and their columns."""

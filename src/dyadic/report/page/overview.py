@@ -12,7 +12,18 @@ from dyadic.report.charts.drawing import Drawing
 from dyadic.report.data.frames import groups, ordered, rows, where
 from dyadic.report.data.runs import flat, kind_of
 from dyadic.report.data.seeds import LEAST, SETTING, finished
-from dyadic.report.data.winners import AHEAD, ALONE, comparable, floor, front, quantized, winners
+from dyadic.report.data.winners import (
+    AHEAD,
+    ALONE,
+    LIKE,
+    alike,
+    comparable,
+    floor,
+    front,
+    quantized,
+    width_of,
+    winners,
+)
 from dyadic.report.text import interval, percent, plural, signed
 
 HEADLINE_BITS = 4
@@ -37,11 +48,12 @@ def settings(
     runs  of `overview`, table: of `configurations`
     """
     found = []
-    colours = {method: slot for slot, method in enumerate(sorted(set(table.method)))}
-    done, alike = finished(runs), dict(groups(table, SETTING))
+    table = table.assign(series=list(map(_series, rows(table))))
+    slots = {series: slot for slot, series in enumerate(sorted(set(table.series)))}
+    done, tables = finished(runs), dict(groups(table, SETTING))
     titles = _titles(ordered(done, SETTING).drop_duplicates(SETTING), records)
     for (key, own), title in zip(groups(done, SETTING), titles, strict=True):
-        found.append(_setting(own, alike[key], colours) | {"title": title})
+        found.append(_setting(own, tables[key], slots) | {"title": title})
     return sorted(found, key=lambda item: (item["dataset"] == GENERATED, item["evidence"]))
 
 
@@ -66,15 +78,13 @@ def _titles(firsts: pd.DataFrame, records: Sequence[Record]) -> list[str]:
     return list(titles.where(~twice, titles + ", float network " + firsts.float_network))
 
 
-def _setting(runs: pd.DataFrame, table: pd.DataFrame, colours: dict[str, int]) -> dict[str, Any]:
+def _setting(runs: pd.DataFrame, table: pd.DataFrame, slots: dict[str, int]) -> dict[str, Any]:
     best, baseline = winners(table), runs.groupby("seed").float_top1.mean().mean()
-    figures = {}
-    if len(best) > 1:
-        figures["top1_against_bits"] = _against_bits(table, best, colours, baseline)
+    figures = [_against_bits(table, best, slots, baseline)] if best.bits.nunique() > 1 else []
     for cost, label in (("size_mib", "size, MiB"), ("gbops", "bit operations, GBOPS")):
         costly = where(quantized(table), quantized(table)[cost] > 0)
-        if len(set(costly[cost])) > 1:
-            figures[f"pareto_{cost}"] = _pareto(costly, cost, label, colours)
+        if costly[cost].nunique() > 1:
+            figures.append(_pareto(costly, cost, label, slots))
     first = runs.iloc[0]
     held_out = plural(int(first.held_out), "held-out image")
     without = f" without {held_out}" if first.held_out else ""
@@ -95,23 +105,31 @@ def _setting(runs: pd.DataFrame, table: pd.DataFrame, colours: dict[str, int]) -
     }
 
 
-def headline(best: pd.DataFrame) -> tuple[str, str]:
-    """Which method is ahead where most methods ran, and how sure that is, as two sentences.
+def _speaker(best: pd.DataFrame) -> dict[str, Any]:
+    """The row that a headline is about: most methods, near `HEADLINE_BITS`, trained longest."""
+    nearest = (best.bits - HEADLINE_BITS).abs()
+    keys = ["methods", "near", "epochs_quantize"]
+    ranked = best.assign(near=-nearest).sort_values(keys, ascending=False, kind="stable")
+    return rows(ranked)[0]
 
-    Of widths with as many methods the one nearest to `HEADLINE_BITS`.
-    """
+
+def headline(best: pd.DataFrame) -> tuple[str, str]:
+    """Which method is ahead where most like methods ran, and how sure that is, in two sentences."""
     if best.empty:
         return ("No run with a bit width has finished yet.", "")
-    row = min(rows(best), key=lambda r: (-r["methods"], abs(r["bits"] - HEADLINE_BITS)))
-    first, second, pair, bits = row["method"], row["second"], row["pair"], _bits(row)
-    score = f"{first}: {percent(row['top1'], row['top1_sd'])} % top-1 on "
+    row = _speaker(best)
+    first, second, pair, bits = row["method"], row["second"], row["pair"], width_of(row)
+    score = f"{first}{alike(row)}: {percent(row['top1'], row['top1_sd'])} % top-1 on "
     score += plural(int(row["seeds"]), "seed")
     if row["verdict"] == ALONE:
-        return (f"No two methods have run at the same width; {first} at {bits}.", f"{score}.")
+        return (
+            f"No two methods have run at the same width and training; {first} at {bits}.",
+            score,
+        )
     more = f"{signed(pair.mean)} points to {second}" if pair.seeds else ""
     more += f", 95 % {interval(pair.low, pair.high)}" if pair.seeds >= LEAST else ""
     more = f"{score}; {more or row['verdict']}, {plural(pair.seeds, 'paired seed')},"
-    more += f" {plural(row['methods'], 'method')} at this width."
+    more += f" {plural(row['methods'], 'method')} compared."
     if row["verdict"] == AHEAD:
         return f"At {bits} {first} is ahead of {second} by {pair.mean:.2f} points.", more
     if pair.seeds < LEAST:
@@ -119,35 +137,40 @@ def headline(best: pd.DataFrame) -> tuple[str, str]:
     return f"At {bits} {first} and {second} cannot be told apart.", more
 
 
+def _series(row: dict[str, Any]) -> str:
+    """A method in a chart: how its widths were chosen and how long it trained, where it did."""
+    epochs = row["epochs_quantize"]
+    trained = plural(int(epochs), "epoch") if epochs > 0 else ""
+    return ", ".join(filter(None, [row["method"], kind_of(row["allocation"]), trained]))
+
+
 def _standing(best: pd.DataFrame) -> pd.DataFrame:
     """The winners as the page shows them."""
-    shown = [
-        {
-            "bits": row["bits"],
-            "method": f"{row['method']} {row['variant']}".strip(),
-            "activations": row["activation"],
-            "levels": row["levels"],
-            "top-1, %": percent(row["top1"], row["top1_sd"]),
-            "seeds": row["seeds"],
-            "drop": f"{row['top1_drop']:.2f}",
-            "next": row["second"],
-            "lead": signed(row["pair"].mean),
-            "95 % interval": interval(row["pair"].low, row["pair"].high),
-            "verdict": row["verdict"],
-        }
-        for row in rows(best)
-    ]
+    pairs = best.pair.map
+    shown = {
+        "bits": best.bits,
+        "method": (best.method + " " + best.variant).str.strip(),
+        "with": [alike(row).removeprefix(" with ") for row in rows(best)],
+        "levels": best.levels,
+        "top-1, %": list(map(percent, best.top1, best.top1_sd)),
+        "seeds": best.seeds,
+        "drop": best.top1_drop.map("{:.2f}".format),
+        "next": best.second,
+        "lead": pairs(lambda pair: signed(pair.mean)),
+        "95 % interval": pairs(lambda pair: interval(pair.low, pair.high)),
+        "verdict": best.verdict,
+    }
     return pd.DataFrame(shown)
 
 
 def _against_bits(
-    table: pd.DataFrame, best: pd.DataFrame, colours: dict[str, int], baseline: float
+    table: pd.DataFrame, best: pd.DataFrame, slots: dict[str, int], baseline: float
 ) -> Drawing:
     ranked = ordered(comparable(table), "top1", descending=True)
-    leading = ordered(ranked.drop_duplicates(["method", "bits"]), "bits").assign(joined=True)
+    leading = ordered(ranked.drop_duplicates(["series", "bits"]), "bits").assign(joined=True)
     labels = ("bits as the paper counts them", "top-1, %")
     note = "Per method its best configuration: mean of the seeds, whiskers one standard deviation."
-    return _drawn(leading, "bits", labels, _highest(best), note, colours, reference=baseline)
+    return _drawn(leading, "bits", labels, _highest(best), note, slots, reference=baseline)
 
 
 def _drawn(
@@ -156,50 +179,53 @@ def _drawn(
     labels: tuple[str, str],
     title: str,
     note: str,
-    colours: dict[str, int],
+    slots: dict[str, int],
     **more: Any,
 ) -> Drawing:
     """A point a configuration, the axis cut under a collapse."""
-    low, kinds = floor(table.top1), table.allocation.map(kind_of)
+    low = floor(table.top1)
     if low is not None:
         note += f" {plural(int((table.top1 < low).sum()), 'value')} below {low:.0f} % not drawn."
+        table = where(table, table.top1 >= low)
     points = table.assign(
-        series=[f"{m}, {kind}" if kind else m for m, kind in zip(table.method, kinds, strict=True)],
         says=[_words(row) for row in rows(table)],
-        solid=kinds == "",
-        weight=np.where(kinds == "random", 0.4, 1.0),
+        weight=np.where(table.allocation.map(kind_of) == "random", 0.4, 1.0),
     ).rename(columns={x: "x", "top1": "y", "top1_sd": "sd"})
-    names = sorted(set(zip(points.series, points.method, strict=True)))
-    shown = {series: colours[method] for series, method in names}
+    shown = {series: slots[series] for series in sorted(set(points.series))}
     drawn = points.filter([*POINT, "series", "x", "y", "says"])
     return scores(title, drawn, labels, shown, note, low=low, **more)
 
 
 def _highest(best: pd.DataFrame) -> str:
-    """Which method has the highest mean where several ran; one alone has not won."""
-    contested = where(best, best.verdict != ALONE)
+    """Which method has the highest mean where several ran as in the headline."""
+    said = _speaker(best)
+    like = dict(groups(best, LIKE))[said[LIKE[0]], said[LIKE[1]]]
+    contested = where(like, like.verdict != ALONE)
     if contested.empty:
-        return "At every width only one method has run"
+        return "At every width only one method has run with one training"
     first, wins = max(groups(contested, ["method"]), key=lambda item: len(item[1]))
-    return f"{first} has the highest mean top-1 at {', '.join(f'{b:g}' for b in wins.bits)} bits"
+    bits = ", ".join(f"{b:g}" for b in wins.bits)
+    return f"{first} has the highest mean top-1 at {bits} bits{alike(said)}"
 
 
 def _words(row: dict[str, Any]) -> str:
     score = f"{percent(row['top1'], row['top1_sd'])} %, {plural(row['seeds'], 'seed')}"
-    return f"{row['method']} {row['variant']}".strip() + f", {_bits(row)}: {score}"
+    return f"{row['method']} {row['variant']}".strip() + f", {width_of(row)}{alike(row)}: {score}"
 
 
-def _pareto(table: pd.DataFrame, cost: str, label: str, colours: dict[str, int]) -> Drawing:
+def _pareto(table: pd.DataFrame, cost: str, label: str, slots: dict[str, int]) -> Drawing:
+    table = ordered(table, "top1", descending=True).drop_duplicates(["series", cost])
     best, low = front(table, cost), floor(table.top1)
     best = best if low is None else where(best, best.top1 >= low)
     # A label that would lie on the one before it is left out
     near = best[cost].astype(float) < 1.3 * best[cost].astype(float).shift()
     labels = best.width.where(~near, "")
     corners = pd.DataFrame({"x": best[cost], "y": best.top1, "label": labels})
-    note = "Means of the seeds; on the line, with their bits, are those that none beats in both."
+    note = "Per method and cost its best mean over the seeds; on the line, with their bits, are"
+    note += " those that none beats in both."
     title = _cheapest(table, cost, label.split(" ")[-1])
     plain = table.assign(top1_sd=0.0)
-    return _drawn(plain, cost, (label, "top-1, %"), title, note, colours, corners=corners)
+    return _drawn(plain, cost, (label, "top-1, %"), title, note, slots, corners=corners)
 
 
 def _cheapest(table: pd.DataFrame, cost: str, unit: str) -> str:
@@ -207,12 +233,8 @@ def _cheapest(table: pd.DataFrame, cost: str, unit: str) -> str:
     close = where(table, table.top1_drop <= CLOSE)
     best = rows(ordered(close, [cost, "top1_drop"]) if len(close) else ordered(table, "top1_drop"))
     row, seeds = best[0], plural(int(best[0]["seeds"]), "seed")
-    name = f"{row['method']} at {_bits(row)}"
+    name = f"{row['method']} at {width_of(row)}{alike(row)}"
     if close.empty:
         score = f"{percent(row['top1'])} % on {seeds}"
         return f"None is within {CLOSE:g} point of float; {name} comes nearest, {score}"
     return f"{name} is within {CLOSE:g} point of float with {row[cost]:.3g} {unit}, on {seeds}"
-
-
-def _bits(row: dict[str, Any]) -> str:
-    return f"{row['width']} {'bit' if row['width'] == '1' else 'bits'}"

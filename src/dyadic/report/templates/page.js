@@ -26,7 +26,7 @@
 
   function filter() {
     const words = (state.get("filter") ?? "").toLowerCase().split(/\s+/).filter(Boolean);
-    const exact = ["dataset", "model", "method", "bits"].filter((key) => state.get(key));
+    const exact = ["dataset", "model", "method", "bits"].filter((key) => state.get(key) && columns.includes(key));
     let shown = 0;
     for (const row of rows) {
       const text = row.textContent.toLowerCase();

@@ -117,7 +117,7 @@ def test_the_advantage_is_over_the_median_random_allocation() -> None:
 def test_the_front_is_drawn_with_every_source_and_says_what_it_found(runs: Path) -> None:
     front = scored(front_frame(), read_records(runs))
     omega = omega_figure(front)
-    assert omega.title == "At 50% random widths do 4.0 times the ILP's harm"
+    assert omega.title == "At 50 % random widths do 4.0 times the ILP's harm"
     points = omega.data["points"]
     assert set(points["series"]) == {"ilp", "random", "uniform"}
     assert list(points["weight"]).count(0.4) == 2  # random ones are faint

@@ -44,59 +44,60 @@ MEASURED = {
 }
 """What an arm's table says of its runs, and its headings."""
 
-ARMS = [
-    *["paper", "arm", "published", "metric", "published on", "weights", "activations"],
-    *["float trained on", *MEASURED.values(), "epochs", "seeds", *WHERE],
-]
 TRAINED_ON = "float trained on"
 """The arm of float weights and activations that trains as long as its experiment's others."""
 
-SHOWN = ("inq_resnet20", "hawq_v3_mixed", "binary_relax_resnet20", "log_resnet20", "inq_bits")
-"""The experiments whose arms the README shows."""
-
+ARMS = [
+    *["paper", "arm", "published", "metric", "published on", "weights", "activations"],
+    *[TRAINED_ON, *MEASURED.values(), "epochs", "seeds", *WHERE],
+]
 HEADLINE = [
-    *["paper", "arm", "network", "weights", "activations", "float top-1", "float trained on"],
+    *["paper", "arm", "network", "weights", "activations", "float top-1", TRAINED_ON],
     *["top-1", "sd", "integer top-1", "seeds", "epochs"],
 ]
+SHOWN = ("inq_resnet20", "hawq_v3_mixed", "binary_relax_resnet20", "log_resnet20", "inq_bits")
+"""The experiments whose arms the README shows."""
 
 VERDICTS = (
     "Differences in points of top-1, paired by seed. Interval: 95 %, Student's t. Holm's p is "
     "corrected over all of this paper's comparisons."
 )
+Fits = Mapping[str, pd.DataFrame]
 
 
 def update(options: Any) -> None:
     """Write all tables and pages."""
-    claims, runs = read_claims(options.experiments), finished_runs(read_records(options.runs))
+    runs = finished_runs(read_records(options.runs))
     published = read_published(options.experiments / "published")
-    known, found = read_verdicts(options.out / "claims.csv"), [trials(c, runs) for c in claims]
-    parts = []
-    for claim, (tried, _) in zip(claims, found, strict=True):
-        part = verdict_rows(claim, tried, published)
-        parts.append((part if tried else _kept(known, part)).astype(object))
+    found = [(claim, *trials(claim, runs)) for claim in read_claims(options.experiments)]
+    known = read_verdicts(options.out / "claims.csv")
+    parts = [_verdicts(claim, tried, published, known) for claim, tried, _ in found]
     table = decided(pd.concat(parts, ignore_index=True))
     write_text(options.out / "claims.csv", csv(table))
-    for claim, (tried, fits) in zip(claims, found, strict=True):
+    for claim, tried, fits in found:
         page = options.out.parent / "claims" / f"{claim.experiment}.md"
         own = where(table, table.experiment == claim.experiment)
         if not tried and page.is_file() and own.seeds.any():
             continue
-        arms = arm_rows(claim, tried, published)
+        arms, drawn = arm_rows(claim, tried, published), pictures(own)
         if tried:
             write_text(options.out / f"{claim.experiment}.csv", csv(arms))
-        shown = {f"{page.stem}-{k}.svg": drawn for k, drawn in enumerate(pictures(own), 1)}
-        for name, drawing in shown.items():
-            write_text(page.with_name(name), svg(drawing))
-        write_text(page, claim_page(claim, tried, fits, own, arms, shown))
+        for k, drawing in enumerate(drawn, 1):
+            write_text(page.with_name(f"{page.stem}-{k}.svg"), svg(drawing))
+        write_text(page, "\n\n".join(_page(claim, tried, fits, own, arms, drawn)) + "\n")
 
 
-def _kept(known: pd.DataFrame, empty: pd.DataFrame) -> pd.DataFrame:
-    """What an earlier table says of these claims, if it says the same claims."""
-    earlier = where(known, known.experiment == empty.experiment.iloc[0]).filter(STORED)
-    margins = dict(zip(empty.claim, empty.margin, strict=True))
-    same = set(earlier.claim) == set(margins)
-    said = {"margin": earlier.claim.map(margins), "statement": empty.statement.iloc[0]}
-    return earlier.assign(**said) if same else empty
+def _verdicts(
+    claim: Claim, tried: Sequence[Trial], published: pd.DataFrame, known: pd.DataFrame
+) -> pd.DataFrame:
+    """The claim's rows; without runs what an earlier table says, if it says the same claims."""
+    fresh = verdict_rows(claim, tried, published).astype(object)
+    earlier = where(known, known.experiment == claim.experiment).filter(STORED)
+    margins = dict(zip(fresh.claim, fresh.margin, strict=True))
+    if tried or set(earlier.claim) != set(margins):
+        return fresh
+    said = {"margin": earlier.claim.map(margins), "statement": claim.statement}
+    return earlier.assign(**said).astype(object)
 
 
 def arm_rows(claim: Claim, tried: Sequence[Trial], published: pd.DataFrame) -> pd.DataFrame:
@@ -106,16 +107,18 @@ def arm_rows(claim: Claim, tried: Sequence[Trial], published: pd.DataFrame) -> p
     """
     found = []
     for trial in tried:
+        reference = trial.arms[TRAINED_ON].top1.mean() if TRAINED_ON in trial.arms else math.nan
         for name, own in trial.arms.items():
             printed = published_row(claim.arms[name], published) or {}
-            row = {"paper": claim.paper, "arm": name, "published": printed.get("value", math.nan)}
-            row["metric"] = printed.get("metric", "")
+            row = {"paper": claim.paper, "arm": name, TRAINED_ON: reference}
+            row |= {
+                "published": printed.get("value", math.nan),
+                "metric": printed.get("metric", ""),
+            }
             row["published on"] = "{network}, {data}".format(**printed) if printed else ""
-            reference = trial.arms[TRAINED_ON].top1.mean() if TRAINED_ON in trial.arms else math.nan
-            found.append(row | {TRAINED_ON: reference} | _measured(own) | trial.place)
-    frame = pd.DataFrame(found, columns=ARMS)
-    whole = frame.astype({"seeds": "Int64", "epochs": "Int64"})
-    return whole.round({name: 4 if name in ("MiB", "GBOPS") else 2 for name in ARMS})
+            found.append(row | _measured(own) | trial.place)
+    frame = pd.DataFrame(found, columns=ARMS).astype({"seeds": "Int64", "epochs": "Int64"})
+    return frame.round({name: 4 if name in ("MiB", "GBOPS") else 2 for name in ARMS})
 
 
 def _measured(own: pd.DataFrame) -> dict[str, Any]:
@@ -128,57 +131,48 @@ def _measured(own: pd.DataFrame) -> dict[str, Any]:
     return found | dict(zip(["weights", "activations", "epochs"], last, strict=True))
 
 
-def claim_page(
+def _page(
     claim: Claim,
     tried: Sequence[Trial],
-    fits: Mapping[str, pd.DataFrame],
+    fits: Fits,
     own: pd.DataFrame,
     arms: pd.DataFrame,
-    pictures: Mapping[str, Drawing],
-) -> str:
-    """The whole page as Markdown.
+    drawn: Sequence[Drawing],
+) -> Iterator[str]:
+    """The paragraphs of a claim's page.
 
-    tried, fits  of `trials`
-    own          the claim's rows of the decided table; arms: of `arm_rows`
-    pictures     the chart of every setting, by the name of its file beside the page
+    tried, fits  of `trials`; own: the claim's rows of the decided table; arms: of `arm_rows`
     """
-    numbers = markdown(arms.drop(columns=["paper", "float network"]))
-    parts = {
-        f"# {claim.experiment}: {claim.paper}, {claim.table}": [
-            f"The paper: {claim.statement}",
-            f"Here: **{counted(own)}**.",
-            *(f"![{d.title}]({name})\n\n{d.note}" for name, d in pictures.items()),
-        ],
-        "## Verdicts": [VERDICTS, markdown(verdict_table(own))],
-        "## Numbers": [numbers] * bool(len(arms)),
-        "## Repeat it": [
-            f"    {REPEAT.format(claim.experiment)}\n    python -m dyadic.report.claims",
-        ],
-        "## Recipe": list(_recipes(tried[0])) if tried else [],
-        "## Runs": [_runs(trial) for trial in tried],
-        "## What else was tried": [claim.tried] * bool(claim.tried) + list(_others(tried, fits)),
-    }
-    filled = [[heading, *text] for heading, text in parts.items() if text]
-    return "\n\n".join(line for part in filled for line in part) + "\n"
+    yield f"# {claim.experiment}: {claim.paper}, {claim.table}"
+    yield f"The paper: {claim.statement}"
+    yield f"Here: **{counted(own)}**."
+    for k, drawing in enumerate(drawn, 1):
+        yield f"![{drawing.title}]({claim.experiment}-{k}.svg)\n\n{drawing.note}"
+    yield f"## Verdicts\n\n{VERDICTS}\n\n{markdown(verdict_table(own))}"
+    if tried:
+        yield f"## Numbers\n\n{markdown(arms.drop(columns=['paper', 'float network']))}"
+    repeat = REPEAT.format(claim.experiment)
+    yield f"## Repeat it\n\n    {repeat}\n    python -m dyadic.report.claims"
+    if tried:
+        yield f"## Recipe\n\n{_recipes(tried[0])}"
+        yield "\n\n".join(["## Runs", *map(_runs, tried)])
+    others = "\n".join(_others(tried, fits))
+    if claim.tried or others:
+        yield "\n\n".join(filter(None, ["## What else was tried", claim.tried, others]))
 
 
-def _recipes(trial: Trial) -> Iterator[str]:
+def _recipes(trial: Trial) -> str:
     """The choices that the arms share, then per arm those in which they differ."""
-    chosen = {
-        name: {key: str(value) for key, value in own.recipe.iloc[-1].items()}
-        for name, own in trial.arms.items()
-        if len(own)
-    }
-    table = pd.DataFrame(chosen).fillna("None").sort_index()
+    last = {name: own.recipe.iloc[-1] for name, own in trial.arms.items() if len(own)}
+    table = pd.DataFrame(last).drop(index="schedule.seed", errors="ignore").map(str).sort_index()
     same = table.eq(table.iloc[:, 0], axis=0).all(axis=1)
-    shared = where(table, same & (table.iloc[:, 0] != "None")).iloc[:, 0]
-    yield f"All arms: {_choices(shared)}."
-    lines = [f"- {name}: {_choices(where(table, ~same)[name])}" for name in table]
-    yield "\n".join(line.removesuffix(": ") for line in lines)
 
+    def said(name: Any, mask: Any) -> str:
+        own = where(table, mask & ~table[name].isin(["None", "nan"]))[name]
+        return ", ".join(f"`{key}={value}`" for key, value in own.items())
 
-def _choices(values: Any) -> str:
-    return ", ".join(f"`{key}={value}`" for key, value in values.items())
+    lines = [f"- {name}: {said(name, ~same)}".removesuffix(": ") for name in table]
+    return f"All arms: {said(table.columns[0], same)}.\n\n" + "\n".join(lines)
 
 
 def _runs(trial: Trial) -> str:
@@ -191,21 +185,20 @@ def _runs(trial: Trial) -> str:
     return f"{at}:\n\n" + "\n".join(lines)
 
 
-def _others(tried: Sequence[Trial], fits: Mapping[str, pd.DataFrame]) -> Iterator[str]:
+def _others(tried: Sequence[Trial], fits: Fits) -> Iterator[str]:
     """Runs that fit an arm and are not in its numbers."""
     used = {name for trial in tried for own in trial.arms.values() for name in own.name}
     for arm, fit in fits.items():
         for _, group in groups(where(fit, ~fit.name.isin(used)), [*SETTING, "configuration"]):
             row, first = over_seeds(group, ["configuration"], ["top1"]).iloc[0], group.iloc[0]
             score = f"{percent(row.top1, row.top1_sd)} % on {plural(int(row.seeds), 'seed')}"
-            epochs = first.epochs_quantize
-            length = f", {epochs:g} epochs" if epochs == epochs else ""
+            length = f", {first.epochs_quantize:g} epochs".replace(", nan epochs", "")
             at = f"{first.model} on {first.dataset}"
             yield f"- {arm}: {score}{length}, {at}, such as `{first['name']}`"
 
 
 def blocks(options: Any) -> Iterator[tuple[Path, str, str]]:
-    """(file, mark, block) of the two READMEs, as the committed tables say they must be."""
+    """(file, mark, block) of the two READMEs, as the committed tables say."""
     table = read_verdicts(options.out / "claims.csv")
     yield options.experiments / "README.md", "claims", block(table)
     root = options.experiments.parent / "README.md"
@@ -242,9 +235,9 @@ def act(options: Any) -> int:
 
 def main(arguments: list[str] | None = None) -> int:
     """Entry point; returns the exit code."""
-    paths: dict[str, Any] = {"runs": Path("results/runs"), "out": Path("results/tables")}
-    folder = Path("experiments")
-    return command("claims", act, arguments, **paths, experiments=folder, check=False)
+    folders = {"runs": Path("results/runs"), "out": Path("results/tables")}
+    options: dict[str, Any] = {**folders, "experiments": Path("experiments"), "check": False}
+    return command("claims", act, arguments, **options)
 
 
 if __name__ == "__main__":

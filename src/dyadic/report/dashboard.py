@@ -34,9 +34,8 @@ from dyadic.report.data.seeds import SETTING, configurations, finished
 from dyadic.report.data.verdicts import read_verdicts, scoreboard
 from dyadic.report.fronts import front_sections, read_fronts
 from dyadic.report.page.claims import papers
-from dyadic.report.page.compare import comparisons
 from dyadic.report.page.overview import GENERATED, settings
-from dyadic.report.page.run import detail
+from dyadic.report.page.run import comparisons, detail
 from dyadic.report.text import plural
 
 DETAILED = 48
@@ -111,10 +110,7 @@ def _content(
     by_name = {r.name: (r, row) for r, row in zip(records, frame.itertuples(), strict=True)}
     details = [detail(*by_name[name]) for name in sorted(chosen(frame))]
     stopped = where(frame, frame.status.isin([FAILED, BROKEN]))
-    columns = [c for c in COLUMNS if c[0] not in ("model", "dataset") or frame[c[0]].nunique() > 1]
-    light, dark = (
-        "; ".join(f"--{name}: {pair[side]}" for name, pair in COLOURS.items()) for side in (0, 1)
-    )
+    columns = [c for c in COLUMNS if c[0] not in ("model", "dataset") or len(set(frame[c[0]])) > 1]
     return {
         "made": datetime.now().strftime("%Y-%m-%d %H:%M"),
         "statuses": frame.status.value_counts().to_dict(),
@@ -133,24 +129,19 @@ def _content(
             name: dict.fromkeys(str(r.summary[key]) for r in records if r.summary.get(key))
             for name, key in (("Size", "size_convention"), ("GBOPS", "bops_convention"))
         },
-        "light": light,
-        "dark": dark,
+        "colours": COLOURS,
         "dark_rules": Markup(dark_rules()),
     }
 
 
 def run_rows(frame: pd.DataFrame, table: pd.DataFrame) -> list[dict[str, Any]]:
-    """The runs, each with the mean of the seeds of its configuration, and how widths were chosen.
-
-    frame  of `overview`, table: of `configurations`
-    """
+    """The runs of `overview`, each with the mean of its row of `configurations`, and its widths."""
     means = table.rename(columns={"top1": "mean", "top1_sd": "sd"})
     keys = ["configuration", *SETTING]
     joined = frame.merge(means.filter([*keys, "mean", "sd", "seeds"]), on=keys, how="left")
     kinds = frame.allocation.map(kind_of) + " " + frame.mean_bits.map("{:.1f}".format)
-    seeds = joined.seeds.fillna(0).astype(int)
-    width = frame.bits.fillna(frame.mean_bits)
-    return rows(joined.assign(kind=kinds.str.replace("nan", ""), width=width, seeds=seeds))
+    joined = joined.assign(kind=kinds.str.replace("nan", ""), seeds=joined.seeds.fillna(0))
+    return rows(joined.assign(width=frame.bits.fillna(frame.mean_bits)).astype({"seeds": int}))
 
 
 def integers(frame: pd.DataFrame) -> tuple[str, str, str]:
@@ -159,15 +150,15 @@ def integers(frame: pd.DataFrame) -> tuple[str, str, str]:
     checked = where(done, done.integer_passed.notna())
     if checked.empty:
         return "open", "No run has been checked on integers yet.", ""
-    failed = len(checked) - sum(map(bool, checked.integer_passed))
-    engines, images = max(checked.engines, key=len).split(), checked.integer_images.max()
+    failed, images = (~checked.integer_passed.astype(bool)).sum(), checked.integer_images.max()
+    engines, left = max(checked.engines, key=len).split(), len(done) - len(checked)
     how = f"{plural(len(engines), 'engine')} ({', '.join(engines)}) and float64"
     how += f", up to {plural(int(images), 'image')} a run" if images == images else ""
+    how += f"; {plural(left, 'run')} not deployed." if left else "."
     if failed:
-        return "bad", f"Integers differ in {failed} of {plural(len(checked), 'run')}.", f"{how}."
-    how += f"; {plural(len(done) - len(checked), 'run')} not deployed" * (len(done) > len(checked))
-    count = f"{len(checked)} of {plural(len(checked), 'checked run')}"
-    return "good", f"No logit differs in {count}.", f"{how}."
+        return "bad", f"Integers differ in {failed} of {plural(len(checked), 'run')}.", how
+    count = plural(len(checked), "checked run")
+    return "good", f"No logit differs in {len(checked)} of {count}.", how
 
 
 def chosen(frame: pd.DataFrame) -> list[str]:
@@ -197,8 +188,8 @@ def act(options: Any) -> int:
 
 def main(arguments: list[str] | None = None) -> int:
     """Entry point; returns the exit code."""
-    paths: dict[str, Any] = {"runs": Path("results/runs"), "out": Path("results/dashboard.html")}
-    return command("dashboard", act, arguments, **paths, watch=False)
+    runs, out = Path("results/runs"), Path("results/dashboard.html")
+    return command("dashboard", act, arguments, runs=runs, out=out, watch=False)
 
 
 if __name__ == "__main__":

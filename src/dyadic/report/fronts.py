@@ -20,9 +20,8 @@ COSTS = {
 }
 """By what a budget limits: the column, its name and unit."""
 
-SOURCES = {"random": 4, "ilp": 0, "uniform": 2}
-"""Colour and shape of every source; the last is drawn on top."""
-
+SOURCES = {"random": 4, "ilp": 0, "uniform": 2}  # slots of colour and shape; the last is on top
+UNTRAINED = "without training"
 FACTS = ["dataset", "model", "method", "sensitivity", "float_seed", "float_network"]
 CHOICE = ["source", "measure", "share", "budget", "fill_seed", "proven", "omega"]
 KNOWN = [*FACTS, *CHOICE, *(cost[0] for cost in COSTS.values())]
@@ -51,18 +50,16 @@ def allocation_of(record: Record, front: pd.DataFrame) -> str:
 
     Data set, network, method and float network are the front's, and the record has its layers.
     """
-    first, table = front.iloc[0], record.layers()
-    named = all(
-        str(record.summary.get(key)) == str(first[key]) for key in ("dataset", "model", "method")
-    )
-    known = isinstance(record.summary.get("top1"), int | float)
-    if not (named and known and record.identity["network"] == first.float_network):
+    first, summary = front.iloc[0], record.summary
+    alike = all(str(summary.get(k)) == str(first[k]) for k in ("dataset", "model", "method"))
+    known = isinstance(summary.get("top1"), int | float)
+    if not (alike and known and record.identity["network"] == first.float_network):
         return ""
-    bits = {
+    widths = {
         str(row["layer"]): f"{row['weight_bits']:g}/{row['activation_bits']:g}"
-        for row in rows(table)
+        for row in rows(record.layers())
     }
-    return " ".join(bits.get(layer, "") for layer in layers_of(front))
+    return " ".join(widths.get(layer, "") for layer in layers_of(front))
 
 
 def scored(front: pd.DataFrame, records: Sequence[Record]) -> pd.DataFrame:
@@ -73,8 +70,7 @@ def scored(front: pd.DataFrame, records: Sequence[Record]) -> pd.DataFrame:
     """
     keys = allocations(front)
     found = [
-        {"training": _training(record), "widths": own, "seed": record.summary.get("seed")}
-        | {"top1": float(record.summary["top1"])}
+        (_training(record), own, record.summary.get("seed"), float(record.summary["top1"]))
         for record in records
         if (own := allocation_of(record, front)) in set(keys)
     ]
@@ -82,18 +78,15 @@ def scored(front: pd.DataFrame, records: Sequence[Record]) -> pd.DataFrame:
     training = "" if runs.empty else str(runs.training.mode()[0])
     scores = over_seeds(where(runs, runs.training == training), ["widths"], ["top1"])
     own = scores.set_index("widths").reindex(keys).set_index(front.index)
-    top1, sd = own.top1.astype(float), own.top1_sd.astype(float)
-    return front.assign(
-        training=training, top1=top1, top1_sd=sd, runs=own.seeds.fillna(0).astype(int)
-    )
+    measured = own[["top1", "top1_sd"]].astype(float)
+    return front.assign(training=training, **measured, runs=own.seeds.fillna(0).astype(int))
 
 
 def _training(record: Record) -> str:
     """How a run trained: schedule and epochs; one of no epochs was only quantized."""
     epochs = record.summary.get("epochs")
     count = int(epochs.get("quantize", 0)) if isinstance(epochs, dict) else 0
-    named = f"{record.summary.get('schedule')}, {plural(count, 'epoch')}"
-    return named if count else "without training"
+    return f"{record.summary.get('schedule')}, {plural(count, 'epoch')}" if count else UNTRAINED
 
 
 def advantage(front: pd.DataFrame) -> tuple[float, float] | None:
@@ -103,9 +96,9 @@ def advantage(front: pd.DataFrame) -> tuple[float, float] | None:
     """
     random = where(front, front.source == "random").groupby("share").omega.median()
     ilp = where(front, (front.source == "ilp") & (front.omega > 0)).set_index("share").omega
-    factors = {float(share): float(factor) for share, factor in (random / ilp).dropna().items()}
-    share = min(factors, key=lambda share: abs(share - 0.5), default=None)
-    return None if share is None else (share, factors[share])
+    factors = (random / ilp).dropna()
+    share = min(factors.index, key=lambda share: abs(share - 0.5), default=None)
+    return None if share is None else (float(share), float(factors[share]))
 
 
 def front_sections(
@@ -115,13 +108,12 @@ def front_sections(
     found = []
     for front in frames.values():
         first, counts = front.iloc[0], front.source.value_counts()
-        budgets = plural(int(counts.get("ilp", 0)), "budget")
-        summary = f"Sensitivity: {first.sensitivity}; {budgets}, "
-        summary += f"{plural(int(counts.get('random', 0)), 'random allocation')}."
+        budgets, random = (int(counts.get(source, 0)) for source in ("ilp", "random"))
+        summary = f"Sensitivity: {first.sensitivity}; {plural(budgets, 'budget')}, "
+        summary += f"{plural(random, 'random allocation')}."
         drawn = [omega_figure(front), accuracy_figure(scored(front, records))]
         title = f"{first.model} on {first.dataset}, {first.method}"
-        figures = [figure for figure in drawn if figure is not None]
-        found.append({"title": title, "summary": summary, "figures": figures})
+        found.append({"title": title, "summary": summary, "figures": list(filter(None, drawn))})
     return found
 
 
@@ -131,15 +123,16 @@ def omega_figure(front: pd.DataFrame) -> Drawing:
     title = f"{len(front)} allocations of {len(layers_of(front))} layers"
     if found is not None:
         title = f"At {found[0]:.0%} random widths do {found[1]:.1f} times the ILP's harm"
+    title = title.replace("%", " %")
     note = "Sum over the layers. Budgets in percent of the way from all layers low to all high."
     log = bool(min(front.omega) > 0 and front.omega.nunique() > 1)
     return _drawn(title, front, "omega", "omega, predicted harm", note, log)
 
 
 def accuracy_figure(front: pd.DataFrame) -> Drawing | None:
-    """Top-1 of the allocations that were trained against their cost; None for fewer than two."""
+    """Top-1 of the allocations that runs have against their cost; None for fewer than two costs."""
     trained = where(front, front.runs > 0)
-    if len(trained) < 2:
+    if len(set(trained[COSTS[str(front.measure.iloc[0])][0]])) < 2:
         return None
     note = f"Runs with exactly these widths, {trained.training.iloc[0]}."
     title = f"Top-1 of {len(trained)} allocations that runs trained"

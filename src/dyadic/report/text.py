@@ -7,20 +7,12 @@ import pandas as pd
 
 
 def percent(mean: float, deviation: float = float("nan")) -> str:
-    """A top-1 in percent, with its standard deviation where there is one.
-
-    >>> percent(92.444, 0.078), percent(92.4)
-    ('92.44 ± 0.08', '92.40')
-    """
+    """A top-1 in percent, `92.44 ± 0.08` where it has a standard deviation."""
     return f"{mean:.2f} ± {deviation:.2f}" if np.isfinite(deviation) else f"{mean:.2f}"
 
 
 def plural(count: int, noun: str) -> str:
-    """A count with its noun.
-
-    >>> plural(1, "seed"), plural(3, "seed")
-    ('1 seed', '3 seeds')
-    """
+    """A count with its noun: `1 seed`, `3 seeds`."""
     return f"{count} {noun}" if count == 1 else f"{count:,} {noun}s".replace(",", " ")
 
 
@@ -36,11 +28,7 @@ def signed(value: float, decimals: int = 2) -> str:
 
 
 def interval(low: float, high: float) -> str:
-    """An interval in words; "" where there is none.
-
-    >>> interval(-0.31, 0.25)
-    '−0.31 to +0.25'
-    """
+    """An interval in words, `−0.31 to +0.25`; "" where there is none."""
     return "" if low != low else f"{signed(low)} to {signed(high)}"
 
 

@@ -162,12 +162,11 @@ def confusion(title: str, matrix: NDArray[Any], names: Sequence[str], note: str)
     The diagonal has its own, quiet colour; otherwise it alone would set the scale.
     """
     shares = matrix / np.maximum(matrix.sum(1, keepdims=True), 1)
-    wrong = shares - np.diag(np.diag(shares))
+    wrong = shares * (1 - np.eye(len(matrix)))
     strength = wrong / (wrong.max(initial=0.0) or 1.0) + 0.5 * np.eye(len(matrix))
     cells = [
-        {"true": true, "predicted": predicted, "images": int(matrix[i, j]), "right": i == j}
+        {"true": names[i], "predicted": names[j], "images": int(matrix[i, j]), "right": i == j}
         | {"strength": strength[i, j], "count": str(int(matrix[i, j]) or "")}
-        for i, true in enumerate(names)
-        for j, predicted in enumerate(names)
+        for i, j in np.ndindex(*matrix.shape)
     ]
     return Drawing(title, declaration("confusion"), {"cells": pd.DataFrame(cells)}, note)

@@ -60,18 +60,15 @@ def _row(record: Record) -> dict[str, Any]:
     chosen = {k: v for k, v in flat(record.choices).items() if not k.endswith("_partial_")}
     row["held_out"] = chosen.get("dataset.holdout") or 0
     row["recipe"] = {k: v for k, v in chosen.items() if k.startswith(RECIPE)}
-    return (
-        row
-        | _widths(row, chosen)
-        | {
-            "configuration": record.identity["experiment"] if record.choices else record.name,
-            "float_network": record.identity["network"],
-            "name": record.name,
-            "status": record.status,
-            "reason": record.reason,
-            "phase": "" if record.status == "done" else _phase(record),
-        }
-    )
+    row |= _widths(row, chosen)
+    return row | {
+        "configuration": record.identity["experiment"] if record.choices else record.name,
+        "float_network": record.identity["network"],
+        "name": record.name,
+        "status": record.status,
+        "reason": record.reason,
+        "phase": "" if record.status == "done" else _phase(record),
+    }
 
 
 def _widths(row: dict[str, Any], chosen: dict[str, Any]) -> dict[str, str]:
@@ -102,11 +99,8 @@ RECIPE = ("quantizer.", "schedule.", "trainer.optimizer.", "trainer.curve.", "al
 
 ALLOCATIONS = {
     **dict.fromkeys(["", "fixed", "Fixed", "none", "None"], ""),
-    "Cbc": "ILP",
-    "Highs": "ILP",
-    "ilp": "ILP",
-    "RandomFill": "random",
-    "ClosedForm": "closed form",
+    **dict.fromkeys(["Cbc", "Highs", "ilp"], "ILP"),
+    **{"RandomFill": "random", "ClosedForm": "closed form"},
 }
 """How a reader calls the ways to choose widths, where the record's name is another."""
 

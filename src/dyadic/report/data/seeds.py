@@ -17,13 +17,9 @@ from dyadic.report.data.frames import groups, ordered, rows, where
 SETTING = ["dataset", "model", "hardware", "float_network"]
 """What runs must share before their top-1 is compared: other float networks are other races."""
 
-LEAST = 5
-"""Seeds below which nothing is decided, however far apart the runs are."""
-
+LEAST = 5  # seeds below which nothing is decided, however far apart the runs are
+MOST = 1000  # seeds beyond which a verdict is called out of reach
 CONFIDENCE = 0.95
-MOST = 1000
-"""Beyond this many seeds a verdict is called out of reach."""
-
 HELD, NOT_HELD, UNDECIDED, TOO_FEW = "held", "did not hold", "undecided", "too few seeds"
 NOT_RUN = "not run"
 KINDS = [HELD, NOT_HELD, UNDECIDED, TOO_FEW, NOT_RUN]
@@ -179,11 +175,7 @@ def _variants(frame: pd.DataFrame) -> pd.Series:
 
 
 def _short(key: str, value: Any) -> str:
-    """A choice without where it is.
-
-    >>> _short("schedule._target_", "dyadic.schedules.Partition"), _short("schedule.epochs", 3)
-    ('Partition', 'epochs=3')
-    """
+    """A choice without where it is: `Partition`, `epochs=3`."""
     if value == "" or key.endswith("_target_"):
         return str(value).rsplit(".", 1)[-1]
     return f"{key.rsplit('.', 1)[-1]}={value}"

@@ -6,6 +6,7 @@ follows from it (`decided`), so a committed table can be read again without the 
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import reduce
 from pathlib import Path
 from typing import Any
 
@@ -59,13 +60,11 @@ def matches(config: Any, wanted: dict[str, Any]) -> bool:
     >>> matches({"bits": 5, "schedule": {"epochs": 3}}, {"schedule.epochs": 3, "deploy": None})
     True
     """
-    for key, value in wanted.items():
-        node = config
-        for part in key.split("."):
-            node = node.get(part) if isinstance(node, dict) else None
-        if node != value:
-            return False
-    return True
+
+    def chosen(node: Any, part: str) -> Any:
+        return node.get(part) if isinstance(node, dict) else None
+
+    return all(reduce(chosen, key.split("."), config) == value for key, value in wanted.items())
 
 
 def trials(claim: Claim, runs: pd.DataFrame) -> tuple[list[Trial], dict[str, pd.DataFrame]]:

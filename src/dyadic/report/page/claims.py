@@ -23,7 +23,6 @@ LINE = 66
 """Letters of a claim on a line of its picture."""
 
 
-LONG = 24
 PRINTED = {
     **{"table": "table", "row": "row", "network": "network", "data": "data"},
     **{"weight_bits": "W bits", "activation_bits": "A bits", "metric": "metric"},
@@ -82,17 +81,10 @@ def _sources(column: pd.Series) -> str:
     return f"{names[0]}{others}" if names else ""
 
 
-def _shown(name: str, frame: pd.DataFrame) -> dict[str, Any]:
-    """A table for the page; long texts that a column repeats in every row are said once, before."""
+def _shown(name: str, frame: pd.DataFrame) -> tuple[str, pd.DataFrame]:
+    """The words above a table of the page, and the table."""
     named = frame.rename(columns=lambda column: str(column).replace("_", " "))
-    repeated = [
-        column
-        for column in named
-        if len(set(named[column])) == 1 and len(str(named[column].iloc[0])) > LONG
-    ]
-    notes = [f"{column}: {named[column].iloc[0]}" for column in repeated]
-    shown = named.drop(columns=repeated)
-    return {"name": name.replace("_", " "), "table": shown, "notes": notes}
+    return name.replace("_", " "), named
 
 
 def verdict_table(verdicts: pd.DataFrame) -> pd.DataFrame:
@@ -117,11 +109,7 @@ def _p(value: float) -> str:
 
 
 def counted(verdicts: pd.DataFrame) -> str:
-    """How many comparisons are of each kind, in words.
-
-    >>> counted(pd.DataFrame({"verdict": ["held", "held", "undecided"]}))
-    '2 held, 1 undecided'
-    """
+    """How many comparisons are of each kind, in words: `2 held, 1 undecided`."""
     counts = verdicts.verdict.value_counts()
     return ", ".join(f"{counts[kind]} {kind}" for kind in KINDS if kind in counts)
 

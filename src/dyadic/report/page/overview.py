@@ -28,9 +28,7 @@ from dyadic.report.text import interval, percent, plural, signed
 
 HEADLINE_BITS = 4
 GENERATED = "synthetic"
-CLOSE = 1.0
-"""Points of top-1 below the float network that a title calls close."""
-
+CLOSE = 1.0  # points of top-1 below the float network that a title calls close
 MAIN = ["trainer.baseline.epochs", "trainer.hardware.threads", "dataset.holdout"]
 """What a title says first of all that tells a setting from another of the same network and data."""
 
@@ -49,11 +47,11 @@ def settings(
     """
     found = []
     table = table.assign(series=list(map(_series, rows(table))))
-    slots = {series: slot for slot, series in enumerate(sorted(set(table.series)))}
+    table = table.assign(slot=table.series.rank(method="dense").fillna(1).astype(int) - 1)
     done, tables = finished(runs), dict(groups(table, SETTING))
     titles = _titles(ordered(done, SETTING).drop_duplicates(SETTING), records)
     for (key, own), title in zip(groups(done, SETTING), titles, strict=True):
-        found.append(_setting(own, tables[key], slots) | {"title": title})
+        found.append(_setting(own, tables[key]) | {"title": title})
     return sorted(found, key=lambda item: (item["dataset"] == GENERATED, item["evidence"]))
 
 
@@ -78,13 +76,13 @@ def _titles(firsts: pd.DataFrame, records: Sequence[Record]) -> list[str]:
     return list(titles.where(~twice, titles + ", float network " + firsts.float_network))
 
 
-def _setting(runs: pd.DataFrame, table: pd.DataFrame, slots: dict[str, int]) -> dict[str, Any]:
+def _setting(runs: pd.DataFrame, table: pd.DataFrame) -> dict[str, Any]:
     best, baseline = winners(table), runs.groupby("seed").float_top1.mean().mean()
-    figures = [_against_bits(table, best, slots, baseline)] if best.bits.nunique() > 1 else []
+    figures = [_against_bits(table, best, baseline)] if len(set(best.bits)) > 1 else []
     for cost, label in (("size_mib", "size, MiB"), ("gbops", "bit operations, GBOPS")):
         costly = where(quantized(table), quantized(table)[cost] > 0)
-        if costly[cost].nunique() > 1:
-            figures.append(_pareto(costly, cost, label, slots))
+        if len(set(costly[cost])) > 1:
+            figures.append(_pareto(costly, cost, label))
     first = runs.iloc[0]
     held_out = plural(int(first.held_out), "held-out image")
     without = f" without {held_out}" if first.held_out else ""
@@ -163,24 +161,16 @@ def _standing(best: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(shown)
 
 
-def _against_bits(
-    table: pd.DataFrame, best: pd.DataFrame, slots: dict[str, int], baseline: float
-) -> Drawing:
+def _against_bits(table: pd.DataFrame, best: pd.DataFrame, baseline: float) -> Drawing:
     ranked = ordered(comparable(table), "top1", descending=True)
     leading = ordered(ranked.drop_duplicates(["series", "bits"]), "bits").assign(joined=True)
     labels = ("bits as the paper counts them", "top-1, %")
     note = "Per method its best configuration: mean of the seeds, whiskers one standard deviation."
-    return _drawn(leading, "bits", labels, _highest(best), note, slots, reference=baseline)
+    return _drawn(leading, "bits", labels, _highest(best), note, reference=baseline)
 
 
 def _drawn(
-    table: pd.DataFrame,
-    x: str,
-    labels: tuple[str, str],
-    title: str,
-    note: str,
-    slots: dict[str, int],
-    **more: Any,
+    table: pd.DataFrame, x: str, labels: tuple[str, str], title: str, note: str, **more: Any
 ) -> Drawing:
     """A point a configuration, the axis cut under a collapse."""
     low = floor(table.top1)
@@ -191,9 +181,9 @@ def _drawn(
         says=[_words(row) for row in rows(table)],
         weight=np.where(table.allocation.map(kind_of) == "random", 0.4, 1.0),
     ).rename(columns={x: "x", "top1": "y", "top1_sd": "sd"})
-    shown = {series: slots[series] for series in sorted(set(points.series))}
+    slots = dict(sorted(zip(points.series, points.slot, strict=True)))
     drawn = points.filter([*POINT, "series", "x", "y", "says"])
-    return scores(title, drawn, labels, shown, note, low=low, **more)
+    return scores(title, drawn, labels, slots, note, low=low, **more)
 
 
 def _highest(best: pd.DataFrame) -> str:
@@ -213,7 +203,7 @@ def _words(row: dict[str, Any]) -> str:
     return f"{row['method']} {row['variant']}".strip() + f", {width_of(row)}{alike(row)}: {score}"
 
 
-def _pareto(table: pd.DataFrame, cost: str, label: str, slots: dict[str, int]) -> Drawing:
+def _pareto(table: pd.DataFrame, cost: str, label: str) -> Drawing:
     table = ordered(table, "top1", descending=True).drop_duplicates(["series", cost])
     best, low = front(table, cost), floor(table.top1)
     best = best if low is None else where(best, best.top1 >= low)
@@ -225,7 +215,7 @@ def _pareto(table: pd.DataFrame, cost: str, label: str, slots: dict[str, int]) -
     note += " those that none beats in both."
     title = _cheapest(table, cost, label.split(" ")[-1])
     plain = table.assign(top1_sd=0.0)
-    return _drawn(plain, cost, (label, "top-1, %"), title, note, slots, corners=corners)
+    return _drawn(plain, cost, (label, "top-1, %"), title, note, corners=corners)
 
 
 def _cheapest(table: pd.DataFrame, cost: str, unit: str) -> str:

@@ -1,8 +1,8 @@
-"""One run in detail: training, layers, histograms, confusion, images that the integers change."""
+"""One run in detail, from its training to its wrong images; and runs laid over one another."""
 
 import base64
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from dyadic.record.chosen import spent
-from dyadic.record.read import Record, numbers
+from dyadic.record.read import Record, all_layers, histories, numbers
 from dyadic.report.charts import charts
-from dyadic.report.charts.drawing import Drawing, declaration
+from dyadic.report.charts.drawing import RUNS, Drawing, declaration
+from dyadic.report.data.runs import flat
 from dyadic.report.text import number, plural
 
 HISTOGRAMS = 24
@@ -123,23 +124,20 @@ def _strip(layers: pd.DataFrame, record: Record) -> Drawing | None:
 def _histograms(record: Record, arrays: Arrays, layers: pd.DataFrame) -> Drawing | None:
     names = [key.removesuffix("/levels") for key in arrays if key.endswith("/levels")]
     names = [n for n in names if all(f"{n}/{part}" in arrays for part in charts.PARTS)]
-    parts = {n: [arrays[f"{n}/{part}"] for part in charts.PARTS] for n in names}
-    if not parts:
+    if not names:
         return None
-    title = f"Weights, levels and errors of {plural(len(parts), 'layer')}"
+    title = f"Weights, levels and errors of {plural(len(names), 'layer')}"
     noise = layers.set_index("layer").sqnr_db.to_dict() if "sqnr_db" in layers else {}
     note = "Each layer's weights with its levels as ticks, and on the same axis, downwards, the"
     note += " errors; every curve to its own height."
-    shown = list(parts)
-    if len(parts) > HISTOGRAMS:
-        kept = sorted(parts, key=lambda n: noise.get(n, np.inf))[:HISTOGRAMS]
-        note += f" The {HISTOGRAMS} of {len(parts)} layers with the lowest SQNR."
-        shown = [name for name in parts if name in kept]
-    labelled = {}
+    kept = sorted(names, key=lambda n: noise.get(n, np.inf))[:HISTOGRAMS]
+    if len(names) > HISTOGRAMS:
+        note += f" The {HISTOGRAMS} of {len(names)} layers with the lowest SQNR."
+    shown, labelled = [name for name in names if name in kept], {}
     for name, short in zip(shown, charts.short_names(shown), strict=True):
-        label = f"{short}: {len(np.unique(parts[name][-1]))} levels"
-        label += f", {noise[name]:.1f} dB" if np.isfinite(noise.get(name, np.nan)) else ""
-        labelled[label] = parts[name]
+        own = [arrays[f"{name}/{part}"] for part in charts.PARTS]
+        known = f", {noise[name]:.1f} dB" if np.isfinite(noise.get(name, np.nan)) else ""
+        labelled[f"{short}: {len(np.unique(own[-1]))} levels{known}"] = own
     return charts.histograms(title, record.name, labelled, note)
 
 
@@ -186,3 +184,34 @@ def _address(image: NDArray[np.uint8]) -> str:
     file = io.BytesIO()
     Image.fromarray(np.ascontiguousarray(pixels)).save(file, "png", optimize=True)
     return f"data:image/png;base64,{base64.b64encode(file.getvalue()).decode()}"
+
+
+SAME = ["name", "results_dir", "data_dir", "force", "resume"]
+"""Choices that say nothing about a run."""
+
+OVERLAID = ["sqnr_db", "weight_bits"]
+"""Of `PANELS`, those that an overlay has."""
+
+
+def comparisons(records: Sequence[Record], bins: Mapping[str, int]) -> dict[str, Any]:
+    """The declarations and tables of an overlay; bins: each run's histograms among the charts."""
+    layers = all_layers(records).reindex(columns=["run", "layer", *OVERLAID])
+    short = [charts.short_names(own.layer) for _, own in layers.groupby("run", sort=False)]
+    layers["layer"] = [name for names in short for name in names]
+    return {
+        "declared": {name: declaration(name) for name in ("training", "histograms")}
+        | {"layers": charts.panels(OVERLAID)},
+        "hues": RUNS,
+        "bins": bins,
+        "epochs": charts.epoch_table(histories(records)),
+        "layers": layers,
+        "config": _varying(records),
+    }
+
+
+def _varying(records: Sequence[Record]) -> pd.DataFrame:
+    """The choices in which runs differ, a row a run."""
+    texts = [{key: str(v) for key, v in flat(record.choices).items()} for record in records]
+    table = pd.DataFrame(texts).drop(columns=SAME, errors="ignore").fillna("")
+    varying = table.loc[:, table.nunique() > 1].sort_index(axis=1)
+    return varying.assign(run=[record.name for record in records])

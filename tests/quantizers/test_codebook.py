@@ -34,7 +34,9 @@ def test_codes_equal_rational_arithmetic(
     shared = Codebook(torch.tensor(scale), torch.tensor(levels), 8, ties_up=ties_up)
     assert shared.quantize(torch.tensor(x)).tolist() == expected
     spread = Codebook(torch.full((len(x),), scale), torch.tensor(levels), 8, ties_up=ties_up)
-    assert spread.quantize(torch.tensor(x)).tolist() == expected
+    codes = spread.quantize(torch.tensor(x))
+    assert codes.tolist() == expected
+    assert torch.equal(spread(torch.tensor(x)), spread.dequantize(codes))
 
 
 @pytest.mark.parametrize("ties_up", [True, False])

@@ -53,9 +53,11 @@ def test_the_first_tensor_starts_the_size_and_no_later_one() -> None:
     first, second = torch.tensor([1.0, -3.0]), torch.tensor([50.0])
     pact, lsq = Pact(4, signed=True), Lsq(4)
     for quantizer, size in ((pact, 3.0), (lsq, 2 * 2.0 / 7**0.5)):
+        asked = quantizer.codebook(first).scale
         quantizer(first)
         quantizer(second)
         assert quantizer.size.item() == pytest.approx(size)
+        assert torch.equal(quantizer.codebook(second).scale, asked)
 
 
 def test_a_resumed_quantizer_does_not_start_again() -> None:

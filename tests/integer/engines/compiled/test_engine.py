@@ -13,6 +13,7 @@ from tests.integer.resnet20 import resnet20
 from dyadic.errors import UserError
 from dyadic.integer.engines.compiled import CompiledEngine, available_paths, binding
 from dyadic.integer.engines.compiled.engine import BATCH
+from dyadic.integer.engines.compiled.winograd import ALGORITHMS
 from dyadic.integer.engines.reference import ReferenceEngine
 from dyadic.integer.program.dyadic import dyadic
 from dyadic.integer.program.operations import (
@@ -152,7 +153,8 @@ def test_it_says_how_layers_are_computed():
     for path in available_paths():
         made = CompiledEngine(program, path=path).algorithms
         assert list(made) == [op.name for op in program.operations if isinstance(op, Linear)]
-        assert set(made.values()) <= {"direct", "winograd F(2,3)", "winograd F(4,3)", "plain"}
+        named = {algorithm.name for algorithm in ALGORITHMS}
+        assert set(made.values()) <= {"direct", "plain", *named}
         assert (set(made.values()) == {"plain"}) == (path == "portable")
 
 

@@ -111,23 +111,21 @@ def _choice(
         return Choice(unit, own, (0, 0))
     in_place = own and _reads_in_place(operation, unit, proof)
     direct = Choice(unit, in_place, operation.padding if in_place else (0, 0))
-    patches = list(_patches(operation, direct, proof, types, path))
+    patches = list(_patches(operation, proof, types, path))
     if not patches:
         return direct
     return min([direct, *patches], key=lambda way: cost(parts(operation, way, proof, path), prices))
 
 
 def _patches(
-    operation: Conv, direct: Choice, proof: Proof, types: Mapping[str, str], path: InstructionSet
+    operation: Conv, proof: Proof, types: Mapping[str, str], path: InstructionSet
 ) -> Iterator[Choice]:
     """The layer by Winograd's algorithms, as far as the bounds allow."""
-    name = operation.inputs[0]
-    for patch in winograd.patches(
-        operation, proof.ranges[name], proof.accumulators[operation.name]
-    ):
+    name, bound = operation.inputs[0], proof.accumulators[operation.name]
+    for patch in winograd.patches(operation, proof.ranges[name], bound):
         unit = patch.algorithm.unit
-        right = unit == "dot16" or (direct.unit == "dot8" and not path.pairs)
-        if right and types[name] != "int32":
+        bytes_fit = _is_bytes(types[name]) and (not path.pairs or 2 * patch.product < 2**15)
+        if bytes_fit if unit == "dot8" else types[name] != "int32":
             yield Choice(unit, True, operation.padding, patch)
 
 

@@ -41,6 +41,7 @@ class InstructionSet:
         """
         bytes_, shorts = (3, 2) if self.pairs else (1, 4) if self.signed else (1, 1)
         transforms = {"read4": 2, "written4": 4, "read6": 7, "written6": 6}
+        transforms |= {"read7": 2, "written7": 4}
         return {"dot8": bytes_, "dot16": shorts, **transforms, "far": 13, "finished": 0}
 
 

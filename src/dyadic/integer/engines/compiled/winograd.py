@@ -2,7 +2,8 @@
 
 `Y = A' [(G w G') * (B' d B)] A` with B' and G of integers. Direct products take 9 for an output,
 F(2 x 2) 16 for 4, F(4 x 4) 36 for 16. Lavin and Gray, Fast Algorithms for Convolutional Neural
-Networks, 2015.
+Networks, 2015. In bytes F(4 x 4) has the points 0, 1, -1, infinity and i, whose product of complex
+numbers is three of integers: 49 for 16, and no number in B' and G but 1 and -1.
 
 Exact while (dyadic_winograd.c takes sums modulo 2^32)
   in bytes    each point of B'dB spans at most 256 values, and G w G' fits int8
@@ -69,6 +70,24 @@ ALGORITHMS = (
         np.array([[6, 0, 0], [-4, -4, -4], [-4, 4, -4], [1, 2, 4], [1, -2, 4], [0, 0, 6]]),
         64,  # 576, but for the 9 that has an inverse
     ),
+    Algorithm(
+        "winograd F(4,3) in bytes",
+        4,
+        "dot8",
+        np.array(
+            [
+                [1, 0, 0, 0, -1, 0],
+                [0, 1, 1, 1, 1, 0],
+                [0, -1, 1, -1, 1, 0],
+                [0, -1, -1, 1, 1, 0],
+                [0, -1, 1, 1, -1, 0],
+                [0, -1, 0, 1, 0, 0],
+                [0, -1, 0, 0, 0, 1],
+            ]
+        ),
+        np.array([[1, 0, 0], [1, 1, 1], [1, -1, 1], [1, 0, -1], [0, 1, 0], [-1, -1, 1], [0, 0, 1]]),
+        16,
+    ),
 )
 
 VECTOR = 64  # bytes of the longest vector
@@ -80,13 +99,15 @@ PATCH_BYTES = 2**18  # of transformed input, about, where more patches fit it
 class Patch:
     """A layer by an algorithm.
 
-    low     int64 [points^2], the least value of each point of B'dB
-    factor  of all weights; G w G' is of what is left
+    low      int64 [points^2], the least value of each point of B'dB
+    factor   of all weights; G w G' is of what is left
+    product  of the widest span of B'dB and the largest weight, in magnitude
     """
 
     algorithm: Algorithm
     low: np.ndarray
     factor: int
+    product: int
 
     @property
     def m(self) -> int:
@@ -125,12 +146,14 @@ def _fit(operation: Conv, algorithm: Algorithm, inputs: Range, bound: Accumulato
     made = weights(operation.weights.planes[0] // factor, algorithm)
     limits = np.iinfo("int8" if algorithm.unit == "dot8" else "int16")
     right = limits.min <= made.min() and made.max() <= limits.max
+    span = int((high - low).max())
     if algorithm.unit == "dot8":
-        room = int((high - low).max()) < 256
+        room = span < 256
     else:
         room = limits.min <= low.min() and high.max() <= limits.max
     small = algorithm.multiple * bound.largest < 2**31 * factor
-    return Patch(algorithm, low, factor) if right and room and small else None
+    product = span * int(np.abs(made).max())
+    return Patch(algorithm, low, factor, product) if right and room and small else None
 
 
 def input_ranges(algorithm: Algorithm, inputs: Range) -> tuple[np.ndarray, np.ndarray]:

@@ -1,17 +1,17 @@
 /* Winograd's F(2 x 2, 3 x 3) and F(4 x 4, 3 x 3) on integers, exactly.
  *
- * Y = A' [(G w G') * (B' d B)] A  with G scaled to integers (by 2, by 24), so Y is 4 or 576 times the
- * sum of products; all sums may wrap modulo 2^32. F(2 x 2): 4 s fits 32 bits, s is 4 s >> 2. F(4 x 4):
- * 576 s times the inverse of 9 is 64 s modulo 2^32, and fits 32 bits. Which layers the bounds allow
- * is decided in winograd.py; a factor of all weights is taken off before and put back at the end.
- * Lavin and Gray, Fast Algorithms for Convolutional Neural Networks, 2015, with the points 0, 1, -1
- * and 0, 1, -1, 2, -2.
+ * Y = A' [(G w G') * (B' d B)] A  on integers is a multiple of the sum of products; all sums may wrap
+ * modulo 2^32. F(2 x 2), points 0, 1, -1: 4 s fits 32 bits, s is 4 s >> 2. F(4 x 4) in 16 bits, points
+ * 0, 1, -1, 2, -2: 576 s times the inverse of 9 is 64 s modulo 2^32, and fits 32 bits. F(4 x 4) in
+ * bytes, points 0, 1, -1, i (three products of integers for a complex one): 16 s. Which layers the
+ * bounds allow is decided in winograd.py; a factor of all weights is taken off before and put back at
+ * the end. Lavin and Gray, Fast Algorithms for Convolutional Neural Networks, 2015.
  */
 #include "dyadic_finish.h"
 
 #ifdef DY_TILES
 
-#define UNROLLED _Pragma("GCC unroll 6") for
+#define UNROLLED _Pragma("GCC unroll 7") for
 
 enum { INVERSE_OF_9 = 0x38e38e39 };        /* modulo 2^32 */
 enum { PATCHES = 28, NEAR = 1 << 15, FAR = 1 << 18 }; /* patches, bytes */
@@ -39,32 +39,58 @@ static void place(int32_t begin, int32_t side, int32_t last, int64_t step, int64
         places[i] = dy_smaller(begin + i, last) * step;
 }
 
-static inline void transform_bytes(dy_bytes *d, const int32_t s)
+static inline __attribute__((always_inline)) void
+transform_bytes(const int32_t points, const dy_bytes *d, dy_bytes *to, const int32_t t)
 {
-    const dy_bytes d1 = d[s], d2 = d[2 * s];
-    d[0] -= d2;
-    d[s] = d1 + d2;
-    d[2 * s] = d2 - d1;
-    d[3 * s] = d1 - d[3 * s];
+    if (points == 4) {
+        to[0] = d[0] - d[2];
+        to[t] = d[1] + d[2];
+        to[2 * t] = d[2] - d[1];
+        to[3 * t] = d[1] - d[3];
+    } else {
+        const dy_bytes odd = d[1] + d[3], even = d[2] + d[4], u = d[4] - d[2], v = d[3] - d[1];
+        to[0] = d[0] - d[4];
+        to[t] = even + odd;
+        to[2 * t] = even - odd;
+        to[3 * t] = u + v;
+        to[4 * t] = v - u;
+        to[5 * t] = v;
+        to[6 * t] = d[5] - d[1];
+    }
 }
 
 /* One vector of a patch's channels; its points are `apart`. */
-static void input_bytes(const uint8_t *from, const int64_t rows[4], const int64_t columns[4],
-                        const uint8_t *shifts, uint8_t *to, int64_t apart)
+static inline __attribute__((always_inline)) void
+input_bytes_of(const int32_t points, const uint8_t *from, const int64_t *rows,
+               const int64_t *columns, const uint8_t *shifts, uint8_t *to, int64_t apart)
 {
-    dy_bytes d[16];
+    const int32_t side = points == 4 ? 4 : 6;
+    dy_bytes d[6], half[42], made[7];
     int32_t i, j;
-    UNROLLED(i = 0; i < 4; i++)
-        UNROLLED(j = 0; j < 4; j++)
-            memcpy(d + 4 * i + j, from + rows[i] + columns[j], sizeof *d);
-    UNROLLED(j = 0; j < 4; j++)
-        transform_bytes(d + j, 4);
-    UNROLLED(i = 0; i < 4; i++)
-        transform_bytes(d + 4 * i, 1);
-    for (i = 0; i < 16; i++) {
-        d[i] += shifts[i];
-        memcpy(to + i * apart, d + i, sizeof *d);
+    UNROLLED(j = 0; j < side; j++)
+    {
+        UNROLLED(i = 0; i < side; i++)
+            memcpy(d + i, from + rows[i] + columns[j], sizeof *d);
+        transform_bytes(points, d, half + j, side);
     }
+    UNROLLED(i = 0; i < points; i++)
+    {
+        transform_bytes(points, half + side * i, made, 1);
+        UNROLLED(j = 0; j < points; j++)
+        {
+            made[j] += shifts[points * i + j];
+            memcpy(to + (points * i + j) * apart, made + j, sizeof *made);
+        }
+    }
+}
+
+static void input_bytes(int32_t points, const uint8_t *from, const int64_t *rows,
+                        const int64_t *columns, const uint8_t *shifts, uint8_t *to, int64_t apart)
+{
+    if (points == 4)
+        input_bytes_of(4, from, rows, columns, shifts, to, apart);
+    else
+        input_bytes_of(7, from, rows, columns, shifts, to, apart);
 }
 
 static inline void transform_shorts(dy_shorts *d, const int32_t s)
@@ -143,8 +169,8 @@ static void transform_patch(const dy_product *p, const int64_t rows[6], const in
     DY_REQUIRE(made >= size);
     for (done = 0; done < gemm->row; done += (int64_t)sizeof(dy_vector)) {
         const uint8_t *from = p->in.data + done / made * size;
-        if (gemm->patch == 2)
-            input_bytes(from, rows, columns, gemm->shifts, to + done, gemm->row);
+        if (gemm->unit == DY_DOT8)
+            input_bytes(gemm->points, from, rows, columns, gemm->shifts, to + done, gemm->row);
         else
             input_shorts(p->in.type, from, rows, columns, to + done, gemm->row);
     }
@@ -203,52 +229,54 @@ static void multiply(const dy_product *p, dy_tile *t, int32_t count, int32_t blo
 
 /* ---- the output ------------------------------------------------------------------------ */
 
-static inline void output_2(const dy_vector *m, const int32_t s, dy_vector *y, const int32_t to)
-{
-    y[0] = m[0] + m[s] + m[2 * s];
-    y[to] = m[s] - m[2 * s] - m[3 * s];
-}
-
-/* m's last point has G scaled by 6 only. */
-static inline void output_4(const dy_vector *m, const int32_t s, dy_vector *y, const int32_t to)
+/* A' along an axis; `s` and `to` are what lies between two points, between two pixels. */
+static inline __attribute__((always_inline)) void
+output(const int32_t points, const dy_vector *m, const int32_t s, dy_vector *y, const int32_t to)
 {
     const dy_vector one = m[s] + m[2 * s], one_odd = m[s] - m[2 * s];
-    const dy_vector two = m[3 * s] + m[4 * s], two_odd = m[3 * s] - m[4 * s];
-    y[0] = m[0] + one + two;
-    y[to] = one_odd + (two_odd << 1);
-    y[2 * to] = one + (two << 2);
-    y[3 * to] = one_odd + (two_odd << 3) + (m[5 * s] << 2);
+    if (points == 4) {
+        y[0] = m[0] + one;
+        y[to] = one_odd - m[3 * s];
+    } else if (points == 6) { /* m's last point has G scaled by 6 only */
+        const dy_vector two = m[3 * s] + m[4 * s], two_odd = m[3 * s] - m[4 * s];
+        y[0] = m[0] + one + two;
+        y[to] = one_odd + (two_odd << 1);
+        y[2 * to] = one + (two << 2);
+        y[3 * to] = one_odd + (two_odd << 3) + (m[5 * s] << 2);
+    } else {
+        const dy_vector i = (m[3 * s] + m[5 * s]) << 1, i_odd = (m[4 * s] + m[5 * s]) << 1;
+        y[0] = (m[0] << 2) + one + i;
+        y[to] = one_odd + i_odd;
+        y[2 * to] = one - i;
+        y[3 * to] = one_odd - i_odd + (m[6 * s] << 2);
+    }
 }
 
 /* One vector of a patch's channels; `row` is what lies between two rows of the output. */
 static inline __attribute__((always_inline)) void
-output_of(const int32_t patch, const int32_t *sums, int64_t apart, int32_t factor, dy_vector bias,
+output_of(const int32_t points, const int32_t *sums, int64_t apart, int32_t factor, dy_vector bias,
           int32_t *to, int64_t row)
 {
-    const int32_t side = patch + 2;
-    dy_vector m[36], half[24], y[16];
+    const int32_t patch = points == 4 ? 2 : 4;
+    dy_vector m[7], half[28], y[4];
     int32_t i, j;
-    UNROLLED(i = 0; i < side; i++)
-        UNROLLED(j = 0; j < side; j++)
-            m[side * i + j] = dy_load(sums + (side * i + j) * apart);
-    UNROLLED(i = 0; i < side; i++)
-        if (patch == 2)
-            output_2(m + side * i, 1, half + patch * i, 1);
-        else
-            output_4(m + side * i, 1, half + patch * i, 1);
+    UNROLLED(i = 0; i < points; i++)
+    {
+        UNROLLED(j = 0; j < points; j++)
+            m[j] = dy_load(sums + (points * i + j) * apart);
+        output(points, m, 1, half + patch * i, 1);
+    }
     UNROLLED(j = 0; j < patch; j++)
-        if (patch == 2)
-            output_2(half + j, patch, y + j, patch);
-        else
-            output_4(half + j, patch, y + j, patch);
-    UNROLLED(i = 0; i < patch; i++)
-        UNROLLED(j = 0; j < patch; j++)
+    {
+        output(points, half + j, patch, y, 1);
+        UNROLLED(i = 0; i < patch; i++)
         {
-            const dy_vector x = y[patch * i + j];
-            const dy_vector sum = patch == 2 ? x >> 2 : (x * INVERSE_OF_9) >> 6;
+            const dy_vector x = points == 6 ? y[i] * INVERSE_OF_9 : y[i];
+            const dy_vector sum = x >> (points == 4 ? 2 : points == 6 ? 6 : 4);
             dy_store(to + i * row + j * DY_TILE_CHANNELS,
                      (factor == 1 ? sum : sum * factor) + bias);
         }
+    }
 }
 
 /* Patches of one row of patches, from `first` on, to [m][m * count][DY_TILE_CHANNELS], and further to
@@ -267,10 +295,12 @@ static void finish_run(const dy_product *p, const dy_tile *t, int32_t first, int
             const dy_vector bias = dy_load(gemm->bias + DY_BLOCK * block + DY_LANES * v);
             const int32_t *from = sums + i * DY_TILE_CHANNELS + DY_LANES * v;
             int32_t *to = made + m * i * DY_TILE_CHANNELS + DY_LANES * v;
-            if (m == 2)
-                output_of(2, from, apart, gemm->factor, bias, to, row);
-            else
+            if (gemm->points == 4)
                 output_of(4, from, apart, gemm->factor, bias, to, row);
+            else if (gemm->points == 6)
+                output_of(6, from, apart, gemm->factor, bias, to, row);
+            else
+                output_of(7, from, apart, gemm->factor, bias, to, row);
         }
     for (i = 0; i < m && y + i < out->height; i++) {
         const int32_t *from = made + i * row;

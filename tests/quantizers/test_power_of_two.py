@@ -76,6 +76,12 @@ def test_wide_sets_stop_at_31_exponents(bits: int) -> None:
     assert len(book.levels) <= 2**bits
 
 
+def test_the_smallest_level_is_the_smallest_float() -> None:
+    smallest = 2.0**-149
+    book = PowerOfTwo(5).codebook(torch.tensor([smallest]))
+    assert (book.levels * book.scale.double()).tolist()[9:] == [smallest * 2**k for k in range(8)]
+
+
 def test_ternary_set() -> None:
     assert value(0.25, 0.5, 2) == 0.5
     assert value(0.2499, 0.5, 2) == 0.0

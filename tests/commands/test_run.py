@@ -226,6 +226,19 @@ def test_a_trial_quantizes_a_network_whose_batch_norms_have_seen_images(tmp_path
     assert changed == [False, True, False, False]
 
 
+def test_history_has_the_blend_of_each_epochs_last_step(tmp_path):
+    choices = configuration(
+        tmp_path, "method=binary_relax", "schedule.epochs=2", "schedule.phase2_epochs=1"
+    )
+    run(choices)
+    (history,) = tmp_path.glob("runs/*/history.csv")
+    rows = list(csv.DictReader(history.read_text().splitlines()))
+    steps, schedule = int(rows[0]["step"]), build(choices, tmp_path).schedule
+    last = [schedule.blend(epoch + 1 - 1 / steps) for epoch in range(3)]
+    assert 0 < last[0] < last[1] < last[2] == 1
+    assert [float(row["blend"]) for row in rows] == pytest.approx(last)
+
+
 def test_epochs_are_those_of_the_fine_tuning_in_all(tmp_path):
     summary = run(configuration(tmp_path, "method=inq", "deploy=none", "epochs=6"))
     assert summary["epochs"] == {"baseline": 1, "quantize": 6}

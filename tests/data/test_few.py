@@ -22,3 +22,8 @@ def test_every_pass_is_its_first_images(tiny: Synthetic) -> None:
 def test_large_batches_are_cut(tiny: Synthetic) -> None:
     few = Few(InMemory("tiny", tiny, 4, [0.5] * 3, [0.25] * 3, batch_size=50))
     assert [len(labels) for _, labels in few.train_batches(0)] == [32]
+
+
+def test_calibration_takes_as_many_images_as_two_batches() -> None:
+    few = Few(InMemory("many", Synthetic(4, 1, 8, 70, 2), 4, [0.5], [0.25], batch_size=32))
+    assert len(torch.cat([x for x, _ in few.calibration_batches(1024)])) == 64

@@ -54,6 +54,7 @@ def test_black_and_white_is_black_and_white(tmp_path: Path) -> None:
         ("a.tif", -GREY.astype(np.float32) / 255, "floats from 0 to 1"),
         ("a.tif", GREY.astype(np.int32) * 70000, "int32 from 0 to"),
         ("a.npy", np.full((2, 2), np.nan), "from nan to nan"),
+        ("a.npy", np.full((2, 2), 1.5), "floats from 0 to 1"),
         ("a.npy", np.zeros((2, 2, 5)), r"its shape is \[2, 2, 5\]; it must be \[H, W, 1\]"),
     ],
 )

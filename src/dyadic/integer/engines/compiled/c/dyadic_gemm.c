@@ -69,7 +69,7 @@ static void gather(const dy_product *p, uint8_t *to)
 /* ---- the product ----------------------------------------------------------------------- */
 
 /* A tile's sums and what becomes of them. */
-static void multiply_tile(const dy_product *p, const dy_tile *t, int32_t block)
+static void multiply_tile(const dy_product *p, dy_tile *t, int32_t block, int32_t pass)
 {
     const dy_gemm *gemm = p->gemm;
     const int64_t at = (int64_t)block * gemm->words * DY_WORD_BYTES;
@@ -77,6 +77,7 @@ static void multiply_tile(const dy_product *p, const dy_tile *t, int32_t block)
     int32_t odd[DY_TILE_PIXELS * DY_TILE_CHANNELS] __attribute__((aligned(64)));
     if (gemm->add >= 0)
         dy_finish_soon(p, t, block);
+    dy_tile_soon(t, (const uint8_t *)gemm->weights + at, pass);
     dy_tile_sums(t, (const uint8_t *)gemm->weights + at, gemm->bias + DY_BLOCK * block, sums);
     if (gemm->odd)
         dy_tile_sums(t, (const uint8_t *)gemm->odd + at, gemm->odd_bias + DY_BLOCK * block, odd);
@@ -123,17 +124,17 @@ static int32_t blocks_from(const dy_product *p, int32_t block)
 static void multiply_panel(const dy_product *p, dy_tile *t, int32_t first, int32_t last)
 {
     const int by_rows = is_by_rows(p);
-    int32_t block, position;
+    int32_t block, position, pass;
     for (block = p->first_block; block < p->last_block; block += t->blocks) {
         t->blocks = blocks_from(p, block);
         t->y = first / row_of(p);
         t->x = first % row_of(p);
-        for (position = first; position < last; position += t->pixels) {
+        for (position = first, pass = 0; position < last; position += t->pixels) {
             const int32_t left = last - position;
             t->pixels = dy_tile_pixels(t->blocks,
                                        by_rows ? dy_smaller(left, row_of(p) - t->x) : left);
             t->rows = rows_from(p, t, position) + block / p->gemm->group_blocks * p->gemm->group_bytes;
-            multiply_tile(p, t, block);
+            multiply_tile(p, t, block, pass++);
             for (t->x += t->pixels; t->x >= row_of(p); t->x -= row_of(p))
                 t->y++;
         }

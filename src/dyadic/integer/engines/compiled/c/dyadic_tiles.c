@@ -23,6 +23,7 @@ enum { AHEAD = 1 << 13 };                  /* bytes; processors do not fetch bey
         enum { FITS = PIXELS * VECTORS + VECTORS < 32 || DY_PARTS > 1 };                         \
         enum { KEPT = FITS ? VECTORS : VECTORS - 1 };                                            \
         dy_vector sums[PIXELS][VECTORS], w[VECTORS];                                             \
+        const uint8_t *soon = t->soon;                                                           \
         int32_t s, p, b;                                                                         \
         _Pragma("GCC unroll 32") for (p = 0; p < PIXELS; p++)                                    \
             _Pragma("GCC unroll 4") for (b = 0; b < VECTORS; b++)                                \
@@ -33,6 +34,9 @@ enum { AHEAD = 1 << 13 };                  /* bytes; processors do not fetch bey
             for (; x < end; x += 4, weights += BLOCKS * DY_WORD_BYTES) {                         \
                 _Pragma("GCC unroll 4") for (b = 0; b < BLOCKS; b++)                             \
                     __builtin_prefetch(weights + AHEAD + DY_WORD_BYTES * b);                     \
+                __builtin_prefetch(soon, 0, 2);                                                  \
+                __builtin_prefetch(soon + DY_WORD_BYTES, 0, 2);                                  \
+                soon += t->soon_step;                                                            \
                 _Pragma("GCC unroll 4") for (b = 0; b < KEPT; b++)                               \
                     w[b] = dy_load(weights + 4 * DY_LANES * b);                                  \
                 _Pragma("GCC unroll 32") for (p = 0; p < PIXELS; p++)                            \
@@ -97,6 +101,15 @@ enum { AHEAD = 1 << 13 };                  /* bytes; processors do not fetch bey
 DEFINE_TILES(bytes, dy_dot8, as_it_is);
 DEFINE_TILES(bytes_flipped, dy_dot8, dy_flip);
 DEFINE_TILES(shorts, dy_dot16, as_it_is);
+
+/* Weights for the next blocks or points follow this tile's; two lines are fetched for every word. */
+void dy_tile_soon(dy_tile *t, const uint8_t *weights, int32_t pass)
+{
+    const int64_t all = (int64_t)t->depth * t->blocks * DY_WORD_BYTES;
+    const int64_t each = (int64_t)t->depth * 2 * DY_WORD_BYTES;
+    t->soon_step = each * pass < all ? 2 * DY_WORD_BYTES : 0;
+    t->soon = weights + all + (t->soon_step ? each * pass : 0);
+}
 
 /* The last two tiles are of about the same size. */
 int32_t dy_tile_pixels(int32_t blocks, int32_t left)

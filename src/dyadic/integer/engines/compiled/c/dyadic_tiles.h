@@ -19,10 +19,15 @@ typedef struct {
     const dy_stretch *stretches;
     const uint8_t *rows;                   /* first pixel's */
     int64_t step;                          /* bytes from a pixel's row to the next one's */
+    const uint8_t *soon;                   /* weights that are wanted next: fetched on the way */
+    int64_t soon_step;                     /* bytes a word; 0 if there are none */
 } dy_tile;
 
 /* How many pixels the next tile takes of what is left: never more, so that none reads beyond it. */
 int32_t dy_tile_pixels(int32_t blocks, int32_t left);
+
+/* What the tile fetches, the `pass`th that reads these weights. */
+void dy_tile_soon(dy_tile *tile, const uint8_t *weights, int32_t pass);
 
 /* Sums [pixels][DY_TILE_CHANNELS], bias included; weights and bias are the tile's. */
 void dy_tile_sums(const dy_tile *tile, const uint8_t *weights, const int32_t *bias, int32_t *sums);

@@ -218,11 +218,12 @@ static void multiply(const dy_product *p, dy_tile *t, int32_t count, int32_t blo
     const int64_t depth = (int64_t)gemm->words * DY_WORD_BYTES;
     const uint8_t *weights = (const uint8_t *)gemm->weights + points * block * depth;
     const int32_t *bias = gemm->patch_bias + DY_BLOCK * block;
-    int32_t i, done;
+    int32_t i, done, pass;
     for (i = 0; i < points; i++, weights += t->blocks * depth, bias += DY_BLOCK * gemm->blocks)
-        for (done = 0; done < count; done += t->pixels, sums += t->pixels * DY_TILE_CHANNELS) {
+        for (done = pass = 0; done < count; done += t->pixels, sums += t->pixels * DY_TILE_CHANNELS) {
             t->pixels = dy_tile_pixels(t->blocks, count - done);
             t->rows = input + done * t->step + i * gemm->row;
+            dy_tile_soon(t, weights, pass++);
             dy_tile_sums(t, weights, bias, sums);
         }
 }

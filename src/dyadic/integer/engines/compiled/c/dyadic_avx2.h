@@ -5,7 +5,6 @@
 #include <immintrin.h>
 
 #define DY_TILES
-#define DY_SIGNED_BYTES 0
 
 enum { DY_LANES = 8, DY_TILE_BLOCKS = 1, DY_TILE_PIXELS = 6 };
 
@@ -14,13 +13,6 @@ typedef int32_t dy_vector __attribute__((vector_size(32)));
 static inline dy_vector dy_set(int32_t x)
 {
     return (dy_vector)_mm256_set1_epi32(x);
-}
-
-static inline dy_vector dy_word(const uint8_t *from)
-{
-    int32_t value;
-    memcpy(&value, from, sizeof value);
-    return dy_set(value);
 }
 
 #ifdef __AVXVNNI__
@@ -50,22 +42,6 @@ static inline dy_vector dy_dot16(dy_vector sums, dy_vector x, dy_vector weights)
 }
 
 #endif
-
-static inline dy_vector dy_dot8_from(dy_vector sums, dy_vector x, const uint8_t *weights)
-{
-    return dy_dot8(sums, x, (dy_vector)_mm256_loadu_si256((const void *)weights));
-}
-
-static inline dy_vector dy_dot16_from(dy_vector sums, dy_vector x, const uint8_t *weights)
-{
-    return dy_dot16(sums, x, (dy_vector)_mm256_loadu_si256((const void *)weights));
-}
-
-/* Bytes + 128. */
-static inline dy_vector dy_flip(dy_vector x)
-{
-    return x ^ dy_set(-2139062144); /* 0x80808080 */
-}
 
 static inline dy_vector dy_min(dy_vector x, dy_vector y)
 {

@@ -5,9 +5,7 @@
 #include <immintrin.h>
 
 #define DY_TILES
-#define DY_OWN_TARGET
 #define DY_TILES_ARE_WIDE 1
-#define DY_SIGNED_BYTES 0
 
 enum { DY_LANES = 16, DY_TILE_BLOCKS = 4, DY_TILE_PIXELS = 28 };
 
@@ -17,13 +15,6 @@ typedef const __m512i_u *dy_memory_vector;
 static inline dy_vector dy_set(int32_t x)
 {
     return (dy_vector)_mm512_set1_epi32(x);
-}
-
-static inline dy_vector dy_word(const uint8_t *from)
-{
-    int32_t value;
-    memcpy(&value, from, sizeof value);
-    return dy_set(value);
 }
 
 static inline dy_vector dy_dot8(dy_vector sums, dy_vector x, dy_vector weights)

@@ -5,7 +5,6 @@
 #include <arm_neon.h>
 
 #define DY_TILES
-#define DY_SIGNED_BYTES 1
 
 enum { DY_LANES = 4, DY_TILE_BLOCKS = 1, DY_TILE_PIXELS = 6 };
 
@@ -14,13 +13,6 @@ typedef int32_t dy_vector __attribute__((vector_size(16)));
 static inline dy_vector dy_set(int32_t x)
 {
     return (dy_vector)vdupq_n_s32(x);
-}
-
-static inline dy_vector dy_word(const uint8_t *from)
-{
-    int32_t value;
-    memcpy(&value, from, sizeof value);
-    return dy_set(value);
 }
 
 static inline dy_vector dy_dot8(dy_vector sums, dy_vector x, dy_vector weights)
@@ -33,22 +25,6 @@ static inline dy_vector dy_dot16(dy_vector sums, dy_vector x, dy_vector weights)
     const int32x4_t low = vmull_s16(vget_low_s16((int16x8_t)x), vget_low_s16((int16x8_t)weights));
     const int32x4_t high = vmull_high_s16((int16x8_t)x, (int16x8_t)weights);
     return sums + (dy_vector)vpaddq_s32(low, high);
-}
-
-static inline dy_vector dy_dot8_from(dy_vector sums, dy_vector x, const uint8_t *weights)
-{
-    return dy_dot8(sums, x, (dy_vector)vld1q_u8(weights));
-}
-
-static inline dy_vector dy_dot16_from(dy_vector sums, dy_vector x, const uint8_t *weights)
-{
-    return dy_dot16(sums, x, (dy_vector)vld1q_u8(weights));
-}
-
-/* Bytes - 128. */
-static inline dy_vector dy_flip(dy_vector x)
-{
-    return x ^ dy_set(-2139062144); /* 0x80808080 */
 }
 
 static inline dy_vector dy_min(dy_vector x, dy_vector y)

@@ -2,7 +2,7 @@
  *
  * A dy_vector holds DY_LANES int32; + - * << >> & | ^ go lane by lane. A block, 16 channels, is
  * DY_PARTS vectors; a tile is up to DY_TILE_BLOCKS blocks times DY_TILE_PIXELS pixels. Dot products
- * wrap modulo 2^32; dy_dot8 takes bytes that are DY_SIGNED_BYTES or unsigned, and signed weights.
+ * wrap modulo 2^32; dy_dot8 takes unsigned bytes (signed: NEON) and signed weights.
  */
 #ifndef DYADIC_SIMD_H
 #define DYADIC_SIMD_H
@@ -46,6 +46,13 @@ static inline void dy_store(void *to, dy_vector x)
     memcpy(to, &x, sizeof x);
 }
 
+static inline dy_vector dy_word(const uint8_t *from)
+{
+    int32_t value;
+    memcpy(&value, from, sizeof value);
+    return dy_set(value);
+}
+
 static inline dy_vector dy_limit(dy_vector x, dy_vector lo, dy_vector hi)
 {
     return dy_min(dy_max(x, lo), hi);
@@ -60,7 +67,23 @@ static inline void dy_copy_ahead(uint8_t *to, const uint8_t *from, int64_t bytes
         dy_store(to + done, dy_load(from + done));
 }
 
-#ifndef DY_OWN_TARGET
+#ifndef DY_TILES_ARE_WIDE
+
+static inline dy_vector dy_dot8_from(dy_vector sums, dy_vector x, const uint8_t *weights)
+{
+    return dy_dot8(sums, x, dy_load(weights));
+}
+
+static inline dy_vector dy_dot16_from(dy_vector sums, dy_vector x, const uint8_t *weights)
+{
+    return dy_dot16(sums, x, dy_load(weights));
+}
+
+/* Bytes as those of the other sign, 128 off. */
+static inline dy_vector dy_flip(dy_vector x)
+{
+    return x ^ dy_set(-2139062144); /* 0x80808080 */
+}
 
 /* Where a tile's channels go, and between which bounds. */
 typedef struct {

@@ -272,10 +272,10 @@ output_of(const int32_t points, const int32_t *sums, int64_t apart, int32_t fact
         output(points, half + j, patch, y, 1);
         UNROLLED(i = 0; i < patch; i++)
         {
-            const dy_vector x = points == 6 ? y[i] * INVERSE_OF_9 : y[i];
-            const dy_vector sum = x >> (points == 4 ? 2 : points == 6 ? 6 : 4);
-            dy_store(to + i * row + j * DY_TILE_CHANNELS,
-                     (factor == 1 ? sum : sum * factor) + bias);
+            y[i] = points == 6 ? (y[i] * INVERSE_OF_9) >> 6 : y[i] >> (points == 4 ? 2 : 4);
+            if (factor != 1)
+                y[i] *= factor;
+            dy_store(to + i * row + j * DY_TILE_CHANNELS, y[i] + bias);
         }
     }
 }

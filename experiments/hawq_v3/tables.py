@@ -8,11 +8,11 @@ from layer shapes, and the 18 integer programs from the authors' per-layer figur
 import csv
 import sys
 from collections.abc import Iterator, Sequence
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 import torch
-import torchvision
+from experiments.hawq_v3.costs import BOPS_CONVENTION_B, gbops_mixed, layer_costs
 from experiments.hawq_v3.published import (
     BUDGETS,
     CHOICES,
@@ -22,22 +22,18 @@ from experiments.hawq_v3.published import (
     cell,
     torchvision_name,
 )
-from torch import nn
-from torchvision.models.resnet import Bottleneck
 
 from dyadic.allocation.cost import (
     BOPS_CONVENTION,
-    BOPS_CONVENTION_B,
     SIZE_CONVENTION,
     LayerCost,
     gbops,
-    gbops_mixed,
-    layer_costs,
     size_mib,
 )
 from dyadic.allocation.problem import grid
 from dyadic.allocation.solve import Solution, solve
 from dyadic.allocation.solvers.ilp import Cbc
+from dyadic.models.imagenet import inception_v3, resnet18, resnet50
 from dyadic.network.insert import FLOAT, Bits
 from dyadic.record.files import write_atomically
 
@@ -62,33 +58,17 @@ UNIFORM = [
 ]
 
 
-def resnet50_v1() -> nn.Module:
-    """ResNet-50 with the stride in the first 1x1 convolution of a block, as PyTorchCV has it.
-
-    torchvision's is v1.5, with the stride in the 3x3 convolution: 4.09 instead of 3.86 GMAC.
-    """
-    model = torchvision.models.resnet50()
-    for block in model.modules():
-        if isinstance(block, Bottleneck):
-            block.conv1.stride, block.conv2.stride = block.conv2.stride, block.conv1.stride
-    return model
-
-
 @cache
 def network_costs(network: str) -> tuple[LayerCost, ...]:
     """Layers of one of the tables' networks at its published input size, without weights."""
     builders = {
-        "ResNet-18": (torchvision.models.resnet18, 224),
-        "ResNet-50": (resnet50_v1, 224),
-        "Inception-v3": (_inception, 299),
+        "ResNet-18": (resnet18, 224),
+        "ResNet-50": (partial(resnet50, stride_position="v1"), 224),  # as PyTorchCV has it
+        "Inception-v3": (inception_v3, 299),
     }
     build, pixels = builders[network]
     with torch.device("meta"):
-        return tuple(layer_costs(build(), (3, pixels, pixels)))
-
-
-def _inception() -> nn.Module:
-    return torchvision.models.inception_v3(aux_logits=False, init_weights=False)
+        return tuple(layer_costs(build(1000, 3), (3, pixels, pixels)))
 
 
 def uniform_bits(layers: Sequence[LayerCost], bits: Bits) -> dict[str, Bits]:

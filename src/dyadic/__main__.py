@@ -3,50 +3,19 @@
 import argparse
 import logging
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from dyadic.commands.endings import INTERRUPTED, quiet_pipe
+from dyadic.errors import UserError
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run a subcommand; a mistake in the arguments is one line and exit code 2."""
-    parser = argparse.ArgumentParser(prog="python -m dyadic", description=__doc__)
-    commands = parser.add_subparsers(
-        dest="command", metavar="{list,inspect,check,pareto,latency,log_domain}"
-    )
-    commands.add_parser("list", help="methods, quantizers, schedules, models and experiments")
-    inspect = commands.add_parser("inspect", help="what of a network has an integer form")
-    inspect.add_argument("choices", nargs="*", help="as run.py takes them")
-    check = commands.add_parser("check", help="repeat a run's integer check from its files alone")
-    check.add_argument("run", type=Path, help="a directory, results/runs/NAME")
-    pareto = commands.add_parser("pareto", help="the ILP's front over a sweep of budgets")
-    pareto.add_argument(
-        "choices",
-        nargs="*",
-        help="as run.py takes them; measure=gbops (or size, latency), points=21, random=10",
-    )
-    latency = commands.add_parser("latency", help="time each layer's integer kernel here")
-    latency.add_argument("run", type=Path, help="a directory, results/runs/NAME")
-    latency.add_argument("--out", type=Path, default=None, help="the table, a CSV file")
-    latency.add_argument("--threads", type=int, default=1, help="of one layer; 1 varies least")
-    log_domain = commands.add_parser("log_domain", help="how wrong sums in the log domain are")
-    log_domain.add_argument("run", type=Path, help="a directory, results/runs/NAME")
-    log_domain.add_argument("--images", type=int, default=1000, help="of the test set; %(default)s")
-    for reads_images in (check, log_domain):
-        reads_images.add_argument(
-            "--data-dir", type=Path, default=None, help="where the images are; data"
-        )
-        reads_images.add_argument(
-            "--allow",
-            action="append",
-            default=[],
-            metavar="NAME",
-            help="a function or class of yours that the record may call",
-        )
-    chosen = parser.parse_args(arguments)
+    chosen = _parser().parse_args(arguments)
     try:
         with quiet_pipe():
-            return _COMMANDS[chosen.command or "list"](chosen)
+            return chosen.call(chosen)
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return INTERRUPTED
@@ -57,6 +26,40 @@ def main(arguments: list[str] | None = None) -> int:
             raise
         print(f"error: {line}", file=sys.stderr)
         return 2
+
+
+def _parser() -> argparse.ArgumentParser:
+    """The subcommands, each with the function that it calls."""
+    parser = argparse.ArgumentParser(prog="python -m dyadic", description=__doc__)
+    parser.set_defaults(call=_list)
+    commands = parser.add_subparsers()
+
+    def command(call: Callable[..., int], what: str) -> argparse.ArgumentParser:
+        found = commands.add_parser(call.__name__.removeprefix("_"), help=what)
+        found.set_defaults(call=call)
+        return found
+
+    command(_list, "methods, quantizers, schedules, models and experiments")
+    inspect = command(_inspect, "what of a network has an integer form")
+    inspect.add_argument("choices", nargs="*", help="as run.py takes them")
+    check = command(_check, "repeat a run's integer check from its files alone")
+    pareto = command(_pareto, "the ILP's front over a sweep of budgets")
+    own = "measure=gbops (or size, latency), points=21, random=10"
+    pareto.add_argument("choices", nargs="*", help=f"as run.py takes them; {own}")
+    latency = command(_latency, "time each layer's integer kernel here")
+    log_domain = command(_log_domain, "how wrong sums in the log domain are")
+    for reads_run in (check, latency, log_domain):
+        reads_run.add_argument("run", type=Path, help="a directory, results/runs/NAME")
+    latency.add_argument("--out", type=Path, help="the table, a CSV file")
+    latency.add_argument("--threads", type=int, default=1, help="of one layer; 1 varies least")
+    log_domain.add_argument("--images", type=int, default=1000, help="of the test set; %(default)s")
+    allowed = "a function or class of yours that the record may call"
+    for reads_images in (check, log_domain):
+        reads_images.add_argument("--data-dir", type=Path, help="where the images are; data")
+        reads_images.add_argument(
+            "--allow", action="append", default=[], metavar="NAME", help=allowed
+        )
+    return parser
 
 
 def _list(chosen: argparse.Namespace) -> int:
@@ -95,7 +98,10 @@ def _latency(chosen: argparse.Namespace) -> int:
 
 
 def _log_domain(chosen: argparse.Namespace) -> int:
-    from dyadic.commands.log_domain import evaluate_run
+    try:
+        from experiments.log_sums.command import evaluate_run
+    except ModuleNotFoundError:
+        raise UserError("log_domain is a study of the repository; run it in a clone") from None
 
     print(evaluate_run(chosen.run, chosen.images, chosen.data_dir, chosen.allow))
     return 0
@@ -108,15 +114,6 @@ def _inspect(chosen: argparse.Namespace) -> int:
     print(lines)
     return 0 if passed else 2
 
-
-_COMMANDS = {
-    "list": _list,
-    "inspect": _inspect,
-    "check": _check,
-    "pareto": _pareto,
-    "latency": _latency,
-    "log_domain": _log_domain,
-}
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -4,6 +4,7 @@ import csv
 from pathlib import Path
 
 import pytest
+from experiments.hawq_v3.costs import gbops_mixed
 from experiments.hawq_v3.published import PYTORCHCV_MACS, Notebook, cell, read, torchvision_name
 from experiments.hawq_v3.tables import (
     main,
@@ -13,8 +14,6 @@ from experiments.hawq_v3.tables import (
     solutions,
     uniform_rows,
 )
-
-from dyadic.allocation.cost import gbops_mixed
 
 NETWORKS = list(PYTORCHCV_MACS)
 

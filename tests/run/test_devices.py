@@ -14,7 +14,7 @@ from tests.runs import ROOT, configuration
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from dyadic.allocation.cost import LayerCost
+from dyadic.allocation.cost import costs_of
 from dyadic.allocation.problem import Problem
 from dyadic.commands.build import build
 from dyadic.commands.build import run as whole
@@ -53,7 +53,7 @@ def quantized(tmp_path, method: str):
     """A run's parts, and its network after one real step on the processor."""
     run = build(configuration(tmp_path, f"method={method}", "start=train"), tmp_path)
     network, images = _network(run, run.model()), calibration_images(run.data, 64)
-    costs = [LayerCost(x.name, x.parameters, x.macs) for x in network.layers]
+    costs = costs_of(network.layers)
     _quantize(run, network, run.allocation.assign(Problem(costs, lambda *_: 0.0, {})), images)
     run.schedule.begin(network)
     if phases := run.schedule.phases(network):

@@ -10,7 +10,7 @@ from hydra import compose, initialize_config_dir
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
-from dyadic.allocation.cost import LayerCost
+from dyadic.allocation.cost import costs_of
 from dyadic.allocation.problem import Problem
 from dyadic.network.insert import FLOAT
 from dyadic.quantizers.quantizer import Quantizer
@@ -93,7 +93,7 @@ def test_methods_build_at_every_bit_width_that_they_name(name, build):
     default = composed(f"method={name}")
     assert default.method.name == name
     assert default.bits in default.method.bits
-    layers = [LayerCost(x.name, x.parameters, x.macs) for x in build(None).layers]
+    layers = costs_of(build(None).layers)
     for bits in default.method.bits:
         cfg = OmegaConf.merge(default, {"bits": bits})
         assert isinstance(instantiate(cfg.schedule), Schedule)

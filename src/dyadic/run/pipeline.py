@@ -14,7 +14,7 @@ from pytorch_lightning.loggers import Logger
 from torch import Tensor, nn
 
 from dyadic.allocation.allocation import Allocation, Constrained
-from dyadic.allocation.cost import LayerCost
+from dyadic.allocation.cost import costs_of
 from dyadic.allocation.problem import Problem
 from dyadic.allocation.sensitivity.sensitivity import Omega, Sample, Sensitivity
 from dyadic.errors import UserError
@@ -197,8 +197,7 @@ def allocation_problem(run: Run, network: QuantizedNetwork) -> Problem:
 
 
 def _problem(network: QuantizedNetwork, omega: Omega) -> Problem:
-    costs = [LayerCost(x.name, x.parameters, x.macs) for x in network.layers]
-    return Problem(costs, omega, ties(network.body))
+    return Problem(costs_of(network.layers), omega, ties(network.body))
 
 
 def _sensitivity(run: Run, problem: Problem, bits: dict[str, Bits]) -> dict[str, float]:

@@ -12,7 +12,14 @@ import yaml
 
 import dyadic
 from dyadic.allocation.allocation import Allocation, Constrained
-from dyadic.allocation.cost import BOPS_CONVENTION, SIZE_CONVENTION, LayerCost, gbops, size_mib
+from dyadic.allocation.cost import (
+    BOPS_CONVENTION,
+    SIZE_CONVENTION,
+    LayerCost,
+    costs_of,
+    gbops,
+    size_mib,
+)
 from dyadic.models.normalize import PREFIX
 from dyadic.network.insert import Bits
 from dyadic.record import schema
@@ -59,7 +66,7 @@ def _numbers(
     run: Run, trained: Trained, rows: list[dict[str, Any]], proof: Certificate | None
 ) -> dict[str, Any]:
     baseline, score = trained.baseline, trained.score
-    costs = [LayerCost(x.name, x.parameters, x.macs) for x in trained.network.layers]
+    costs = costs_of(trained.network.layers)
     bits = {row["layer"]: (row["weight_bits"], row["activation_bits"]) for row in rows}
     return {
         "status": "trial" if run.trial else "done",

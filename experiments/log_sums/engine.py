@@ -1,7 +1,7 @@
 """An integer program with its sums accumulated in the log domain: approximate, for comparison.
 
 Where a layer has power-of-two weights and reads power-of-two codes (LogQuant's Method 2), its sums
-are `dyadic.integer.engines.log_domain`'s; every other operation is the program's own. It is no
+are `experiments.log_sums.arithmetic`'s; every other operation is the program's own. It is no
 engine of the check: its logits are not the program's.
 """
 
@@ -10,9 +10,9 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 import torch.nn.functional as F
+from experiments.log_sums.arithmetic import approximate_product
 from torch import Tensor
 
-from dyadic.integer.engines.log_domain import approximate_product
 from dyadic.integer.engines.reference import ReferenceEngine
 from dyadic.integer.program.dyadic import requantize
 from dyadic.integer.program.operations import (

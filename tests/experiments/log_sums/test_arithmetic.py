@@ -4,17 +4,17 @@ from math import log
 
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
-from torch import Tensor
-
-from dyadic.errors import UserError
-from dyadic.integer.engines.log_domain import (
+from experiments.log_sums.arithmetic import (
     NOTHING,
     approximate_log_sum,
     approximate_product,
     mitchell_antilog,
 )
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import Tensor
+
+from dyadic.errors import UserError
 
 
 def log_sum(products: Tensor, floor: bool = True) -> Tensor:
@@ -124,7 +124,7 @@ def test_columns_are_cut_without_a_trace(monkeypatch) -> None:
     generator = torch.Generator().manual_seed(0)
     weight, x = powers(generator, 3, 20), powers(generator, 20, 50)
     whole = approximate_product(weight, x)
-    monkeypatch.setattr("dyadic.integer.engines.log_domain.SUMS_KEPT", 42)  # 7 columns
+    monkeypatch.setattr("experiments.log_sums.arithmetic.SUMS_KEPT", 42)  # 7 columns
     assert torch.equal(approximate_product(weight, x), whole)
 
 

@@ -7,14 +7,14 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from experiments.log_sums.arithmetic import approximate_product
+from experiments.log_sums.command import log_domain
+from experiments.log_sums.engine import LogDomainEngine
 from tests.runs import configuration
 
 from dyadic.__main__ import main
 from dyadic.commands.build import run
-from dyadic.commands.log_domain import log_domain
 from dyadic.errors import UserError
-from dyadic.integer.engines.log_domain import approximate_product
-from dyadic.integer.engines.log_engine import LogDomainEngine
 from dyadic.integer.engines.reference import ReferenceEngine
 from dyadic.integer.program.dyadic import dyadic, requantize
 from dyadic.integer.program.files import load

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from experiments.log_sums.engine import LogDomainEngine
 
 from dyadic.commands.recorded import recorded_images
 from dyadic.errors import UserError
-from dyadic.integer.engines.log_engine import LogDomainEngine
 from dyadic.integer.engines.reference import ReferenceEngine
 from dyadic.integer.program.files import load
 from dyadic.integer.program.operations import Linear, Program

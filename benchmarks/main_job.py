@@ -19,7 +19,8 @@ from hydra import compose, initialize_config_dir
 from dyadic.commands.build import build
 from dyadic.commands.run import register_run_name
 from dyadic.schedules.schedule import Phase
-from dyadic.training.fit import Hardware, fit, keep_memory
+from dyadic.training.fit import fit
+from dyadic.training.hardware import Hardware, keep_memory
 from dyadic.training.loss import cross_entropy
 from dyadic.training.module import Training
 

@@ -16,7 +16,7 @@ from dyadic.commands.folder import folder_name, run_folder
 from dyadic.commands.run import _clear_if_dead
 from dyadic.errors import UserError
 from dyadic.record.show import finished, print_finished
-from dyadic.training.fit import keep_memory
+from dyadic.training.hardware import keep_memory
 
 LOG2 = ("method=log2", "start=train")
 STRAY = {"RANK": "1", "LOCAL_RANK": "1", "SLURM_PROCID": "1", "SLURM_NTASKS": "4"}
@@ -159,7 +159,7 @@ files = [path.relative_to(root).with_suffix("").parts for path in root.rglob("*.
 names = [".".join(("dyadic", *parts)) for parts in files if not parts[-1].startswith("__")]
 for name in names:
     importlib.import_module(name)
-from dyadic.training.fit import Hardware
+from dyadic.training.hardware import Hardware
 print(len(names), Hardware().resolved_precision, Hardware().describe())
 """
 
@@ -179,5 +179,5 @@ def test_memory_is_left_to_itself_where_there_is_no_glibc(monkeypatch, error):
     def missing(name):
         raise error
 
-    monkeypatch.setattr("dyadic.training.fit.ctypes.CDLL", missing)
+    monkeypatch.setattr("dyadic.training.hardware.ctypes.CDLL", missing)
     keep_memory()

@@ -20,7 +20,7 @@ from tests.runs import ROOT, TINY
 from dyadic.commands.build import run
 from dyadic.commands.run import register_run_name
 from dyadic.errors import UserError
-from dyadic.run.tracker import Guarded, log_record
+from dyadic.run.tracker import Guarded, Results, log_record
 
 # Three batches an epoch are fewer than Lightning likes to log.
 pytestmark = pytest.mark.filterwarnings("ignore:The number of training batches")
@@ -190,7 +190,7 @@ def test_a_disconnected_logger_says_so_once_and_never_costs_a_run(caplog):
     logger = Guarded(inner := Failing())
     for step in range(5):
         logger.log_metrics({"top1": 1.0}, step)
-    log_record(logger, {}, {}, [], [], {})
+    log_record(logger, Results({}, {}, [], [], {}))
     logger.finalize("success")
     logger.close()
     assert inner.calls == 2

@@ -13,9 +13,9 @@ from dyadic.errors import UserError
 from dyadic.models import resnet8
 from dyadic.models.normalize import normalized
 from dyadic.record.identity import baseline_digest
-from dyadic.training.baseline import TRAINED, BaselineRecipe, baseline
+from dyadic.training.baseline import TRAINED, BaselineJob, BaselineRecipe
 from dyadic.training.curves import cosine
-from dyadic.training.fit import Hardware
+from dyadic.training.hardware import Hardware
 from dyadic.training.processes import locked
 from dyadic.training.weights import Weights
 
@@ -38,7 +38,7 @@ def train(data, cache, determined_by, built, weights=None, epochs=1):
         return normalized(resnet8(classes=4, channels=1, width=4), data)
 
     recipe = BaselineRecipe(epochs, partial(torch.optim.SGD, lr=0.1), cosine)
-    return baseline(network, data, weights, recipe, determined_by, HARDWARE, cache)
+    return BaselineJob(network, data, weights, recipe, determined_by, HARDWARE, cache).run()
 
 
 def test_two_at_once_train_it_once_and_the_second_says_that_it_waits(data, tmp_path, caplog):

@@ -12,20 +12,22 @@ from dyadic.allocation.solvers.knapsack import Knapsack
 from dyadic.errors import UserError
 from dyadic.network.insert import Bits
 
+Omega = Callable[[str, int, int], float]
+"""omega(layer, weight bits, activation bits): the harm that these widths do."""
+
 
 @dataclass(frozen=True)
 class Problem:
     """What an allocation decides over, in plain data.
 
     layers  in execution order
-    omega   omega(layer, weight bits, activation bits): the harm that these widths do
     ties    layer to the layer whose widths it must share (a downsample convolution to the first
             convolution of its block, as in the authors' notebook)
     latency milliseconds per layer and widths, where a device was measured
     """
 
     layers: Sequence[LayerCost]
-    omega: Callable[[str, int, int], float]
+    omega: Omega
     ties: Mapping[str, str] = field(default_factory=dict)
     latency: LatencyTable | None = None
 

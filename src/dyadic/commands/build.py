@@ -20,7 +20,7 @@ from dyadic.commands.folder import run_folder
 from dyadic.commands.parts import part, plain
 from dyadic.commands.unread import refuse_unread
 from dyadic.data.few import STEPS, Few
-from dyadic.errors import UserError
+from dyadic.errors import UserError, first_line
 from dyadic.integer.engines.available import unavailable
 from dyadic.models.normalize import normalized
 from dyadic.record.files import clear_temporaries, write_atomically
@@ -33,7 +33,7 @@ from dyadic.run.tracker import Guarded
 from dyadic.schedules.schedule import Schedule
 from dyadic.schedules.stretched import Stretched
 from dyadic.training.baseline import BaselineRecipe
-from dyadic.training.fit import Hardware
+from dyadic.training.hardware import Hardware
 from dyadic.training.processes import alone, is_first, locked
 from dyadic.training.weights import Weights
 
@@ -260,7 +260,7 @@ def _logger(cfg: DictConfig, directory: Path) -> Guarded | None:
     except OSError:
         raise
     except Exception as error:
-        reason = (str(error) or type(error).__name__).splitlines()[0].rstrip(".")
+        reason = first_line(error).rstrip(".")
         raise UserError(f"{cfg.logger['_target_']}: {reason}; logger=none needs nothing") from error
     return Guarded(logger)
 

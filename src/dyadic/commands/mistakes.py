@@ -6,7 +6,7 @@ import re
 from hydra.errors import HydraException, MissingConfigException, OverrideParseException
 from omegaconf.errors import OmegaConfBaseException
 
-from dyadic.errors import UserError
+from dyadic.errors import UserError, first_line
 
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 EXTRAS = {"wandb": "wandb", "tensorboard": "tensorboard", "jinja2": "report", "highspy": "highs"}
@@ -38,13 +38,13 @@ def _line(error: BaseException) -> str | None:
         group, _, name = str(error.missing_cfg_file).rpartition("/")
         return f"{group}={name}: there is none; there are {', '.join(sorted(error.options))}"
     if isinstance(error, OverrideParseException):
-        return f"{error.override} cannot be read: {_first_line(error)}; give NAME=VALUE"
+        return f"{error.override} cannot be read: {first_line(error).rstrip('.')}; give NAME=VALUE"
     if isinstance(error, OmegaConfBaseException) and (found := MISSING.search(str(error))):
         return f"no value for {found[1]}; set it on the command line, {found[1]}=..."
     if isinstance(error, OmegaConfBaseException) and str(error).startswith(RESOLVED):
-        return _first_line(error).removeprefix(RESOLVED)
+        return first_line(error).removeprefix(RESOLVED)
     if isinstance(error, HydraException | OmegaConfBaseException):
-        return f"{_first_line(error)}; {HINT}"
+        return f"{first_line(error).rstrip('.')}; {HINT}"
     if isinstance(error, ModuleNotFoundError) and error.name in EXTRAS:
         extra = EXTRAS[error.name]
         return f"{error.name} is not installed; `pip install 'dyadic[{extra}]'` brings it"
@@ -53,7 +53,3 @@ def _line(error: BaseException) -> str | None:
     if isinstance(error, OSError) and error.filename:
         return f"{error.filename}: {error.strerror}; {PLACES}"
     return None
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).splitlines()[0].rstrip(".")

@@ -30,7 +30,7 @@ from dyadic.commands.endings import INTERRUPTED, quiet_pipe
 from dyadic.commands.folder import run_folder
 from dyadic.commands.mistakes import one_line
 from dyadic.commands.parts import plain
-from dyadic.errors import UserError
+from dyadic.errors import UserError, first_line
 from dyadic.record.files import write_text
 from dyadic.record.identity import WATCHING, run_digest
 from dyadic.record.places import CONF
@@ -195,7 +195,7 @@ def _reason_kept(directory: Path, first: bool) -> Iterator[None]:
 
 
 def _reason(error: Exception) -> str:
-    return one_line(error) or next(iter(str(error).splitlines()), repr(error))
+    return one_line(error) or first_line(error)
 
 
 def _complain(error: Exception) -> None:

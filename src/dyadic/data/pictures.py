@@ -7,16 +7,17 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageOps
 from torch import Tensor
 
-from dyadic.errors import UserError
+from dyadic.errors import UserError, first_line
 
 ARRAY = ".npy"  # [H, W] or [H, W, C], for pictures of other than 1, 3 or 4 channels
 SUFFIXES = (*(".jpg", ".jpeg", ".png", ".ppm", ".pgm", ".bmp", ".tif", ".tiff", ".webp"), ARRAY)
 MODES = {1: "L", 3: "RGB", 4: "RGBA"}
 GREY = ("1", "L", "LA", "I", "F")  # and I;16 in its byte orders
 DEEP = ("I", "F")
+DAMAGE = (OSError, ValueError, SyntaxError, EOFError)  # what a damaged picture makes Pillow raise
 
 
 def read_picture(path: str | Path, channels: int) -> Tensor:
@@ -29,9 +30,8 @@ def read_picture(path: str | Path, channels: int) -> Tensor:
         return torch.from_numpy(_decoded(Path(path), channels))
     except UserError as error:
         raise UserError(f"{path}: {error}") from None
-    except (OSError, ValueError, UnidentifiedImageError, SyntaxError, EOFError) as error:
-        reason = str(error).splitlines()[0]
-        raise UserError(f"{path} cannot be decoded ({reason}); replace it") from None
+    except DAMAGE as error:
+        raise UserError(f"{path} cannot be decoded ({first_line(error)}); replace it") from None
 
 
 def channels_of(path: str | Path) -> int:
@@ -42,9 +42,8 @@ def channels_of(path: str | Path) -> int:
             return shape[2] if len(shape) == 3 else 1
         with Image.open(path) as picture:
             return 1 if picture.mode in GREY or picture.mode.startswith("I;16") else 3
-    except (OSError, ValueError, UnidentifiedImageError, SyntaxError, EOFError) as error:
-        reason = str(error).splitlines()[0]
-        raise UserError(f"{path} cannot be decoded ({reason}); replace it") from None
+    except DAMAGE as error:
+        raise UserError(f"{path} cannot be decoded ({first_line(error)}); replace it") from None
 
 
 def _decoded(path: Path, channels: int) -> np.ndarray:

@@ -13,6 +13,7 @@ from torchvision.ops import StochasticDepth
 from dyadic.models.normalize import Normalize
 from dyadic.network.activations import ActivationQuantization
 from dyadic.network.forms import Pad, Pixels, Repeat, Select
+from dyadic.network.modes import evaluating
 
 NORMS = nn.modules.batchnorm._BatchNorm
 NOTHING = (
@@ -64,11 +65,9 @@ def module_of(network: fx.GraphModule, node: fx.Node) -> nn.Module | None:
 
 def propagate_shapes(network: fx.GraphModule, image_shape: tuple[int, int, int]) -> None:
     """Write each node's output shape into `node.meta["tensor_meta"]`, for one zero image."""
-    training = network.training
     device = next(network.parameters()).device
-    with torch.no_grad():
-        ShapeProp(network.eval()).propagate(torch.zeros(1, *image_shape, device=device))
-    network.train(training)
+    with evaluating(network), torch.no_grad():
+        ShapeProp(network).propagate(torch.zeros(1, *image_shape, device=device))
 
 
 def shape_of(node: fx.Node) -> tuple[int, ...]:

@@ -17,6 +17,7 @@ from dyadic.network.insert import (
     quantize_weights,
 )
 from dyadic.network.layers import Layer, layers
+from dyadic.network.modes import evaluating
 from dyadic.network.weights import WeightQuantization, weight_quantization
 from dyadic.quantizers.statistics import Remembered
 
@@ -89,14 +90,12 @@ class QuantizedNetwork(nn.Module):
 
         batches uint8 [N, C, H, W]; `only` names the activation quantizers whose ranges may move.
         """
-        training = self.training
-        self.eval()
         for name, quantization in activation_quantizations(self).items():
             quantization.observing = only is None or name in only
-        for batch in batches:
-            self(batch)
+        with evaluating(self):
+            for batch in batches:
+                self(batch)
         observe(self, False)
-        self.train(training)
 
 
 def calibrate(

@@ -2,6 +2,7 @@
 
 import csv
 from collections.abc import Sequence
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -45,11 +46,6 @@ def strip(widths: Sequence[tuple[float, float]]) -> str:
     >>> strip([(8, 8), (4, 4), (4, 4), (8, 8)])
     '8/8 4/4×2 8/8'
     """
-    runs: list[list[Any]] = []
-    for weight, activation in widths:
-        text = f"{weight:g}/{activation:g}"
-        if runs and runs[-1][0] == text:
-            runs[-1][1] += 1
-        else:
-            runs.append([text, 1])
+    texts = (f"{weight:g}/{activation:g}" for weight, activation in widths)
+    runs = ((text, len(list(same))) for text, same in groupby(texts))
     return " ".join(text if count == 1 else f"{text}×{count}" for text, count in runs)

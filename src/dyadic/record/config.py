@@ -6,9 +6,10 @@ from typing import Any
 
 import yaml
 
-from dyadic.errors import UserError
+from dyadic.errors import UserError, first_line
 
-LARGEST = 2**20  # bytes; a run writes some kilobytes
+MOST_BYTES = 2**20  # a run writes some kilobytes
+REMEDY = "force=true runs it again"
 
 
 class _Plain(yaml.SafeLoader):
@@ -34,21 +35,20 @@ def read_config(path: Path) -> dict[str, Any]:
     interpolations (a run writes neither).
     """
     with path.open("rb") as file:
-        return parse_config(file.read(LARGEST + 1), path)
+        return parse_config(file.read(MOST_BYTES + 1), path)
 
 
 def parse_config(content: str | bytes, path: Path) -> dict[str, Any]:
     """As `read_config`, of what `path` holds."""
     try:
-        if len(content) > LARGEST:
+        if len(content) > MOST_BYTES:
             raise yaml.YAMLError("it is too long")
         choices = yaml.load(content, _Plain)
         _refuse_interpolations(choices)
     except (yaml.YAMLError, ValueError, RecursionError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise UserError(f"{path} is damaged ({reason}); force=true runs it again") from None
+        raise UserError(f"{path} is damaged ({first_line(error)}); {REMEDY}") from None
     if not isinstance(choices, dict):
-        raise UserError(f"{path} is damaged (it holds no choices); force=true runs it again")
+        raise UserError(f"{path} is damaged (it holds no choices); {REMEDY}")
     return choices
 
 

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from dyadic.errors import UserError
+from dyadic.errors import UserError, first_line
 
 DIGEST = "sha256"  # of the other keys, in a sealed file
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
@@ -58,7 +58,7 @@ def read_json(path: Path) -> dict[str, Any]:
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
     except (ValueError, RecursionError) as error:
-        raise Damaged(path, str(error) or type(error).__name__) from None
+        raise Damaged(path, first_line(error)) from None
     if not isinstance(value, dict):
         raise Damaged(path, "no JSON object")
     return value

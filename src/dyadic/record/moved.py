@@ -6,6 +6,7 @@ MOVED = {
     "dyadic.schedules.fold": "dyadic.schedules.freeze_then_fold",
     "dyadic.schedules.none": "dyadic.schedules.post_training",
     "dyadic.sweep": "dyadic.commands.run",
+    "dyadic.training.fit": "dyadic.training.hardware",
 }
 """Modules whose names a configuration has used as a `_target_`, then and now."""
 

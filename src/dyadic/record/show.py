@@ -9,11 +9,11 @@ from rich.table import Table
 
 from dyadic.errors import UserError
 from dyadic.record.chosen import spent, strip, widths_of
+from dyadic.record.config import REMEDY
 from dyadic.record.files import Damaged, read_json
 from dyadic.record.schema import LAYERS, SUMMARY
 
 log = logging.getLogger(__name__)
-REMEDY = "force=true runs it again"
 
 
 def finished(directory: Path) -> dict[str, Any] | None:
@@ -31,7 +31,7 @@ def finished(directory: Path) -> dict[str, Any] | None:
 
 def print_finished(summary: dict[str, Any], directory: Path) -> None:
     """The result of a run that was not repeated. Raises UserError where it is not whole."""
-    log.info("already finished: %s (force=true runs it again)", directory)
+    log.info("already finished: %s (%s)", directory, REMEDY)
     try:
         print_summary(summary, directory)
     except (KeyError, TypeError, ValueError) as error:

@@ -15,8 +15,9 @@ from torch import Tensor, nn
 
 from dyadic.allocation.allocation import Allocation, Constrained
 from dyadic.allocation.cost import costs_of
-from dyadic.allocation.problem import Problem
-from dyadic.allocation.sensitivity.sensitivity import Omega, Sample, Sensitivity
+from dyadic.allocation.problem import Omega, Problem
+from dyadic.allocation.sensitivity.sample import Sample
+from dyadic.allocation.sensitivity.sensitivity import Sensitivity
 from dyadic.errors import UserError
 from dyadic.integer.lowering.deploy import Deployment
 from dyadic.integer.rehearsal import Rehearsal, rehearse_integers
@@ -28,9 +29,10 @@ from dyadic.network.trace import trace
 from dyadic.run.fits import check_fit
 from dyadic.schedules.post_training import re_estimate
 from dyadic.schedules.schedule import Schedule
-from dyadic.training.baseline import Baseline, BaselineRecipe, baseline
+from dyadic.training.baseline import Baseline, BaselineJob, BaselineRecipe
 from dyadic.training.evaluate import Score, evaluate
-from dyadic.training.fit import Hardware, fit, keep_memory
+from dyadic.training.fit import fit
+from dyadic.training.hardware import Hardware, keep_memory
 from dyadic.training.loss import cross_entropy
 from dyadic.training.module import Curve, OptimizerFactory, Training, parameter_groups
 from dyadic.training.weights import Weights
@@ -152,15 +154,8 @@ def float_baseline(run: Run) -> Baseline:
     torch.set_num_threads(run.hardware.resolved_threads)
     keep_memory()
     pl.seed_everything(run.seed, workers=True, verbose=False)
-    return baseline(
-        run.model,
-        run.data,
-        run.weights,
-        run.recipe,
-        run.baseline_determined_by,
-        run.hardware,
-        run.cache,
-    )
+    chosen = (run.data, run.weights, run.recipe, run.baseline_determined_by)
+    return BaselineJob(run.model, *chosen, run.hardware, run.cache).run()
 
 
 def _training_seconds(history: list[dict]) -> float:

@@ -29,7 +29,7 @@ from dyadic.record.identity import identify
 from dyadic.run.certify import Certificate, certify
 from dyadic.run.layers import histograms, layer_rows, write_histograms, write_layers
 from dyadic.run.pipeline import Run, Trained, calibration_images
-from dyadic.run.tracker import log_record
+from dyadic.run.tracker import Results, log_record
 
 TYPED = {"Fixed": "fixed", "Cbc": "ilp", "Highs": "ilp", "RandomFill": "random"}
 TYPED |= {"ClosedForm": "sqnr"}
@@ -58,7 +58,7 @@ def finish(run: Run, trained: Trained, facts: dict[str, Any]) -> dict[str, Any]:
     summary = schema.checked(facts | numbers | _circumstances(run, trained) | named)
     write_json(run.directory / schema.SUMMARY, summary)
     for logger in run.loggers:
-        log_record(logger, config, summary, trained.history, rows, arrays)
+        log_record(logger, Results(config, summary, trained.history, rows, arrays))
     return summary
 
 
@@ -119,18 +119,8 @@ def mean_bits(costs: list[LayerCost], bits: Mapping[str, Bits]) -> float:
 
 
 def _integer(proof: Certificate) -> dict[str, Any]:
-    report = proof.report
-    return {
-        "engines": report.engines,
-        "missing": report.missing,
-        "images": report.images,
-        "mismatched_logits": report.mismatched_logits,
-        "mismatched_vs_float64": report.mismatched_vs_float64,
-        "traced_difference": report.traced_difference,
-        "float32_top1_disagreement": report.float32_top1_disagreement,
-        "top1": report.top1,
-        "weights_bytes": proof.bytes,
-    }
+    stored = {"weights_bytes": proof.bytes}
+    return {key: getattr(proof.report, key) for key in schema.INTEGER if key not in stored} | stored
 
 
 def _circumstances(run: Run, trained: Trained) -> dict[str, Any]:

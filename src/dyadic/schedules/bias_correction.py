@@ -15,6 +15,7 @@ from torch import Tensor, fx, nn
 
 from dyadic.network.activations import activation_quantizations
 from dyadic.network.layers import module_of
+from dyadic.network.modes import evaluating
 from dyadic.network.quantized import QuantizedNetwork
 from dyadic.schedules.blend import set_blend
 
@@ -40,11 +41,9 @@ def correct_biases(network: QuantizedNetwork, images: Tensor) -> None:
         layer.bias = nn.Parameter(lost if layer.bias is None else layer.bias + lost)
         return y + lost.reshape(1, -1, *[1] * (y.ndim - 2))
 
-    training = network.training
-    network.eval()
-    for body, visit in ((unquantized(network), remember), (network.body, correct)):
-        _Layers(body, visit).run(images[:MEASURED])
-    network.train(training)
+    with evaluating(network):
+        for body, visit in ((unquantized(network), remember), (network.body, correct)):
+            _Layers(body, visit).run(images[:MEASURED])
 
 
 def channel_means(y: Tensor) -> Tensor:

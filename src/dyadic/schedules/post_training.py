@@ -5,6 +5,7 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from dyadic.network.activations import observe
+from dyadic.network.modes import evaluating
 from dyadic.network.quantized import CALIBRATION_BATCH, QuantizedNetwork, calibrate
 from dyadic.schedules.bias_correction import correct_biases
 from dyadic.schedules.schedule import Schedule
@@ -36,16 +37,13 @@ def re_estimate(network: QuantizedNetwork, images: Tensor) -> None:
 
     Plain averages over batches; nothing else is in training mode, such as a dropout.
     """
-    training = network.training
-    network.eval()
     observe(network, False)
     momenta = {m: m.momentum for m in network.modules() if isinstance(m, nn.BatchNorm2d)}
-    for norm in momenta:
-        norm.train().reset_running_stats()
-        norm.momentum = None
-    with parametrize.cached():
+    with evaluating(network), parametrize.cached():
+        for norm in momenta:
+            norm.train().reset_running_stats()
+            norm.momentum = None
         for batch in images.split(CALIBRATION_BATCH):
             network(batch)
     for norm, momentum in momenta.items():
         norm.momentum = momentum
-    network.train(training)

@@ -1,6 +1,7 @@
 """Samples of what layers read and give: the data that TSQ's second step is solved on."""
 
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from typing import Any
 
 import torch
@@ -63,20 +64,15 @@ def patches(x: Tensor, conv: nn.Conv2d, image: Tensor, row: Tensor, column: Tens
 def collect(
     network: QuantizedNetwork, takes: Mapping[nn.Module, Take], images: Tensor
 ) -> list[Tensor]:
-    """What each take gets from its module while the network sees the images, all batches."""
-    rows: list[list[Tensor]] = [[] for _ in takes]
+    """What each take gets from its module while the network sees the images."""
+    rows: dict[nn.Module, list[Tensor]] = {module: [] for module in takes}
 
-    def keeper(take: Take, kept: list[Tensor]) -> Callable[..., None]:
-        def keep(module: nn.Module, args: tuple[Any, ...], output: Tensor) -> None:
-            kept.append(take(args[0], output))
+    def keep(module: nn.Module, args: tuple[Any, ...], output: Tensor) -> None:
+        rows[module].append(takes[module](args[0], output))
 
-        return keep
-
-    pairs = zip(takes.items(), rows, strict=True)
-    hooks = [module.register_forward_hook(keeper(take, kept)) for (module, take), kept in pairs]
-    with parametrize.cached():
+    with ExitStack() as hooks, parametrize.cached():
+        for module in takes:
+            hooks.enter_context(module.register_forward_hook(keep))
         for batch in images.split(CALIBRATION_BATCH):
             network(batch)
-    for hook in hooks:
-        hook.remove()
-    return [torch.cat(kept) for kept in rows]
+    return [torch.cat(kept) for kept in rows.values()]

@@ -24,6 +24,7 @@ from dyadic.errors import UserError
 from dyadic.network.activations import ActivationQuantization, observe
 from dyadic.network.fold import affine
 from dyadic.network.layers import TRANSPARENT, Layer, batch_norm_after, module_of
+from dyadic.network.modes import evaluating
 from dyadic.network.quantized import CALIBRATION_BATCH, QuantizedNetwork, calibrate
 from dyadic.network.weights import WeightQuantization, latent_weight
 from dyadic.schedules.blend import set_blend
@@ -93,21 +94,20 @@ class TwoStep(Schedule):
     def learn_weights(self, network: QuantizedNetwork, images: Tensor) -> None:
         """Step 2: replace the float weights by quantized ones, layer by layer from the bottom."""
         set_blend(network, 0.0)
-        teacher, training = network.clone().eval(), network.training
-        network.eval()
+        teacher = network.clone().eval()
         images = images[: self.images]
         count = -(-self.samples // -(-len(images) // CALIBRATION_BATCH))
         targets = [Target.of(teacher.body, layer) for layer, _ in teacher.weights()]
         takes = {target.module: outputs(Sampler(count, self.seed)) for target in targets}
         wanted = collect(teacher, takes, images)
         lower = network if self.asymmetric else teacher
-        for (layer, weights), target, y in zip(network.weights(), targets, wanted, strict=True):
-            module = lower.body.get_submodule(layer.name)
-            take = inputs(Sampler(count, self.seed), layer.module)
-            (x,) = collect(lower, {module: take}, images)
-            self._solve(layer, weights, x, y, target)
-            weights.blend = 1.0
-        network.train(training)
+        with evaluating(network):
+            for (layer, weights), target, y in zip(network.weights(), targets, wanted, strict=True):
+                module = lower.body.get_submodule(layer.name)
+                take = inputs(Sampler(count, self.seed), layer.module)
+                (x,) = collect(lower, {module: take}, images)
+                self._solve(layer, weights, x, y, target)
+                weights.blend = 1.0
 
     def _solve(
         self, layer: Layer, weights: WeightQuantization, x: Tensor, y: Tensor, target: "Target"

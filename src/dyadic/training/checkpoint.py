@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from lightning_fabric.plugins import CheckpointIO
 
+from dyadic.errors import first_line
 from dyadic.record.files import Damaged, write_atomically
 
 log = logging.getLogger(__name__)
@@ -35,7 +36,7 @@ def load_tensors(path: Path, map_location: Any = "cpu") -> Any:
         if wrong is None:
             return torch.load(io.BytesIO(content), map_location, weights_only=True)
     except Exception as error:  # zip, pickle and storage errors all mean the same to the user
-        wrong = (str(error) or type(error).__name__).splitlines()[0]
+        wrong = first_line(error)
     raise Damaged(path, f"checksum or format: {wrong}")
 
 

@@ -1,4 +1,4 @@
-"""Evaluation in float32: loss, top-1 and top-5 on the test set, and SQNR per layer."""
+"""Evaluation in float32: loss, top-1 and top-5 of a set of images."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -7,6 +7,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
+
+from dyadic.network.modes import evaluating
 
 
 @dataclass(frozen=True)
@@ -24,15 +26,13 @@ def evaluate(network: nn.Module, batches: Iterable[tuple[Tensor, Tensor]]) -> Sc
 
     Weights are quantized once, not once a batch.
     """
-    training, device = network.training, next(network.parameters()).device
-    network.eval()
+    device = next(network.parameters()).device
     seen, totals = 0, torch.zeros(3, dtype=torch.float64)
-    with parametrize.cached():
+    with evaluating(network), parametrize.cached():
         for images, labels in batches:
             logits, labels = network(images.to(device)).float().cpu(), labels.cpu()
             totals += torch.stack(_sums(logits, labels))
             seen += len(labels)
-    network.train(training)
     loss, top1, top5 = (totals / max(seen, 1)).tolist()
     return Score(loss, 100 * top1, 100 * top5)
 
@@ -41,12 +41,3 @@ def _sums(logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     best = logits.topk(min(5, logits.shape[1]), dim=1).indices
     hits = (best == labels[:, None]).double()
     return F.cross_entropy(logits, labels, reduction="sum").double(), hits[:, 0].sum(), hits.sum()
-
-
-@torch.no_grad()
-def predict(network: nn.Module, batches: Iterable[tuple[Tensor, Tensor]]) -> Tensor:
-    """Logits of all images in order, float32 [N, classes]."""
-    device = next(network.parameters()).device
-    network.eval()
-    with parametrize.cached():
-        return torch.cat([network(images.to(device)).float().cpu() for images, _ in batches])

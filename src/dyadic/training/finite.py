@@ -1,6 +1,8 @@
 """A loss that is not finite ends a run in one line: where it began, and what to try."""
 
 import math
+from contextlib import ExitStack
+from functools import partial
 
 import torch
 import torch.distributed as dist
@@ -35,20 +37,16 @@ def first_infinite(network: nn.Module, images: Tensor) -> str:
     """The first layer, as images pass, whose weights or output are not finite; "" for none."""
     found: list[str] = []
 
-    def look(name: str, module: nn.Module, output: object) -> None:
+    def look(name: str, module: nn.Module, inputs: object, output: object) -> None:
         kinds = {"weights": list(module.parameters(recurse=False)), "output": [output]}
         for kind, tensors in kinds.items():
             if any(isinstance(x, Tensor) and not torch.isfinite(x).all() for x in tensors):
                 found.append(f"{kind} of layer {name.removeprefix('body.')}")
 
-    leaves = [(n, m) for n, m in network.named_modules() if n and not list(m.children())]
-    handles = [
-        module.register_forward_hook(lambda m, _, out, name=name: look(name, m, out))
-        for name, module in leaves
-    ]
-    try:
+    with ExitStack() as hooks:
+        for name, module in network.named_modules():
+            if name and not list(module.children()):
+                hook = partial(look, name)
+                hooks.enter_context(module.register_forward_hook(hook))
         network(images)
-    finally:
-        for handle in handles:
-            handle.remove()
     return next(iter(found), "")

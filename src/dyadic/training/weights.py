@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import load as load_safetensors
 from torch import Tensor, nn
 
-from dyadic.errors import UserError
+from dyadic.errors import UserError, first_line
 
 State = dict[str, Tensor]
 NAMED = 3  # so many tensors that do not fit are named
@@ -63,10 +63,9 @@ def read_state(path: Path) -> tuple[State, str]:
         else:
             state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # zip, pickle, header and storage errors mean the same to the user
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise UserError(
-            f"{path} holds no weights ({reason[:100]}); save model.state_dict() with torch.save, "
-            "or as .safetensors"
+            f"{path} holds no weights ({first_line(error)[:100]}); save model.state_dict() with "
+            "torch.save, or as .safetensors"
         ) from None
     if not isinstance(state, Mapping) or not all(isinstance(v, Tensor) for v in state.values()):
         raise UserError(f"{path} does not map names to tensors; save model.state_dict()")

@@ -6,10 +6,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from dyadic.allocation.sensitivity.sample import Sample
 from dyadic.allocation.sensitivity.sensitivity import (
     HessianTrace,
     LossIncrease,
-    Sample,
     Sensitivity,
     Sqnr,
     TopEigenvalue,

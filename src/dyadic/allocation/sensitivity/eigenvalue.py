@@ -1,7 +1,5 @@
 """The top eigenvalue of each layer's Hessian block (HAWQ, Dong et al. 2019): power iteration."""
 
-from collections.abc import Mapping
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -38,18 +36,3 @@ def top_eigenvalue(
                 break
             v = product
     return eigenvalue
-
-
-def top_eigenvalues(
-    model: nn.Module,
-    layers: Mapping[str, nn.Conv2d | nn.Linear],
-    images: Tensor,
-    labels: Tensor,
-    tolerance: float = 1e-3,
-    seed: int = 0,
-) -> dict[str, float]:
-    """`top_eigenvalue` of every layer's own block."""
-    return {
-        name: top_eigenvalue(model, layer.weight, images, labels, tolerance, seed=seed)
-        for name, layer in layers.items()
-    }

@@ -15,7 +15,7 @@ replacement, so that the estimate is exact after as many probes as the matrix ha
 """
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
 import torch
@@ -131,13 +131,10 @@ class _Watch:
 def _watched(model: nn.Module, layers: Sequence[nn.Conv2d | nn.Linear]) -> Iterator[_Watch]:
     """The model as evaluated, no parameter differentiated, with hooks on `layers`."""
     watch = _Watch(layers)
-    handles = [layer.register_forward_hook(watch.hook(i)) for i, layer in enumerate(layers)]
-    try:
-        with differentiating(model, []):
-            yield watch
-    finally:
-        for handle in handles:
-            handle.remove()
+    with ExitStack() as hooks, differentiating(model, []):
+        for index, layer in enumerate(layers):
+            hooks.enter_context(layer.register_forward_hook(watch.hook(index)))
+        yield watch
 
 
 def _nodes(output: Tensor) -> set[str]:

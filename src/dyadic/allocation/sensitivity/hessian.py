@@ -19,7 +19,6 @@ class Traces:
     """Traces of the layers' Hessian blocks, estimated from some probes.
 
     trace, standard_error float64 [layers]; the error is that of the probes, for these images
-    change  relative change of the traces by the last round, float64 [layers]
     freedom degrees of freedom behind the standard error, the least over the layers
     exact   nothing random is left
     """
@@ -28,7 +27,6 @@ class Traces:
     parameters: Tensor
     trace: Tensor
     standard_error: Tensor
-    change: Tensor
     probes: int
     freedom: float
     exact: bool
@@ -58,19 +56,6 @@ class RelativeError:
         return traces.freedom >= LEAST_FREEDOM and traces.relative_error <= self.tolerance
 
 
-@dataclass(frozen=True)
-class RelativeChange:
-    """Stop when a round changes no layer's running mean by more than `tolerance` of its absolute
-    value: PyHessian's rule, with the absolute value that a negative trace needs.
-    """
-
-    tolerance: float = 1e-3
-
-    def __call__(self, traces: Traces) -> bool:
-        """Whether the probes so far are enough."""
-        return float(traces.change.max()) <= self.tolerance
-
-
 def hessian_traces(
     model: nn.Module,
     layers: Mapping[str, nn.Conv2d | nn.Linear],
@@ -86,7 +71,7 @@ def hessian_traces(
 
     images, labels [N, ...] and int64 [N], in batches of `batch`; the model as evaluated
     most           probes at which to stop in any case
-    progress       is told the estimate after every round
+    progress       gets the estimate after every round
 
     From first derivatives where the network is piecewise linear in each layer (`GaussNewton`), by
     Hessian-vector products elsewhere (`DoubleBackward`).
@@ -105,7 +90,7 @@ def hessian_traces(
         probes = range(done, int(min(done + size, population, most)))
         new = curvature(probes)
         values = torch.cat([values.reshape(done, *new.shape[1:]), new])
-        traces = summarize(tuple(layers), parameters, values, done, population)
+        traces = summarize(tuple(layers), parameters, values, population)
         if progress is not None:
             progress(traces)
         if traces.exact or traces.probes >= most or stop(traces):
@@ -113,7 +98,7 @@ def hessian_traces(
 
 
 def summarize(
-    layers: tuple[str, ...], parameters: Tensor, values: Tensor, before: int, population: float
+    layers: tuple[str, ...], parameters: Tensor, values: Tensor, population: float
 ) -> Traces:
     """Mean and standard error of values [probes, layers, parts] with independent parts.
 
@@ -126,10 +111,8 @@ def summarize(
     left = 1 - probes / population
     error = (variance.sum(dim=1) * left / probes).sqrt() / parts
     freedom = (probes - 1) * variance.sum(dim=1) ** 2 / _positive((variance**2).sum(dim=1))
-    earlier = values[:before].mean(dim=(0, 2)) if before else torch.full_like(trace, torch.inf)
-    change = (trace - earlier).abs() / _positive(trace.abs())
     exact = probes >= population
-    return Traces(layers, parameters, trace, error, change, probes, float(freedom.min()), exact)
+    return Traces(layers, parameters, trace, error, probes, float(freedom.min()), exact)
 
 
 def _positive(values: Tensor) -> Tensor:

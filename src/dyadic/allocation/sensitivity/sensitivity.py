@@ -5,77 +5,18 @@ A sensitivity looks at a float network and some images once it is asked, and ans
 
 import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, field
-from functools import cache
-from pathlib import Path
+from functools import cache, partial
 
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call
-from torch.nn import functional
 
-from dyadic.allocation.sensitivity.eigenvalue import top_eigenvalues
+from dyadic.allocation.problem import Omega
+from dyadic.allocation.sensitivity.eigenvalue import top_eigenvalue
 from dyadic.allocation.sensitivity.hessian import RelativeError, Stop, Traces, hessian_traces
-from dyadic.network.insert import FLOAT
-from dyadic.network.modes import evaluating
-from dyadic.quantizers.quantizer import Quantizer
+from dyadic.allocation.sensitivity.sample import Sample
 from dyadic.record.files import Damaged, read_sealed, write_sealed
-
-Omega = Callable[[str, int, int], float]
-"""omega(layer, weight bits, activation bits)."""
-
-Quantize = Callable[..., Quantizer]
-"""A quantizer factory: (bits=...) for weights, (bits=..., signed=...) for activations."""
-
-
-@dataclass(frozen=True)
-class Sample:
-    """A float network with what its sensitivity is measured on.
-
-    layers     name to module; names as in `model`, so that `name + ".weight"` is a parameter
-    images, labels   what the loss is taken over
-    weight, activation   quantizer factories; without one that side stays float and does no harm
-    cache      folder for what is expensive; None measures again
-    progress   is told a line of text from time to time
-    """
-
-    model: nn.Module
-    layers: Mapping[str, nn.Conv2d | nn.Linear]
-    images: Tensor
-    labels: Tensor
-    weight: Quantize | None
-    activation: Quantize | None = None
-    cache: Path | None = None
-    progress: Callable[[str], None] | None = None
-
-    @torch.no_grad()
-    def quantized_weight(self, layer: str, bits: int) -> Tensor:
-        """The layer's weight at `bits`; as it is at 32."""
-        w = self.layers[layer].weight.detach()
-        return w if self.weight is None or bits == FLOAT else self.weight(bits=bits)(w)
-
-    @torch.no_grad()
-    def quantized_input(self, x: Tensor, bits: int) -> Tensor:
-        """A layer's input at `bits`, its range from x itself; as it is at 32."""
-        if self.activation is None or bits == FLOAT:
-            return x
-        quantizer = self.activation(bits=bits, signed=bool((x < 0).any())).to(x.device)
-        quantizer.observe(x)
-        return quantizer(x)
-
-    def weight_error(self, layer: str, bits: int) -> float:
-        """||Q(W) - W||^2."""
-        error = self.quantized_weight(layer, bits) - self.layers[layer].weight.detach()
-        return float(error.double().square().sum())
-
-    def digest(self) -> str:
-        """Of weights, images and labels: what a curvature depends on."""
-        digest = hashlib.sha256()
-        tensors = [*self.model.state_dict().values(), self.images, self.labels]
-        for tensor in tensors:
-            digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy())
-        return digest.hexdigest()
 
 
 class Sensitivity(ABC):
@@ -112,7 +53,7 @@ class Curvature(Sensitivity):
         except FileNotFoundError:
             pass
         except Damaged as error:
-            _say(sample, f"{error}; the curvature is measured again")
+            sample.progress(f"{error}; the curvature is measured again")
         measured = self.measure(sample)
         write_sealed(path, measured)
         return measured
@@ -129,31 +70,15 @@ class HessianTrace(Curvature):
 
     def measure(self, sample: Sample) -> dict[str, float]:
         """Tr(H_l) / n_l by layer."""
-        traces = hessian_traces(
-            sample.model,
-            sample.layers,
-            sample.images,
-            sample.labels,
-            stop=self.stop,
-            most=self.most,
-            batch=self.batch,
-            seed=self.seed,
-            progress=lambda traces: _tell(sample, traces),
-        )
-        return traces.mean
 
+        def report(traces: Traces) -> None:
+            error = f"largest standard error {100 * traces.relative_error:.1f} %"
+            sample.progress(f"Hessian traces: {traces.probes} probes, {error}")
 
-def _tell(sample: Sample, traces: Traces) -> None:
-    _say(
-        sample,
-        f"Hessian traces: {traces.probes} probes, "
-        f"largest standard error {100 * traces.relative_error:.1f} %",
-    )
-
-
-def _say(sample: Sample, line: str) -> None:
-    if sample.progress is not None:
-        sample.progress(line)
+        return hessian_traces(
+            sample.model, sample.layers, sample.images, sample.labels,
+            self.stop, self.most, self.batch, self.seed, report,
+        ).mean  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -165,10 +90,11 @@ class TopEigenvalue(Curvature):
 
     def measure(self, sample: Sample) -> dict[str, float]:
         """|lambda_max(H_l)| by layer."""
-        values = top_eigenvalues(
-            sample.model, sample.layers, sample.images, sample.labels, self.tolerance, self.seed
-        )
-        return {name: abs(value) for name, value in values.items()}
+        top = partial(
+            top_eigenvalue, sample.model,
+            images=sample.images, labels=sample.labels, tolerance=self.tolerance, seed=self.seed,
+        )  # fmt: skip
+        return {name: abs(top(layer.weight)) for name, layer in sample.layers.items()}
 
 
 @dataclass(frozen=True)
@@ -186,7 +112,7 @@ class Sqnr(Sensitivity):
             signal = float(sample.layers[layer].weight.detach().double().square().sum())
             return sample.weight_error(layer, bits) / signal if signal else 0.0
 
-        noise = cache(lambda bits: input_noise(sample, bits))
+        noise = cache(partial(input_noise, sample))
         return lambda layer, weight, activation: (
             weight_noise(layer, weight) + noise(activation)[layer]
         )
@@ -197,20 +123,15 @@ def input_noise(sample: Sample, bits: int) -> dict[str, float]:
     """||Q(x) - x||^2 / ||x||^2 of every layer's input x at `bits`."""
     noise: dict[str, float] = {}
 
-    def hook(name: str):
-        def called(_: nn.Module, inputs: tuple[Tensor, ...]) -> None:
-            x = inputs[0]
-            error = (sample.quantized_input(x, bits) - x).double().square().sum()
-            noise[name] = float(error / x.double().square().sum().clamp(min=1e-300))
+    def measure(name: str, _: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        x = inputs[0]
+        error = (sample.quantized_input(x, bits) - x).double().square().sum()
+        noise[name] = float(error / x.double().square().sum().clamp(min=1e-300))
 
-        return called
-
-    handles = [layer.register_forward_pre_hook(hook(n)) for n, layer in sample.layers.items()]
-    try:
-        evaluated(sample.model, sample.images)
-    finally:
-        for handle in handles:
-            handle.remove()
+    with ExitStack() as hooks:
+        for name, layer in sample.layers.items():
+            hooks.enter_context(layer.register_forward_pre_hook(partial(measure, name)))
+        sample.logits()
     return noise
 
 
@@ -223,35 +144,14 @@ class LossIncrease(Sensitivity):
 
     def __call__(self, sample: Sample) -> Omega:
         """Mean cross-entropy over the sample's images."""
-        base = cache(lambda: _loss(sample, None, FLOAT, FLOAT))
-        return cache(
-            lambda layer, weight, activation: max(
-                0.0, _loss(sample, layer, weight, activation) - base()
-            )
-        )
+        base = cache(sample.loss)
+        return cache(lambda *choice: max(0.0, quantized_loss(sample, *choice) - base()))
 
 
-@torch.no_grad()
-def _loss(sample: Sample, layer: str | None, weight: int, activation: int) -> float:
+def quantized_loss(sample: Sample, layer: str, weight: int, activation: int) -> float:
     """The loss with one layer's weight and input quantized."""
-    if layer is None:
-        return float(
-            functional.cross_entropy(evaluated(sample.model, sample.images), sample.labels)
-        )
-    handle = sample.layers[layer].register_forward_pre_hook(
-        lambda _, inputs: (sample.quantized_input(inputs[0], activation), *inputs[1:])
-    )
     weights = {f"{layer}.weight": sample.quantized_weight(layer, weight)}
-    try:
-        logits = evaluated(sample.model, sample.images, weights)
-    finally:
-        handle.remove()
-    return float(functional.cross_entropy(logits, sample.labels))
-
-
-def evaluated(
-    model: nn.Module, images: Tensor, weights: Mapping[str, Tensor] | None = None
-) -> Tensor:
-    """Logits of the model as evaluated, with some parameters replaced."""
-    with evaluating(model):
-        return functional_call(model, dict(weights or {}), (images,))
+    with sample.layers[layer].register_forward_pre_hook(
+        lambda _, inputs: (sample.quantized_input(inputs[0], activation), *inputs[1:])
+    ):
+        return sample.loss(weights)

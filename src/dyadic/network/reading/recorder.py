@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, fx, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from dyadic.errors import UserError
+from dyadic.errors import UserError, first_line
 from dyadic.models.normalize import Normalized
 from dyadic.network.layers import NOTHING
 from dyadic.network.reading import movement
@@ -68,10 +68,8 @@ class Recorder(TorchDispatchMode):
         except UserError:
             raise
         except Exception as error:  # the model's own: it may raise anything
-            reason = next(iter(str(error).splitlines()), "") or type(error).__name__
-            raise UserError(
-                f"{type(self._own).__name__} fails on images {list(images.shape)}: {reason}"
-            ) from error
+            name, shape = type(self._own).__name__, list(images.shape)
+            raise UserError(f"{name} fails on images {shape}: {first_line(error)}") from error
         if self.is_traced(result):
             self.graph.output(self.node(result))
         else:

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from dyadic.errors import UserError
-from dyadic.training.fit import Hardware, TimeLeft, physical_cores
+from dyadic.training.hardware import Hardware, physical_cores
+from dyadic.training.progress import TimeLeft
 
 
 def test_auto_is_every_physical_core_and_the_record_has_the_number() -> None:
@@ -23,11 +24,11 @@ def test_other_numbers_of_threads_are_refused(threads: Any) -> None:
 
 def test_the_time_left_is_that_of_the_steps_to_come(monkeypatch: pytest.MonkeyPatch) -> None:
     now = 100.0
-    monkeypatch.setattr("dyadic.training.fit.time.monotonic", lambda: now)
+    monkeypatch.setattr("dyadic.training.progress.time.monotonic", lambda: now)
     trainer: Any = SimpleNamespace(global_step=10, max_epochs=4)  # resumed after one epoch
     module: Any = SimpleNamespace(steps_per_epoch=10)
     left = TimeLeft()
-    left.start(trainer)
+    left.on_train_start(trainer, module)
     assert left(trainer, module) == ""
     trainer.global_step, now = 15, 160.0
     assert left(trainer, module) == "5:00 left"

@@ -13,7 +13,7 @@ import numpy as np
 from experiments.log_sums.engine import LogDomainEngine
 
 from dyadic.commands.recorded import recorded_images
-from dyadic.errors import UserError
+from dyadic.errors import UserError, check_least
 from dyadic.integer.engines.reference import ReferenceEngine
 from dyadic.integer.program.files import load
 from dyadic.integer.program.operations import Linear, Program
@@ -36,8 +36,7 @@ def evaluate_run(
     path = directory / "summary.json"
     if not path.exists():
         raise UserError(f"{directory} holds no finished run; give one such as results/runs/NAME")
-    if images < 1:
-        raise UserError(f"images={images}; it must be at least 1")
+    check_least(1, images=images)
     pixels, labels = recorded_images(directory, data_dir, allow)
     found, rows = log_domain(load(directory), pixels[:images], labels[:images])
     write_rows(directory / "log_domain.csv", SUM_COLUMNS, rows)

@@ -22,11 +22,11 @@ def test_half_mean_and_std_are_transform_input_and_the_data_set_s_in_one() -> No
 
 
 def test_options_out_of_range_are_named() -> None:
-    with pytest.raises(UserError, match="stem=cifra; use imagenet or cifar"):
+    with pytest.raises(UserError, match="stem=cifra; it is one of imagenet, cifar"):
         resnet18(10, 3, stem="cifra")
     with pytest.raises(UserError, match=r"width=0; .*at least 1"):
         resnet18(10, 3, width=0)
-    with pytest.raises(UserError, match=r"stride_position=v2; use v1 or v1\.5"):
+    with pytest.raises(UserError, match=r"stride_position=v2; it is one of v1, v1\.5"):
         resnet50(10, 3, stride_position="v2")
 
 

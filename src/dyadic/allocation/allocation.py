@@ -32,31 +32,53 @@ class Allocation(ABC):
         """Layer name to (weight bits, activation bits); 32 leaves that side in float."""
 
 
-@dataclass(frozen=True)
-class Fixed(Allocation):
-    """The same widths everywhere, but for the first and last layer and for `overrides`.
+@dataclass(frozen=True, kw_only=True)
+class Exceptions(Allocation):
+    """Widths that are not for an allocation to choose: the ends of the network, and overrides.
 
-    activation_bits None leaves activations in float, in the first and last layer too
     first_bits, last_bits None: as all the others
     overrides       layer name to a width, or to [weight bits, activation bits]
     """
 
+    first_bits: Width | None = 8
+    last_bits: Width | None = 8
+    overrides: Mapping[str, Width] = field(default_factory=dict)
+
+    def exceptions(self, problem: Problem, float_activations: bool) -> dict[str, Bits]:
+        """These layers' widths; one number leaves float activations float.
+
+        Raises UserError for a layer that does not exist.
+        """
+        names = [layer.name for layer in problem.layers]
+        for name in self.overrides:
+            if name not in names:
+                raise UserError(f"no layer is called {name}; the layers are {', '.join(names)}")
+        ends = {names[0]: self.first_bits, names[-1]: self.last_bits}
+        named = {k: width for k, width in ends.items() if width is not None} | dict(self.overrides)
+        return {name: _pair(width, float_activations) for name, width in named.items()}
+
+
+@dataclass(frozen=True)
+class Fixed(Exceptions):
+    """The same widths everywhere, but for the first and last layer and for `overrides`.
+
+    activation_bits None leaves activations in float, in the first and last layer too
+    """
+
     bits: int
     activation_bits: int | None = None
-    first_bits: Width | None = None
-    last_bits: Width | None = None
-    overrides: Mapping[str, Width] = field(default_factory=dict)
+    first_bits: Width | None = field(default=None, kw_only=True)
+    last_bits: Width | None = field(default=None, kw_only=True)
 
     def assign(self, problem: Problem) -> dict[str, Bits]:
         """Raises UserError for an override of a layer that does not exist."""
         uniform = (self.bits, self.activation_bits or FLOAT)
-        ends = (self.first_bits, self.last_bits)
         bits = {layer.name: uniform for layer in problem.layers}
-        return bits | fixed_widths(problem, *ends, self.overrides, self.activation_bits is None)
+        return bits | self.exceptions(problem, self.activation_bits is None)
 
 
 @dataclass(frozen=True)
-class Constrained(Allocation):
+class Constrained(Exceptions):
     """The widths of least Omega that meet every budget (HAWQ-V3, Eq. 12 to 14).
 
     choices  pairs [weight bits, activation bits] that a layer may take
@@ -71,9 +93,6 @@ class Constrained(Allocation):
     budget: Mapping[str, Budget | None] = field(default_factory=dict)
     solver: Solver = field(default_factory=Cbc)
     ties: bool = True
-    first_bits: Width | None = 8
-    last_bits: Width | None = 8
-    overrides: Mapping[str, Width] = field(default_factory=dict)
     latency_table: str | None = None
 
     def __post_init__(self) -> None:
@@ -125,8 +144,7 @@ class Constrained(Allocation):
         """The choices of every group of layers, and their costs."""
         choices = [(int(weight), int(activation)) for weight, activation in self.choices]
         is_float = all(activation == FLOAT for _, activation in choices)
-        ends = (self.first_bits, self.last_bits)
-        fixed = fixed_widths(problem, *ends, self.overrides, is_float)
+        fixed = self.exceptions(problem, is_float)
         problem = self._measured(problem)
         return grid(problem if self.ties else replace(problem, ties={}), choices, fixed)
 
@@ -138,26 +156,6 @@ class Constrained(Allocation):
             units = int(number * MEASURES[name].unit)
             limits[name] = table.limit(name, float(number)) if is_share else units
         return limits
-
-
-def fixed_widths(
-    problem: Problem,
-    first: Width | None,
-    last: Width | None,
-    overrides: Mapping[str, Width],
-    float_activations: bool,
-) -> dict[str, Bits]:
-    """Widths that are not for an allocation to choose: the ends of the network, and overrides.
-
-    Raises UserError for a layer that does not exist.
-    """
-    names = [layer.name for layer in problem.layers]
-    for name in overrides:
-        if name not in names:
-            raise UserError(f"no layer is called {name}; the layers are {', '.join(names)}")
-    ends = {names[0]: first, names[-1]: last}
-    named = {name: width for name, width in ends.items() if width is not None} | dict(overrides)
-    return {name: _pair(width, float_activations) for name, width in named.items()}
 
 
 def _pair(width: Any, float_activations: bool) -> Bits:

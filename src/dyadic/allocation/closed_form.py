@@ -5,16 +5,16 @@ sum_i 10^(-kappa beta_i / 10), gives  beta_i - beta_j = (10 / kappa) log10(rho_j
 """
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 
-from dyadic.allocation.allocation import Allocation, Width, fixed_widths
+from dyadic.allocation.allocation import Exceptions
 from dyadic.allocation.problem import Problem
 from dyadic.network.insert import FLOAT, Bits
 
 
 @dataclass(frozen=True)
-class ClosedForm(Allocation):
+class ClosedForm(Exceptions):
     """Weight widths by the formula, at the size of `bits` everywhere; one width of activations.
 
     widths  what a layer may take; the formula's real number is rounded to the nearest
@@ -25,14 +25,10 @@ class ClosedForm(Allocation):
     activation_bits: int | None = None
     widths: Sequence[int] = (2, 3, 4, 5, 6, 7, 8)
     kappa: float = 6.02
-    first_bits: Width | None = 8
-    last_bits: Width | None = 8
-    overrides: Mapping[str, Width] = field(default_factory=dict)
 
     def assign(self, problem: Problem) -> dict[str, Bits]:
         """Raises UserError for an override of a layer that does not exist."""
-        ends = (self.first_bits, self.last_bits)
-        fixed = fixed_widths(problem, *ends, self.overrides, self.activation_bits is None)
+        fixed = self.exceptions(problem, self.activation_bits is None)
         free = {la.name: la.parameters for la in problem.layers if la.name not in fixed}
         real = closed_form_bits(list(free.values()), self.bits, self.kappa)
         activation = self.activation_bits or FLOAT

@@ -14,20 +14,13 @@ import numpy as np
 
 from dyadic.allocation.cost import LayerCost
 from dyadic.allocation.latency import LatencyTable, Timer, measure
-from dyadic.errors import UserError
+from dyadic.errors import check_least
 from dyadic.integer.engines.compiled import CompiledEngine
 from dyadic.integer.engines.compiled.sets import available_paths
+from dyadic.integer.program import operations as ops
 from dyadic.integer.program.bounds import Proof, prove
 from dyadic.integer.program.dyadic import dyadic
 from dyadic.integer.program.files import load
-from dyadic.integer.program.operations import (
-    Conv,
-    Flatten,
-    Linear,
-    Normalize,
-    Program,
-    Weights,
-)
 from dyadic.network.insert import Bits
 
 WIDTHS: tuple[Bits, ...] = ((4, 4), (4, 8), (8, 4), (8, 8))
@@ -42,11 +35,10 @@ def measure_run(directory: Path, out: Path | None, threads: int = 1) -> str:
     Milliseconds are for one image of eight that run together. Raises UserError for damaged program
     files and fewer than one thread, CompilerNotFound without a C compiler.
     """
-    if threads < 1:
-        raise UserError(f"threads={threads}; it must be at least 1")
+    check_least(1, threads=threads)
     program = load(directory)
     proof = prove(program)
-    layers = {o.name: o for o in program.operations if isinstance(o, Linear)}
+    layers = {o.name: o for o in program.operations if isinstance(o, ops.Linear)}
     costs = [_cost(layer, proof) for layer in layers.values()]
 
     def prepare(cost: LayerCost, bits: Bits) -> Timer:
@@ -73,32 +65,32 @@ def processor() -> str:
     return platform.processor() or platform.machine()
 
 
-def _cost(layer: Linear, proof: Proof) -> LayerCost:
+def _cost(layer: ops.Linear, proof: Proof) -> LayerCost:
     """Weights and MACs of one layer of the program."""
     codes, shape = layer.weights.codes, proof.shapes[layer.name]
     text = "x".join(map(str, codes.shape)) + "@" + "x".join(map(str, shape[1:]))
     return LayerCost(layer.name, codes.size, codes.size * prod(shape[1:]), text)
 
 
-def _alone(layer: Linear, proof: Proof, bits: Bits) -> Program:
+def _alone(layer: ops.Linear, proof: Proof, bits: Bits) -> ops.Program:
     """A program of this layer alone, on codes of `bits` and with random weights of `bits`."""
     shape = proof.shapes[layer.inputs[0]]
     half, top = 2 ** (bits[0] - 1), 2 ** bits[1] - 1
     scale = dyadic(np.full(shape[0], top / 65280))  # of pixels in 1/256
-    read = Normalize("codes", ("input",), np.zeros(shape[0], np.int64), scale, 0, top)
+    read = ops.Normalize("codes", ("input",), np.zeros(shape[0], np.int64), scale, 0, top)
     codes = np.random.default_rng(0).integers(0, 2 * half - 1, layer.weights.codes.shape)
-    weights = Weights(codes.astype(np.uint8), np.arange(1 - half, half), bits[0])
-    inputs = ("codes",) if isinstance(layer, Conv) else ("flat",)
+    weights = ops.Weights(codes.astype(np.uint8), np.arange(1 - half, half), bits[0])
+    inputs = ("codes",) if isinstance(layer, ops.Conv) else ("flat",)
     alone = replace(layer, inputs=inputs, weights=weights, odd=None, lo=0, hi=top)
-    if isinstance(layer, Conv):
-        flat = Flatten("flat", (layer.name,))  # a program ends in a vector
+    if isinstance(layer, ops.Conv):
+        flat = ops.Flatten("flat", (layer.name,))  # a program ends in a vector
         made = (read, alone, flat)
-        return Program(layer.name, (shape[0], shape[1], shape[2]), made, logit_scale=1.0)
-    flat = Flatten("flat", ("codes",))
-    return Program(layer.name, (shape[0], 1, 1), (read, flat, alone), logit_scale=1.0)
+        return ops.Program(layer.name, (shape[0], shape[1], shape[2]), made, logit_scale=1.0)
+    flat = ops.Flatten("flat", ("codes",))
+    return ops.Program(layer.name, (shape[0], 1, 1), (read, flat, alone), logit_scale=1.0)
 
 
-def _timer(program: Program, threads: int) -> Timer:
+def _timer(program: ops.Program, threads: int) -> Timer:
     """Milliseconds of one image in the layer's own step, the smallest of several.
 
     Every timing has an engine of its own: where its memory lies changes the time by a percent or

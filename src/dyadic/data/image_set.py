@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from dyadic.data.order import generator
-from dyadic.errors import UserError
+from dyadic.errors import UserError, check_least
 
 Size = int | Sequence[int]
 Batch = tuple[Tensor, Tensor]  # uint8 images [N, C, H, W], int64 labels [N]
@@ -96,11 +96,8 @@ class ImageSet(ABC):
         seed: int,
         class_names: Sequence[str] = (),
     ) -> None:
-        if batch_size < 1 or seed < 0:
-            raise UserError(
-                f"{name}: batch_size={batch_size}, seed={seed}; a batch has at least 1 image, the "
-                "seed is 0 or more"
-            )
+        check_least(1, batch_size=batch_size)
+        check_least(0, seed=seed)
         self.name, self.classes, self.channels = name, classes, channels
         self.image_size = size_of(image_size)
         self.batch_size, self.seed = batch_size, seed

@@ -19,7 +19,7 @@ from dyadic.data.image_set import (
     share_of,
 )
 from dyadic.data.order import generator, shuffled_batches, this_rank
-from dyadic.errors import UserError
+from dyadic.errors import UserError, check_least
 
 
 @dataclass(frozen=True)
@@ -78,8 +78,7 @@ class InMemory(ImageSet):
         self.mean, self.std = checked_statistics(name, channels, mean, std)
         if not 0 <= holdout < len(train):
             raise UserError(f"{name}: holdout={holdout}; it is 0 up to {len(train) - 1} images")
-        if crop_padding < 0:
-            raise UserError(f"{name}: crop_padding={crop_padding}; it is 0 or more pixels")
+        check_least(0, crop_padding=crop_padding)
         kept = len(train) - holdout
         self.train = Labelled(train.images[:kept], train.labels[:kept])
         if train_share != 1:

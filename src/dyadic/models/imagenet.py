@@ -7,14 +7,14 @@ a constant affine map that normalizes with mean and std 0.5 instead. `start=torc
 (`dyadic.training.start`) has the weights.
 """
 
-from typing import Any, Literal, cast
+from typing import Any, Literal, cast, get_args
 
 import torch
 from torch import Tensor, nn
 from torchvision.models import get_model
 from torchvision.models.resnet import BasicBlock, Bottleneck, ResNet
 
-from dyadic.errors import UserError
+from dyadic.errors import check_choice, check_least
 
 Stem = Literal["imagenet", "cifar"]
 StridePosition = Literal["v1", "v1.5"]
@@ -42,8 +42,7 @@ def resnet50(
     stride_position  where a block halves the image: "v1" in its first 1x1 convolution (He et al.
                      2015, and HAWQ-V3's tables), "v1.5" in the 3x3 one (torchvision's weights)
     """
-    if stride_position not in ("v1", "v1.5"):
-        raise UserError(f"stride_position={stride_position}; use v1 or v1.5")
+    check_choice("stride_position", stride_position, get_args(StridePosition))
     model = _resnet("resnet50", classes, channels, stem)
     if stride_position == "v1":
         for block in model.modules():
@@ -92,10 +91,8 @@ class _Narrow(ResNet):
 
 
 def _resnet(name: str, classes: int, channels: int, stem: Stem, width: int = WIDTH) -> nn.Module:
-    if stem not in ("imagenet", "cifar"):
-        raise UserError(f"stem={stem}; use imagenet or cifar")
-    if width < 1:
-        raise UserError(f"width={width}; the channels of the first stage, at least 1")
+    check_choice("stem", stem, get_args(Stem))
+    check_least(1, width=width)
     if width == WIDTH:
         model = _build(name, classes, channels)
     else:

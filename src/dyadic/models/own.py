@@ -5,6 +5,7 @@ import os
 import sys
 import traceback
 from collections.abc import Callable, Mapping
+from operator import attrgetter
 from typing import Any
 
 from torch import nn
@@ -47,19 +48,15 @@ def _callable(factory: str) -> Callable[..., Any]:
     if here not in sys.path:
         sys.path.insert(0, here)
     try:
-        found: Any = importlib.import_module(module)
-        for part in name.split("."):
-            found = getattr(found, part)
-    except ModuleNotFoundError as error:
-        if error.name == module.partition(".")[0]:
+        found = importlib.import_module(module)
+    except Exception as error:
+        if isinstance(error, ModuleNotFoundError) and error.name == module.partition(".")[0]:
             raise UserError(f"factory={factory}; there is no {module} in {here}; {FORM}") from None
         raise UserError(f"{factory}: {module} cannot be imported: {cause(error)}") from error
-    except AttributeError as error:
-        if module not in sys.modules:
-            raise UserError(f"{factory}: {module} cannot be imported: {cause(error)}") from error
+    try:
+        found = attrgetter(name)(found)
+    except AttributeError:
         raise UserError(f"factory={factory}; {module} has no {name}") from None
-    except Exception as error:
-        raise UserError(f"{factory}: {module} cannot be imported: {cause(error)}") from error
     if not callable(found):
         raise UserError(f"factory={factory}; {name} is {type(found).__name__}, not a callable")
     return found

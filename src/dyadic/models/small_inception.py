@@ -7,7 +7,7 @@ convolution as two of 3x3, average pooling in the fourth, joined by concatenatio
 import torch
 from torch import Tensor, nn
 
-from dyadic.errors import UserError
+from dyadic.errors import check_least
 
 
 class ConvNormRelu(nn.Sequential):
@@ -48,8 +48,7 @@ class SmallInception(nn.Module):
 
     def __init__(self, classes: int, channels: int, width: int) -> None:
         super().__init__()
-        if width < 1:
-            raise UserError(f"width={width}; the channels of a branch, at least 1")
+        check_least(1, width=width)
         self.stem = nn.Sequential(
             ConvNormRelu(channels, width, 3), ConvNormRelu(width, 2 * width, 3), nn.MaxPool2d(2)
         )

@@ -1,11 +1,9 @@
 """Quantized activations: a module in the graph that observes a range and quantizes with it."""
 
-from typing import Any
-
-import torch
 from torch import Tensor, nn
 
 from dyadic.quantizers.quantizer import Quantizer
+from dyadic.quantizers.straight_through import identity
 
 
 class ActivationQuantization(nn.Module):
@@ -34,22 +32,18 @@ class StraightThroughReLU(nn.ReLU):
     """A ReLU with derivative 1 everywhere, in front of quantizers with the rule `through_relu`."""
 
     def forward(self, input: Tensor) -> Tensor:
-        return _StraightThrough.apply(input)
-
-
-class _StraightThrough(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, x: Tensor) -> Tensor:
-        return x.relu()
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
-        return gradients[0]
+        return identity(input, input.detach().relu())
 
 
 def activation_quantizations(network: nn.Module) -> dict[str, ActivationQuantization]:
     """All activation quantizers of a network by name, in registration order."""
     return {n: m for n, m in network.named_modules() if isinstance(m, ActivationQuantization)}
+
+
+def enable(network: nn.Module, enabled: bool) -> None:
+    """Let every activation quantizer quantize, or let the values pass."""
+    for quantization in activation_quantizations(network).values():
+        quantization.enabled = enabled
 
 
 def observe(network: nn.Module, observing: bool) -> None:

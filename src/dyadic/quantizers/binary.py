@@ -11,8 +11,9 @@ from typing import Unpack
 import torch
 from torch import Tensor
 
+from dyadic.errors import check_choice
 from dyadic.quantizers.codebook import Codebook, octave, positive
-from dyadic.quantizers.quantizer import ScaleOptions, WeightQuantizer, check_bits, check_choice
+from dyadic.quantizers.quantizer import ScaleOptions, WeightQuantizer, check_bits
 
 
 class Binary(WeightQuantizer):

@@ -11,14 +11,15 @@ import math
 from abc import abstractmethod
 from dataclasses import dataclass
 from statistics import NormalDist
+from typing import TypedDict, Unpack
 
 import torch
 from torch import Tensor
 
-from dyadic.errors import UserError
+from dyadic.errors import UserError, check_choice
 from dyadic.quantizers.codebook import Codebook, widened
 from dyadic.quantizers.gaussian import lloyd_levels, optimal_step, standard_deviation
-from dyadic.quantizers.quantizer import Quantizer, check_bits, check_choice, unobserved
+from dyadic.quantizers.quantizer import Quantizer, check_bits, unobserved
 from dyadic.quantizers.statistics import MOMENTUM, RunningMean
 from dyadic.quantizers.straight_through import StraightThrough, half_wave_clipped
 from dyadic.quantizers.uniform_codebook import LARGEST
@@ -54,16 +55,33 @@ def lloyd_grid(count: int) -> UnitLevels:
     return UnitLevels(FINE, torch.cat([zero.long(), positive]), torch.cat([zero, middles]).double())
 
 
+class HalfWaveOptions(TypedDict, total=False):
+    """What every half-wave quantizer takes beside options of its own."""
+
+    sigma: str
+    momentum: float
+    ste: StraightThrough
+
+
 class HalfWaveQuantizer(Quantizer):
     """A grid for N(0, 1), stretched by the input's standard deviation.
 
-    sigma  `running`: sqrt(2 mean(x_+^2)), averaged over the observed batches; `unit`: 1, for use
-           after a batch norm without scale and shift (the paper)
+    bits      1 .. 8
+    sigma     `running`: sqrt(2 mean(x_+^2)), averaged over the observed batches; `unit`: 1, for use
+              after a batch norm without scale and shift (the paper)
+    momentum  of that average
     """
 
     def __init__(
-        self, bits: int, signed: bool, sigma: str, momentum: float, ste: StraightThrough
+        self,
+        bits: int,
+        signed: bool = False,
+        *,
+        sigma: str = "running",
+        momentum: float = MOMENTUM,
+        ste: StraightThrough = half_wave_clipped,
     ) -> None:
+        check_bits(type(self).__name__, bits, 1, 8)
         check_choice("sigma", sigma, ("running", "unit"))
         if signed:
             raise UserError(f"{type(self).__name__} is for non-negative activations; signed=False")
@@ -115,17 +133,14 @@ class HalfWave(HalfWaveQuantizer):
         *,
         uniform: bool = True,
         count: int | None = None,
-        sigma: str = "running",
-        momentum: float = MOMENTUM,
-        ste: StraightThrough = half_wave_clipped,
+        **options: Unpack[HalfWaveOptions],
     ) -> None:
-        check_bits(
-            "HalfWave" if uniform else "HalfWave with Lloyd's levels", bits, 1, 8 if uniform else 4
-        )
+        if not uniform:
+            check_bits("HalfWave with Lloyd's levels", bits, 1, 4)
         self.uniform, self.count = uniform, 2**bits - 1 if count is None else count
         if not 1 <= self.count < 2**bits:
             raise UserError(f"count={count} positive levels at {bits} bits; 1 to {2**bits - 1} fit")
-        super().__init__(bits, signed, sigma, momentum, ste)
+        super().__init__(bits, signed, **options)
 
     def _grid(self) -> UnitLevels:
         if not self.uniform:
@@ -138,21 +153,7 @@ class RoundedHalfWave(HalfWaveQuantizer):
     """HWGQ's uniform step with rounding to the nearest level, as EdMIPS (Cai & Vasconcelos 2020).
 
     The step is HWGQ's, though it is not optimal with the dead zone [0, step / 2] of the rounding.
-
-    bits  1 .. 8
     """
-
-    def __init__(
-        self,
-        bits: int,
-        signed: bool = False,
-        *,
-        sigma: str = "running",
-        momentum: float = MOMENTUM,
-        ste: StraightThrough = half_wave_clipped,
-    ) -> None:
-        check_bits("RoundedHalfWave", bits, 1, 8)
-        super().__init__(bits, signed, sigma, momentum, ste)
 
     def _grid(self) -> UnitLevels:
         count = 2**self.bits - 1
@@ -167,7 +168,6 @@ class SparseHalfWave(HalfWaveQuantizer):
     does not count. Boundaries eps and (k - 1/2) * step. Levels up to eps are not in the codebook
     (the paper is silent; none at its 2 bits, some at 3 bits from 75 % or at 4 bits from 62.5 %).
 
-    bits   1 .. 8
     theta  share of zeros for x ~ N(0, 1), 0.5 (HWGQ) to below 1
 
     >>> quantizer = SparseHalfWave(bits=2, theta=0.625)
@@ -181,15 +181,12 @@ class SparseHalfWave(HalfWaveQuantizer):
         signed: bool = False,
         *,
         theta: float = 0.625,
-        sigma: str = "running",
-        momentum: float = MOMENTUM,
-        ste: StraightThrough = half_wave_clipped,
+        **options: Unpack[HalfWaveOptions],
     ) -> None:
-        check_bits("SparseHalfWave", bits, 1, 8)
         if not 0.5 <= theta < 1:
             raise UserError(f"theta={theta}; a sparsity of at least 0.5 and below 1 is right")
         self.theta = theta
-        super().__init__(bits, signed, sigma, momentum, ste)
+        super().__init__(bits, signed, **options)
 
     def _grid(self) -> UnitLevels:
         count, eps = 2**self.bits - 1, NormalDist().inv_cdf(self.theta)

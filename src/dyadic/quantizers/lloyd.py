@@ -13,7 +13,7 @@ from typing import Unpack
 import torch
 from torch import Tensor
 
-from dyadic.errors import UserError
+from dyadic.errors import check_least
 from dyadic.quantizers.codebook import Codebook, octave, positive
 from dyadic.quantizers.quantizer import WeightOptions, WeightQuantizer, check_bits
 from dyadic.quantizers.uniform_codebook import UniformCodebook
@@ -54,8 +54,7 @@ class Lloyd(WeightQuantizer):
         **options: Unpack[WeightOptions],
     ) -> None:
         check_bits("Lloyd", bits, 2)
-        if iterations < 1:
-            raise UserError(f"iterations={iterations}; at least 1 is right")
+        check_least(1, iterations=iterations)
         super().__init__(bits, signed, **options)
         self.iterations, self.largest = iterations, 2 ** (bits - 1) - 1
 

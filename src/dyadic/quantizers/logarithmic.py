@@ -13,10 +13,11 @@ Full-scale range: the paper's FSR is one above the largest exponent, which is fi
 import torch
 from torch import Tensor
 
+from dyadic.errors import check_choice
 from dyadic.quantizers.codebook import SQRT2, Codebook, widened
 from dyadic.quantizers.granularity import PerTensor, granularity_of
 from dyadic.quantizers.powers_codebook import PowersCodebook
-from dyadic.quantizers.quantizer import Quantizer, check_bits, check_choice, unobserved
+from dyadic.quantizers.quantizer import Quantizer, check_bits, unobserved
 from dyadic.quantizers.search import least_error
 from dyadic.quantizers.statistics import MOMENTUM, RunningMean
 from dyadic.quantizers.straight_through import StraightThrough, identity

@@ -16,8 +16,9 @@ from typing import Unpack
 import torch
 from torch import Tensor
 
+from dyadic.errors import check_choice
 from dyadic.quantizers.codebook import Codebook
-from dyadic.quantizers.quantizer import WeightOptions, WeightQuantizer, check_bits, check_choice
+from dyadic.quantizers.quantizer import WeightOptions, WeightQuantizer, check_bits
 from dyadic.quantizers.search import least_error
 
 MOST_EXPONENTS = 31

@@ -120,12 +120,6 @@ def check_bits(name: str, bits: int, smallest: int, largest: int = LARGEST_BITS)
         raise UserError(f"{name} with bits={bits}; it takes {right} bits")
 
 
-def check_choice(name: str, value: object, choices: tuple[object, ...]) -> None:
-    """Raise UserError unless value is one of the choices."""
-    if value not in choices:
-        raise UserError(f"{name}={value}; it is one of {', '.join(map(str, choices))}")
-
-
 def unobserved(quantizer: Quantizer) -> UserError:
     """The error of a codebook that is asked for before there is anything to fit it to."""
     name = type(quantizer).__name__

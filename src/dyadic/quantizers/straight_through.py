@@ -16,7 +16,7 @@ from dyadic.quantizers.codebook import Codebook
 StraightThrough = Callable[[Tensor, Tensor, Codebook], Tensor]
 
 
-def identity(x: Tensor, value: Tensor, book: Codebook) -> Tensor:
+def identity(x: Tensor, value: Tensor, book: Codebook | None = None) -> Tensor:
     """Derivative 1 everywhere (Bengio et al. 2013; HAWQ-V3, BinaryRelax)."""
     return _Everywhere.apply(x, value)
 

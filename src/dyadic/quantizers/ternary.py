@@ -14,9 +14,9 @@ from typing import Unpack
 import torch
 from torch import Tensor
 
-from dyadic.errors import UserError
+from dyadic.errors import UserError, check_choice
 from dyadic.quantizers.codebook import Codebook, octave, positive
-from dyadic.quantizers.quantizer import ScaleOptions, WeightQuantizer, check_bits, check_choice
+from dyadic.quantizers.quantizer import ScaleOptions, WeightQuantizer, check_bits
 from dyadic.quantizers.uniform_codebook import HALF_STEP, UniformCodebook
 
 TWN_FACTOR = 0.7

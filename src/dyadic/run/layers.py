@@ -13,8 +13,7 @@ from dyadic.network.activations import ActivationQuantization
 from dyadic.network.layers import Layer, module_of
 from dyadic.network.quantized import QuantizedNetwork
 from dyadic.network.weights import latent_weight, weight_quantization
-from dyadic.record import schema
-from dyadic.record.files import write_atomically, write_rows
+from dyadic.record.files import write_atomically
 
 BINS = 64
 
@@ -102,12 +101,7 @@ def histograms(network: QuantizedNetwork, baseline: Mapping[str, Tensor]) -> dic
     return found
 
 
-def write_layers(directory: Path, rows: list[dict[str, Any]]) -> None:
-    """Write `layers.csv`."""
-    write_rows(directory / schema.LAYERS, schema.LAYER_COLUMNS, rows)
-
-
-def write_histograms(directory: Path, arrays: Mapping[str, np.ndarray]) -> None:
-    """Write `histograms.npz`, compressed."""
-    with write_atomically(directory / schema.HISTOGRAMS) as temporary, temporary.open("wb") as file:
+def write_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
+    """Write an .npz, compressed, atomically."""
+    with write_atomically(path) as temporary, temporary.open("wb") as file:
         np.savez_compressed(file, **arrays)  # type: ignore[arg-type]

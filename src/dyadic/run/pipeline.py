@@ -139,9 +139,9 @@ def train(run: Run) -> Trained:
     history = _fine_tune(run, network, teacher, images)
     quantized = time.monotonic()
     score = evaluate(network, run.data.test_batches())
-    seconds = {
+    seconds = {  # of all epochs, those before an interruption too
         "baseline": float_run.seconds,
-        "quantize": _training_seconds(history) or round(quantized - started, 1),
+        "quantize": round(sum(row["seconds"] for row in history) or quantized - started, 1),
         "evaluate": round(time.monotonic() - quantized, 1),
     }
     chosen = run.allocation
@@ -156,11 +156,6 @@ def float_baseline(run: Run) -> Baseline:
     pl.seed_everything(run.seed, workers=True, verbose=False)
     chosen = (run.data, run.weights, run.recipe, run.baseline_determined_by)
     return BaselineJob(run.model, *chosen, run.hardware, run.cache).run()
-
-
-def _training_seconds(history: list[dict]) -> float:
-    """Seconds of all epochs, those before an interruption too."""
-    return round(sum(row["seconds"] for row in history), 1)
 
 
 def float_network(run: Run, trained: Baseline) -> QuantizedNetwork:

@@ -24,10 +24,10 @@ from dyadic.models.normalize import PREFIX
 from dyadic.network.insert import Bits
 from dyadic.record import schema
 from dyadic.record.compression import compression
-from dyadic.record.files import write_json
+from dyadic.record.files import write_json, write_rows
 from dyadic.record.identity import identify
 from dyadic.run.certify import Certificate, certify
-from dyadic.run.layers import histograms, layer_rows, write_histograms, write_layers
+from dyadic.run.layers import histograms, layer_rows, write_arrays
 from dyadic.run.pipeline import Run, Trained, calibration_images
 from dyadic.run.tracker import Results, log_record
 
@@ -47,8 +47,8 @@ def finish(run: Run, trained: Trained, facts: dict[str, Any]) -> dict[str, Any]:
         proof = certify(trained.network, run.deployment, images, run.data, run.directory)
         arrays |= proof.arrays
         rows = [row | proof.columns.get(row["layer"], {}) for row in rows]
-    write_layers(run.directory, rows)
-    write_histograms(run.directory, arrays)
+    write_rows(run.directory / schema.LAYERS, schema.LAYER_COLUMNS, rows)
+    write_arrays(run.directory / schema.HISTOGRAMS, arrays)
     config = yaml.safe_load((run.directory / schema.CONFIG).read_text())
     named = {
         "schema_version": schema.VERSION,

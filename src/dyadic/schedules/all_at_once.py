@@ -2,10 +2,10 @@
 
 from torch import Tensor
 
-from dyadic.errors import UserError
+from dyadic.errors import UserError, check_least
 from dyadic.network.activations import observe
 from dyadic.network.quantized import QuantizedNetwork, calibrate
-from dyadic.schedules.schedule import Phase, Schedule
+from dyadic.schedules.schedule import Phase, Schedule, lasting
 
 
 class AllAtOnce(Schedule):
@@ -16,8 +16,7 @@ class AllAtOnce(Schedule):
     """
 
     def __init__(self, epochs: int, moving_range: int | None = None) -> None:
-        if epochs < 1:
-            raise UserError(f"epochs={epochs}; training needs at least 1")
+        check_least(1, epochs=epochs)
         if moving_range is not None and not 0 <= moving_range <= epochs:
             raise UserError(f"moving_range={moving_range}; it must be 0 to epochs={epochs}")
         self.moving = epochs if moving_range is None else moving_range
@@ -25,11 +24,10 @@ class AllAtOnce(Schedule):
 
     def phases(self, network: QuantizedNetwork) -> list[Phase]:
         fixed = self.epochs - self.moving
-        both = [
+        return lasting(
             Phase("quantization-aware training", self.moving),
             Phase("ranges fixed", fixed, "freeze activation ranges"),
-        ]
-        return [phase for phase in both if phase.epochs > 0]
+        )
 
     def enter(self, network: QuantizedNetwork, phase: int, images: Tensor) -> None:
         if phase == 0:

@@ -13,7 +13,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, fx, nn
 
-from dyadic.network.activations import activation_quantizations
+from dyadic.network.activations import enable
 from dyadic.network.layers import module_of
 from dyadic.network.modes import evaluating
 from dyadic.network.quantized import QuantizedNetwork
@@ -55,8 +55,7 @@ def unquantized(network: QuantizedNetwork) -> fx.GraphModule:
     """A copy of the network that computes with its latent weights and float activations."""
     copy = network.clone().eval()
     set_blend(copy, 0.0)
-    for quantization in activation_quantizations(copy).values():
-        quantization.enabled = False
+    enable(copy, False)
     return copy.body
 
 

@@ -14,10 +14,10 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from dyadic.errors import UserError
+from dyadic.errors import UserError, check_least
 from dyadic.network.activations import observe
 from dyadic.network.quantized import QuantizedNetwork, calibrate
-from dyadic.schedules.schedule import Phase, Schedule
+from dyadic.schedules.schedule import Phase, Schedule, lasting
 
 Growth = Callable[[float, int], float]  # (epoch, epochs of phase one) -> theta, 0 to 1
 
@@ -88,15 +88,13 @@ class GrowingBlend(Schedule):
     """
 
     def __init__(self, epochs: int, phase2_epochs: int, growth: Growth) -> None:
-        if epochs < 1 or phase2_epochs < 0:
-            raise UserError(
-                f"epochs={epochs}, phase2_epochs={phase2_epochs}; use at least 1, and 0 or more"
-            )
+        check_least(1, epochs=epochs)
+        check_least(0, phase2_epochs=phase2_epochs)
         self.epochs, self.phase2_epochs, self.growth = epochs, phase2_epochs, growth
 
     def phases(self, network: QuantizedNetwork) -> list[Phase]:
         exact = Phase("exact", self.phase2_epochs, "projection only")
-        return [Phase("relaxation", self.epochs), *([exact] if exact.epochs else [])]
+        return lasting(Phase("relaxation", self.epochs), exact)
 
     def enter(self, network: QuantizedNetwork, phase: int, images: Tensor) -> None:
         if phase == 0:

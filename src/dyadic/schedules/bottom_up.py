@@ -18,12 +18,16 @@ from typing import Literal
 
 from torch import Tensor, fx, nn
 
-from dyadic.errors import UserError
-from dyadic.network.activations import ActivationQuantization, activation_quantizations, observe
+from dyadic.errors import check_choice, check_least
+from dyadic.network.activations import (
+    ActivationQuantization,
+    activation_quantizations,
+    enable,
+    observe,
+)
 from dyadic.network.blocks import UNITS, Unit, units
 from dyadic.network.layers import module_of
 from dyadic.network.quantized import QuantizedNetwork, calibrate
-from dyadic.quantizers.quantizer import check_choice
 from dyadic.schedules.schedule import Phase, Schedule
 
 
@@ -41,8 +45,7 @@ class BottomUp(Schedule):
         unit: Unit = "block",
         train_scope: Literal["next_layer", "all_above"] = "next_layer",
     ) -> None:
-        if epochs_per_phase < 1:
-            raise UserError(f"epochs_per_phase={epochs_per_phase}; it must be at least 1")
+        check_least(1, epochs_per_phase=epochs_per_phase)
         check_choice("unit", unit, UNITS)
         check_choice("train_scope", train_scope, ("next_layer", "all_above"))
         self.epochs, self.train_scope = epochs_per_phase, train_scope
@@ -95,20 +98,17 @@ class WeightsOnly(Schedule):
     """Proposal 1: train fixed-point weights with float activations, quantize these afterwards."""
 
     def __init__(self, epochs: int) -> None:
-        if epochs < 1:
-            raise UserError(f"epochs={epochs}; it must be at least 1")
+        check_least(1, epochs=epochs)
         self.epochs = epochs
 
     def phases(self, network: QuantizedNetwork) -> list[Phase]:
         return [Phase("weights only", self.epochs)]
 
     def arrange(self, network: QuantizedNetwork, phase: int) -> None:
-        for quantization in activation_quantizations(network).values():
-            quantization.enabled = False
+        enable(network, False)
 
     def finish(self, network: QuantizedNetwork, images: Tensor) -> None:
-        for quantization in activation_quantizations(network).values():
-            quantization.enabled = True
+        enable(network, True)
         calibrate(network, images)
 
 
@@ -116,8 +116,7 @@ class TopLayers(Schedule):
     """Proposal 2: everything is fixed point from the start, only the last k units train."""
 
     def __init__(self, epochs: int, k: int = 1, unit: Unit = "layer") -> None:
-        if epochs < 1 or k < 1:
-            raise UserError(f"epochs={epochs}, k={k}; both must be at least 1")
+        check_least(1, epochs=epochs, k=k)
         check_choice("unit", unit, UNITS)
         self.epochs, self.k = epochs, k
         self.unit: Unit = unit

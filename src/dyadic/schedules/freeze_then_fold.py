@@ -12,11 +12,11 @@ from typing import cast
 
 from torch import Tensor
 
-from dyadic.errors import UserError
+from dyadic.errors import check_least
 from dyadic.network.activations import observe
 from dyadic.network.fold import fold_in_place, folded_pairs, freeze_batch_norms
 from dyadic.network.quantized import QuantizedNetwork, calibrate
-from dyadic.schedules.schedule import Phase, Schedule
+from dyadic.schedules.schedule import Phase, Schedule, lasting
 
 
 class FreezeThenFold(Schedule):
@@ -28,29 +28,26 @@ class FreezeThenFold(Schedule):
     """
 
     def __init__(self, epochs: int, moving_epochs: int = 1, fold_at_start: bool = False) -> None:
-        if epochs < 1 or moving_epochs < 0:
-            raise UserError(
-                f"epochs={epochs}, moving_epochs={moving_epochs}; use at least 1, and 0 or more"
-            )
+        check_least(1, epochs=epochs)
+        check_least(0, moving_epochs=moving_epochs)
         self.epochs, self.moving_epochs = epochs, 0 if fold_at_start else moving_epochs
+        self.folded_phase = int(self.moving_epochs > 0)
 
     def phases(self, network: QuantizedNetwork) -> list[Phase]:
-        folded = Phase("batch norm folded", self.epochs, "fold batch norm", restart=True)
-        return [*self._before(), folded]
-
-    def _before(self) -> list[Phase]:
-        moving = Phase("batch norm moves", self.moving_epochs)
-        return [moving] if moving.epochs else []
+        return lasting(
+            Phase("batch norm moves", self.moving_epochs),
+            Phase("batch norm folded", self.epochs, "fold batch norm", restart=True),
+        )
 
     def enter(self, network: QuantizedNetwork, phase: int, images: Tensor) -> None:
         if phase == 0:
             calibrate(network, images)
-        if phase == len(self._before()):
+        if phase == self.folded_phase:
             fold_in_place(network.body)
 
     def arrange(self, network: QuantizedNetwork, phase: int) -> None:
         observe(network, True)
-        if phase == len(self._before()):
+        if phase == self.folded_phase:
             freeze_batch_norms(network)
             for _, norm in folded_pairs(network.body):
                 cast(Tensor, norm.bias).requires_grad_(True)

@@ -14,14 +14,13 @@ from typing import Literal
 import torch
 from torch import Generator, Tensor
 
-from dyadic.errors import UserError
+from dyadic.errors import UserError, check_choice, check_least
 from dyadic.network.activations import observe
 from dyadic.network.layers import Layer
 from dyadic.network.quantized import QuantizedNetwork, calibrate
 from dyadic.network.weights import WeightQuantization, latent_weight
-from dyadic.quantizers.quantizer import check_choice
 from dyadic.schedules.blend import set_blend
-from dyadic.schedules.schedule import Phase, Schedule
+from dyadic.schedules.schedule import Phase, Schedule, lasting
 
 # (weights, their values on the codebook, frozen, count, generator) -> mask of `count` weights
 Partition = Callable[[Tensor, Tensor, Tensor, int, Generator], Tensor]
@@ -99,10 +98,8 @@ class GrowingPartition(Schedule):
             raise UserError(f"portions={self.portions}; they must be above 0 and end with 1")
         if any(a >= b for a, b in zip(self.portions, self.portions[1:], strict=False)):
             raise UserError(f"portions={self.portions}; they must ascend")
-        if epochs_per_step < 1 or after < 0:
-            raise UserError(
-                f"epochs_per_step={epochs_per_step}, after={after}; use at least 1, and 0 or more"
-            )
+        check_least(1, epochs_per_step=epochs_per_step)
+        check_least(0, after=after)
         check_choice("codebook", codebook, ("once", "per_step"))
         if keep_zeros and codebook == "per_step":
             raise UserError("keep_zeros needs codebook=once, whose reference remembers the zeros")
@@ -114,11 +111,10 @@ class GrowingPartition(Schedule):
 
     def phases(self, network: QuantizedNetwork) -> list[Phase]:
         lengths = [*[self.epochs] * (len(self.portions) - 1), self.after]
-        return [
-            Phase(f"{100 * p:g} % frozen", n, f"freeze {100 * p:g} %", restart=True)
-            for p, n in zip(self.portions, lengths, strict=True)
-            if n > 0
-        ]
+        pairs = zip(self.portions, lengths, strict=True)
+        return lasting(
+            *(Phase(f"{100 * p:g} % frozen", n, f"freeze {100 * p:g} %", True) for p, n in pairs)
+        )
 
     def begin(self, network: QuantizedNetwork) -> None:
         for layer, weights in network.weights():

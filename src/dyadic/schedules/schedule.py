@@ -38,6 +38,11 @@ class Phase:
     restart: bool = False
 
 
+def lasting(*phases: Phase) -> list[Phase]:
+    """Those of the phases that take any epochs."""
+    return [phase for phase in phases if phase.epochs]
+
+
 class Schedule:
     """One of the papers' ways to get from a float network to a quantized one."""
 

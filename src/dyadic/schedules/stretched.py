@@ -1,10 +1,12 @@
 """A schedule in another number of epochs than its own."""
 
+from dataclasses import replace
+
 from torch import Tensor
 
 from dyadic.errors import UserError
 from dyadic.network.quantized import QuantizedNetwork
-from dyadic.schedules.schedule import Phase, Schedule
+from dyadic.schedules.schedule import Phase, Schedule, lasting
 
 
 class Stretched(Schedule):
@@ -20,16 +22,13 @@ class Stretched(Schedule):
 
     def phases(self, network: QuantizedNetwork) -> list[Phase]:
         """The schedule's phases; UserError where there are none, or fewer epochs than phases."""
-        own = [phase for phase in self.schedule.phases(network) if phase.epochs]
+        own = lasting(*self.schedule.phases(network))
         wanted = len(own) if self.epochs is None else self.epochs
         if self.epochs is not None and not own:
             raise UserError(f"epochs={wanted}; this schedule trains nothing, leave epochs out")
         lengths = shared([phase.epochs for phase in own], wanted)
         self.clock = [(phase.epochs, n) for phase, n in zip(own, lengths, strict=True)]
-        return [
-            Phase(phase.name, n, phase.event, phase.restart)
-            for phase, n in zip(own, lengths, strict=True)
-        ]
+        return [replace(phase, epochs=n) for phase, n in zip(own, lengths, strict=True)]
 
     def _own(self, epoch: float) -> float:
         """The schedule's own epoch at this one."""

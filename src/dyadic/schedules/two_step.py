@@ -20,7 +20,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, fx, nn
 
-from dyadic.errors import UserError
+from dyadic.errors import UserError, check_least
 from dyadic.network.activations import ActivationQuantization, observe
 from dyadic.network.fold import affine
 from dyadic.network.layers import TRANSPARENT, Layer, batch_norm_after, module_of
@@ -29,7 +29,7 @@ from dyadic.network.quantized import CALIBRATION_BATCH, QuantizedNetwork, calibr
 from dyadic.network.weights import WeightQuantization, latent_weight
 from dyadic.schedules.blend import set_blend
 from dyadic.schedules.sampling import Sampler, collect, inputs, outputs
-from dyadic.schedules.schedule import Phase, Schedule
+from dyadic.schedules.schedule import Phase, Schedule, lasting
 from dyadic.schedules.tsq_solver import LayerCodes, learn
 
 
@@ -58,12 +58,10 @@ class TwoStep(Schedule):
         asymmetric: bool = True,
         seed: int = 0,
     ) -> None:
-        if epochs < 1 or fine_tuning < 0:
-            raise UserError(
-                f"epochs={epochs}, fine_tuning={fine_tuning}; use at least 1, and 0 or more"
-            )
-        if any(s <= 0 for s in strengths) or min(alternations, samples, images) < 1:
-            raise UserError("strengths, alternations, samples and images must be positive")
+        check_least(1, epochs=epochs, alternations=alternations, samples=samples, images=images)
+        check_least(0, fine_tuning=fine_tuning)
+        if any(s <= 0 for s in strengths):
+            raise UserError(f"strengths={list(strengths)}; they must be positive")
         self.epochs, self.fine_tuning = epochs, fine_tuning
         self.strengths, self.alternations = list(strengths), alternations
         self.samples, self.images = samples, images
@@ -71,7 +69,7 @@ class TwoStep(Schedule):
 
     def phases(self, network: QuantizedNetwork) -> list[Phase]:
         after = Phase("fine-tuning", self.fine_tuning, "weights layer by layer", restart=True)
-        return [Phase("codes", self.epochs), *([after] if after.epochs else [])]
+        return lasting(Phase("codes", self.epochs), after)
 
     def enter(self, network: QuantizedNetwork, phase: int, images: Tensor) -> None:
         if phase == 0:

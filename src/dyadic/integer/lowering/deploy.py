@@ -29,7 +29,7 @@ from dyadic.integer.lowering.waiting import (
     is_function,
     made_by,
 )
-from dyadic.network.activations import ActivationQuantization, activation_quantizations
+from dyadic.network.activations import ActivationQuantization, activation_quantizations, enable
 from dyadic.network.forms import Pad, Pixels, Repeat, Select
 from dyadic.network.insert import (
     INPUT_BITS,
@@ -104,8 +104,7 @@ class Deployment:
         """
         deployed = network.clone().eval()
         trained = set(activation_quantizations(deployed))
-        for quantization in activation_quantizations(deployed).values():
-            quantization.enabled = True
+        enable(deployed, True)
         body = deployed.body
         notes = [*self._complete_layers(deployed), *self._narrow_operands(body)]
         _hoist(body)

@@ -6,7 +6,6 @@ layer's accumulators that wait for the quantizer behind them, or the image.
 
 import copy
 import operator
-import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
@@ -31,6 +30,7 @@ from dyadic.integer.lowering.values import (
 )
 from dyadic.integer.lowering.waiting import AFFINE, affine_of, is_function, limits
 from dyadic.integer.program import operations as ops
+from dyadic.integer.program.names import identifiers
 from dyadic.models.normalize import Normalize
 from dyadic.network.activations import ActivationQuantization
 from dyadic.network.layers import NOTHING, module_of, propagate_shapes, shape_of
@@ -136,14 +136,8 @@ class _Lowering:
         return operation.name
 
     def _name(self, wanted: str) -> str:
-        """A name for an operation: the letters that a program allows, and nobody else's."""
-        legal = re.sub(r"[^A-Za-z0-9_.]", "_", wanted)[:LONGEST_NAME]
-        legal = legal if legal[0].isalpha() or legal[0] == "_" else f"_{legal}"
-        name, count = legal, 1
-        while name in self.operations or name == "input":
-            count += 1
-            name = f"{legal}_{count}"
-        return name
+        """A name for an operation: plain letters, and nobody else's."""
+        return identifiers([wanted[:LONGEST_NAME]], ".", (*self.operations, "input"))[0]
 
     def _codes(self, node: fx.Node, reader: fx.Node) -> Codes:
         value = self.values[node]

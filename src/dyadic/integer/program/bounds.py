@@ -87,10 +87,7 @@ def prove(program: ops.Program | Proof) -> Proof:
             proof.accumulators[operation.name] = _accumulator(
                 operation, proof.ranges[operation.inputs[0]]
             )
-        lo, hi = _range(operation, proof)
-        inside = ops.INT32[0] <= lo and hi <= ops.INT32[1]
-        require(inside, operation, f"its values, {lo} to {hi}, do not fit int32")
-        proof.ranges[operation.name] = (lo, hi)
+        proof.ranges[operation.name] = _int32(_range(operation, proof), operation, "its range")
     return proof
 
 
@@ -143,7 +140,7 @@ def _range(operation: ops.Operation, proof: Proof) -> Range:
 def _(operation: ops.Normalize, proof: Proof) -> Range:
     ends = np.array([[pixel] for pixel in PIXELS]) * 256 + operation.bias
     require(bool((np.abs(ends) <= plain_limit(1)).all()), operation, "the bias leaves int32")
-    return _ends(requantize(ends, operation.scale, operation.lo, operation.hi))
+    return _requantized(operation, ends)
 
 
 @_range.register
@@ -151,20 +148,17 @@ def _(operation: ops.Linear, proof: Proof) -> Range:
     bound = proof.accumulators[operation.name]
     # Monotone in each accumulator, rising or falling by the sign of its b: look at the corners.
     ends = [np.stack([lo, hi]) for lo, hi in zip(bound.lo, bound.hi, strict=True)]
-    lo, hi = operation.lo, operation.hi
     if operation.odd is None:
-        return _ends(requantize(ends[0], operation.scale, lo, hi))
-    corners = [
-        requantize_pair(a[None], b[None], operation.scale, operation.odd, lo, hi)
-        for a, b in product(*ends)
-    ]
+        return _requantized(operation, ends[0])
+    scales, clamp = (operation.scale, operation.odd), (operation.lo, operation.hi)
+    corners = [requantize_pair(a[None], b[None], *scales, *clamp) for a, b in product(*ends)]
     return _ends(np.stack(corners))
 
 
 @_range.register
 def _(operation: ops.Requantize, proof: Proof) -> Range:
     ends = np.array(proof.ranges[operation.inputs[0]]).reshape(2, 1)
-    return _ends(requantize(ends, operation.scale, operation.lo, operation.hi))
+    return _requantized(operation, ends)
 
 
 @_range.register
@@ -175,9 +169,8 @@ def _(operation: ops.Threshold, proof: Proof) -> Range:
 
 @_range.register
 def _(operation: ops.Add, proof: Proof) -> Range:
-    lo, hi = (sum(ends) for ends in zip(*(proof.ranges[n] for n in operation.inputs), strict=True))
-    inside = ops.INT32[0] <= lo and hi <= ops.INT32[1]
-    require(inside, operation, f"the sum, {lo} to {hi}, does not fit int32")
+    (a, b), (c, d) = (proof.ranges[name] for name in operation.inputs)
+    lo, hi = _int32((a + c, b + d), operation, "the sum")
     return max(operation.lo, min(lo, operation.hi)), min(operation.hi, max(hi, operation.lo))
 
 
@@ -187,26 +180,18 @@ def _(operation: ops.Relu, proof: Proof) -> Range:
     return max(lo, 0), max(hi, 0)
 
 
-@_range.register
-def _(operation: ops.SumPool, proof: Proof) -> Range:
-    if operation.counted != "image" and (any(operation.padding) or operation.ceil):
-        return _sum_range(operation, proof, zeros=True)
-    return _sum_range(operation, proof, zeros=False)
-
-
-@_range.register
-def _(operation: ops.AdaptiveSumPool, proof: Proof) -> Range:
-    return _sum_range(operation, proof, zeros=False)
-
-
-def _sum_range(operation: ops.SumPool | ops.AdaptiveSumPool, proof: Proof, zeros: bool) -> Range:
+@_range.register(ops.SumPool)
+@_range.register(ops.AdaptiveSumPool)
+def _(operation: ops.SumPool | ops.AdaptiveSumPool, proof: Proof) -> Range:
     """As many times the input as the sums are divided by."""
-    lo, hi = proof.ranges[operation.inputs[0]]
+    zeros = False
+    if isinstance(operation, ops.SumPool) and operation.counted != "image":
+        zeros = any(operation.padding) or operation.ceil
+    lo, hi = _or_zero(proof.ranges[operation.inputs[0]], zeros)
     times = divisor(operation, proof.shapes[operation.inputs[0]][1:])
-    require(
-        times <= ops.INT32[1], operation, "the windows' counts have no common multiple in int32"
-    )
-    return (min(lo, 0) if zeros else lo) * times, (max(hi, 0) if zeros else hi) * times
+    message = "the windows' counts have no common multiple in int32"
+    require(times <= ops.INT32[1], operation, message)
+    return lo * times, hi * times
 
 
 @_range.register
@@ -222,24 +207,38 @@ def _(operation: ops.Lookup, proof: Proof) -> Range:
 def _(operation: ops.Multiply, proof: Proof) -> Range:
     x, y = (proof.ranges[name] for name in operation.inputs)
     ends = np.array([[a * b] for a in x for b in y], dtype=object)
-    lo, hi = _ends(ends)
-    inside = ops.INT32[0] <= lo and hi <= ops.INT32[1]
-    require(inside, operation, f"the product, {lo} to {hi}, does not fit int32")
-    return _ends(requantize(ends.astype(np.int64), operation.scale, operation.lo, operation.hi))
+    _int32(_ends(ends), operation, "the product")
+    return _requantized(operation, ends.astype(np.int64))
 
 
 @_range.register
 def _(operation: ops.Select, proof: Proof) -> Range:
-    lo, hi = proof.ranges[operation.inputs[0]]
-    zeros = ops.ZEROS in operation.channels
-    return (min(lo, 0), max(hi, 0)) if zeros else (lo, hi)
+    return _or_zero(proof.ranges[operation.inputs[0]], ops.ZEROS in operation.channels)
 
 
 @_range.register
 def _(operation: ops.Pad, proof: Proof) -> Range:
-    lo, hi = proof.ranges[operation.inputs[0]]
-    return (min(lo, 0), max(hi, 0)) if max(operation.padding) > 0 else (lo, hi)
+    return _or_zero(proof.ranges[operation.inputs[0]], max(operation.padding) > 0)
 
 
 def _ends(values: np.ndarray) -> Range:
     return int(values.min()), int(values.max())
+
+
+def _or_zero(ends: Range, zeros: bool) -> Range:
+    """A range in which zeros may take part."""
+    return (min(ends[0], 0), max(ends[1], 0)) if zeros else ends
+
+
+def _requantized(
+    operation: ops.Normalize | ops.Linear | ops.Requantize | ops.Multiply, ends: np.ndarray
+) -> Range:
+    """The range of accumulators [ends, C] behind the operation's own rescaling."""
+    return _ends(requantize(ends, operation.scale, operation.lo, operation.hi))
+
+
+def _int32(ends: Range, operation: ops.Operation, what: str) -> Range:
+    """The range, where int32 holds it."""
+    inside = ops.INT32[0] <= ends[0] and ends[1] <= ops.INT32[1]
+    require(inside, operation, f"{what}, {ends[0]} to {ends[1]}, does not fit int32")
+    return ends

@@ -3,13 +3,6 @@
 import re
 from collections.abc import Iterable
 
-from dyadic.integer.program.limits import NAME
-
-
-def is_name(text: str) -> bool:
-    """Whether an operation may be called so: printable text on one line, not too long."""
-    return 0 < len(text) <= NAME and text.isprintable()
-
 
 def identifiers(names: Iterable[str], others: str = "", taken: Iterable[str] = ()) -> list[str]:
     """An identifier for each name, all different, the same for the same names in the same order.

@@ -6,10 +6,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig
 
-from dyadic.commands.run import register_run_name
+from dyadic.commands.run import composed
 
 ROOT = Path(__file__).parents[1]
 TINY = [
@@ -33,9 +32,7 @@ ENGINES = ["reference", *(["compiled"] if COMPILER else []), "onnx"]
 
 def configuration(results: Path, *choices: str) -> DictConfig:
     """The configuration of `python run.py` with these choices, tiny, writing into `results`."""
-    register_run_name()
-    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
-        return compose("config", [*TINY, f"results_dir={results}", *choices])
+    return composed([*TINY, f"results_dir={results}", *choices])
 
 
 def command(results: Path, *choices: str) -> list[str]:

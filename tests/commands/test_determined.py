@@ -8,12 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from hydra import compose, initialize_config_dir
 from PIL import Image
-from tests.runs import ROOT, configuration
+from tests.runs import configuration
 
 from dyadic.commands.build import build
-from dyadic.commands.run import register_run_name
+from dyadic.commands.run import composed
 from dyadic.record.identity import baseline_digest
 
 NETWORK = """
@@ -88,9 +87,7 @@ def test_an_edited_network_and_changed_pictures_are_another_float_network(hers):
     choices += ["dataset.folder=photos", "dataset.image_size=8", "logger=none", "start=train"]
 
     def digest(*more: str) -> str:
-        register_run_name()
-        with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
-            cfg = compose("config", [*choices, *more])
+        cfg = composed([*choices, *more])
         return baseline_digest(build(cfg, hers).baseline_determined_by)
 
     found = [digest()]

@@ -11,14 +11,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hydra import compose, initialize_config_dir
 from hydra.types import RunMode
 from pytorch_lightning.loggers import Logger
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-from tests.runs import ROOT, TINY
+from tests.runs import TINY
 
 from dyadic.commands.build import run
-from dyadic.commands.run import register_run_name
+from dyadic.commands.run import composed
 from dyadic.errors import UserError
 from dyadic.run.tracker import Guarded, Results, log_record
 
@@ -31,10 +30,7 @@ QUIET = {"WANDB_SILENT": "true", "WANDB_CONSOLE": "off", "WANDB_X_DISABLE_STATS"
 
 def finished(results: Path, logger: str) -> tuple[Path, dict[str, Any]]:
     """A finished run's folder and summary."""
-    register_run_name()
-    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
-        cfg = compose("config", [*CHOICES, f"logger={logger}", f"results_dir={results}"])
-    summary = run(cfg)
+    summary = run(composed([*CHOICES, f"logger={logger}", f"results_dir={results}"]))
     return results / "runs" / summary["name"], summary
 
 
@@ -210,8 +206,8 @@ def test_a_logger_without_a_login_is_one_line(tmp_path, monkeypatch):
 
 def test_the_runs_of_a_sweep_do_not_share_the_id_of_one_run(tmp_path, monkeypatch):
     sweep = SimpleNamespace(mode=RunMode.MULTIRUN)
-    monkeypatch.setattr("dyadic.commands.build.HydraConfig.initialized", lambda: True)
-    monkeypatch.setattr("dyadic.commands.build.HydraConfig.get", lambda: sweep)
+    monkeypatch.setattr("dyadic.commands.loggers.HydraConfig.initialized", lambda: True)
+    monkeypatch.setattr("dyadic.commands.loggers.HydraConfig.get", lambda: sweep)
     monkeypatch.setenv("WANDB_RUN_ID", "mine")
     monkeypatch.setattr("tests.run.test_tracker.CHOICES", [*CHOICES, "deploy=none"])
     directory, _ = finished(tmp_path, "wandb")

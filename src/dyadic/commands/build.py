@@ -1,26 +1,19 @@
 """From a configuration to a run: builds the parts, skips what is finished, prints the summary."""
 
-import contextlib
 import logging
-import os
-import warnings
-from collections.abc import Iterator
 from dataclasses import replace
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from hydra.core.hydra_config import HydraConfig
-from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
-from pytorch_lightning.loggers import WandbLogger
 from torch import nn
 
 from dyadic.commands.folder import run_folder
+from dyadic.commands.loggers import connected, quiet_lightning
 from dyadic.commands.parts import part, plain
 from dyadic.commands.unread import refuse_unread
 from dyadic.data.few import STEPS, Few
-from dyadic.errors import UserError, first_line
+from dyadic.errors import UserError
 from dyadic.integer.engines.available import unavailable
 from dyadic.models.normalize import normalized
 from dyadic.record.files import clear_temporaries, write_atomically
@@ -29,7 +22,6 @@ from dyadic.record.schema import CONFIG, SUMMARY
 from dyadic.record.show import finished, print_finished, print_summary
 from dyadic.run.pipeline import Run, rehearse, train
 from dyadic.run.summary import finish
-from dyadic.run.tracker import Guarded
 from dyadic.schedules.schedule import Schedule
 from dyadic.schedules.stretched import Stretched
 from dyadic.training.baseline import BaselineRecipe
@@ -38,13 +30,6 @@ from dyadic.training.processes import alone, is_first, locked
 from dyadic.training.weights import Weights
 
 log = logging.getLogger(__name__)
-NO_NEWS = (
-    "litlogger",
-    "litmodels",
-    "available: ",
-    "Automatic Mixed Precision",
-    "`Trainer.fit` stop",
-)
 LIBRARIES = ("dyadic.", "torchvision.")
 
 
@@ -53,7 +38,7 @@ def run(cfg: DictConfig) -> dict[str, Any]:
 
     On several devices the first process alone writes, and the others return an empty summary.
     """
-    _quiet_lightning()
+    quiet_lightning()
     if cfg.trainer.hardware.devices == 1:
         alone()
     directory = run_folder(cfg)
@@ -77,7 +62,7 @@ def _first(cfg: DictConfig, directory: Path) -> dict[str, Any]:
     if parts.deployment is not None:
         for reason in unavailable():
             log.warning("%s", reason)
-    with _loggers(cfg, directory) as loggers:
+    with connected(cfg, directory) as loggers:
         parts = replace(parts, loggers=loggers)
         parts.hardware.launch()
         with write_atomically(directory / CONFIG) as temporary:
@@ -220,59 +205,3 @@ def _forget(directory: Path) -> None:
     """Remove what a repeated run would resume from or be taken for finished by."""
     (directory / SUMMARY).unlink(missing_ok=True)
     (directory / "checkpoint" / "last.ckpt").unlink(missing_ok=True)
-
-
-@contextlib.contextmanager
-def _loggers(cfg: DictConfig, directory: Path) -> Iterator[list[Guarded]]:
-    """The experiment logger, closed whatever happens; it cannot stop a run that has begun."""
-    if cfg.logger is None:
-        yield []
-        return
-    directory.mkdir(parents=True, exist_ok=True)
-    if (logger := _logger(cfg, directory)) is None:
-        yield []
-        return
-    status = "failed"
-    try:
-        yield [logger]
-        status = "success"
-    finally:
-        logger.finalize(status)
-        logger.close()
-
-
-def _logger(cfg: DictConfig, directory: Path) -> Guarded | None:
-    """The logger, connected; None, with a line, where it is not installed.
-
-    Raises UserError where it cannot be used, as without a login.
-    """
-    if HydraConfig.initialized() and HydraConfig.get().mode == RunMode.MULTIRUN:
-        os.environ.pop("WANDB_RUN_ID", None)  # of one run: the jobs of a sweep are many
-    try:
-        logger = part(cfg.logger)(name=cfg.name, save_dir=directory)
-        if isinstance(logger, WandbLogger):  # WANDB_SILENT counts from here on, not from its run on
-            import_module("wandb").setup()
-        logger.experiment  # noqa: B018 - connects
-    except ModuleNotFoundError:
-        tracker = cfg.logger._target_.rpartition(".")[2].removesuffix("Logger").lower()
-        log.warning("%s is not installed: no log beside the record; logger=none says so", tracker)
-        return None
-    except OSError:
-        raise
-    except Exception as error:
-        reason = first_line(error).rstrip(".")
-        raise UserError(f"{cfg.logger['_target_']}: {reason}; logger=none needs nothing") from error
-    return Guarded(logger)
-
-
-def _quiet_lightning() -> None:
-    """Advice for other products, and what the record says, is not news about this run."""
-
-    class _NoTips(logging.Filter):
-        def filter(self, record: logging.LogRecord) -> bool:
-            text = record.getMessage()
-            return not any(words in text for words in NO_NEWS)
-
-    logging.getLogger("pytorch_lightning.utilities.rank_zero").addFilter(_NoTips())
-    warnings.filterwarnings("ignore", message=".*LeafSpec.*")  # Lightning's, under torch 2.15
-    warnings.filterwarnings("ignore", message=".*in eval mode.*")  # a distillation's teacher

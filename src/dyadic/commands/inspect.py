@@ -4,11 +4,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from hydra import compose, initialize_config_dir
 from torch import fx
 
 from dyadic.commands.build import build
-from dyadic.commands.run import register_run_name
+from dyadic.commands.run import composed
 from dyadic.integer.lowering.deploy import Deployment
 from dyadic.integer.lowering.lower import NotLowered
 from dyadic.integer.lowering.waiting import forms_of
@@ -17,7 +16,6 @@ from dyadic.integer.rehearsal import Rehearsal
 from dyadic.network.insert import is_quantizer
 from dyadic.network.layers import module_of
 from dyadic.network.reading.problems import Unreadable
-from dyadic.record.places import CONF
 from dyadic.run.pipeline import rehearse
 
 FORMS = {
@@ -37,9 +35,7 @@ def inspect(choices: Sequence[str]) -> tuple[bool, str]:
 
     Nothing is trained: the network is read, quantized, lowered, proved and run as it is.
     """
-    register_run_name()
-    with initialize_config_dir(str(CONF), version_base="1.3"):
-        cfg = compose("config", list(choices))
+    cfg = composed(choices)
     run = build(cfg, Path(cfg.results_dir, "inspect"))
     try:
         rehearsal = rehearse(replace(run, deployment=run.deployment or Deployment()))

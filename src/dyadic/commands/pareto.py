@@ -5,7 +5,6 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig
 
 from dyadic.allocation.allocation import Allocation, Constrained
@@ -14,11 +13,10 @@ from dyadic.allocation.problem import MEASURES
 from dyadic.allocation.solvers.ilp import Ilp
 from dyadic.commands.build import build
 from dyadic.commands.parts import plain
-from dyadic.commands.run import register_run_name
+from dyadic.commands.run import composed
 from dyadic.errors import UserError
 from dyadic.record.files import write_text
 from dyadic.record.identity import digest, identify
-from dyadic.record.places import CONF
 from dyadic.record.read import read_records
 from dyadic.report.charts.drawing import svg
 from dyadic.report.fronts import advantage, omega_figure, scored
@@ -56,9 +54,7 @@ def _composed(choices: Sequence[str]) -> DictConfig:
     given = [f"+{choice}" if choice.partition("=")[0] in OWN else choice for choice in choices]
     if not any(choice.startswith("allocation=") for choice in given):
         given.append("allocation=ilp")
-    register_run_name()
-    with initialize_config_dir(str(CONF), version_base="1.3"):
-        return compose("config", given)
+    return composed(given)
 
 
 def _check(measure: str, points: int, random: int) -> None:

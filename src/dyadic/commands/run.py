@@ -13,7 +13,7 @@ import signal
 import sys
 import tempfile
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import FrameType
 from typing import Any, ClassVar
@@ -58,6 +58,13 @@ def register_run_name() -> None:
     """Let configurations write `${run_name:}`, and what `dyadic.commands.names` has."""
     names.register()
     OmegaConf.register_new_resolver("run_name", run_name, replace=True)
+
+
+def composed(choices: Sequence[str]) -> DictConfig:
+    """The configuration of a run with these choices."""
+    register_run_name()
+    with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
+        return hydra.compose("config", list(choices))
 
 
 def run_name(*, _root_: DictConfig) -> str:

@@ -22,10 +22,10 @@ from dyadic.integer.engines.onnx.engine import OnnxEngine, export_onnx
 from dyadic.integer.engines.reference import ReferenceEngine
 from dyadic.integer.lowering import lower as lowering
 from dyadic.integer.lowering.deploy import Deployment
-from dyadic.integer.lowering.float64 import BATCH, float_logits
+from dyadic.integer.lowering.float64 import FLOAT_BATCH, float_logits
 from dyadic.integer.program import files, operations
 from dyadic.integer.program.bounds import Proof, prove
-from dyadic.models.normalize import Normalize, Normalized
+from dyadic.models.normalize import Normalized, NormalizePixels
 from dyadic.network.insert import FLOAT, Bits
 from dyadic.network.quantized import QuantizedNetwork
 from dyadic.network.trace import trace
@@ -61,12 +61,13 @@ def quantize(
     statistics = (mean or [0.0] * channels, std or [1.0] * channels)
     if any(len(values) != channels for values in statistics):
         raise UserError(f"mean={mean}, std={std}; the images have {channels} channels")
-    body = trace(Normalized(Normalize(*statistics), copy.deepcopy(model).cpu().eval()), images)
+    own = copy.deepcopy(model).cpu().eval()
+    body = trace(Normalized(NormalizePixels(*statistics), own), images)
     network = QuantizedNetwork(body, (channels, images.shape[2], images.shape[3]))
     network.calibration = images
     sides = [None if q is None else q.like for q in (weight, activation)]
     network.quantize(_widths(network, weight, activation, bits or {}), *sides)
-    network.calibrate(images.split(BATCH))
+    network.calibrate(images.split(FLOAT_BATCH))
     return network.eval()
 
 
@@ -190,6 +191,6 @@ def _lowered(
     """The network with a quantizer wherever integers need one, and its program."""
     if network.calibration is None:
         raise UserError("the network has no calibration images; dyadic.quantize keeps them")
-    batches = network.calibration.split(BATCH)
+    batches = network.calibration.split(FLOAT_BATCH)
     deployed, note = (deployment or Deployment()).prepare(network.clone().cpu(), batches)
     return deployed, lowering.lower(deployed, "network", note)

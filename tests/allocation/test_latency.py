@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from dyadic.allocation import Constrained, LatencyTable, LayerCost, Problem
-from dyadic.allocation.latency import REPEATS, compare, measure
+from dyadic.allocation.latency import REPEATS, measure, rows_of
 from dyadic.errors import UserError
 
 LAYERS = [
@@ -50,7 +50,7 @@ def test_widths_take_turns() -> None:
     ],
 )
 def test_faster_is_mostly_below_the_best_of_the_wider(narrow, wide, faster: bool) -> None:
-    rows = compare(LAYERS[0], {(8, 8): wide, (4, 4): narrow})
+    rows = rows_of(LAYERS[0], {(8, 8): wide, (4, 4): narrow})
     assert [row.faster for row in rows] == [True, faster]
 
 
@@ -64,13 +64,13 @@ def test_alike_widths_are_not_faster_by_luck(disturbed: float) -> None:
         return (noise.normal(1.0, 0.01, REPEATS) + 0.3 * slow).tolist()
 
     for _ in range(200):
-        rows = compare(LAYERS[0], {(8, 8): times(), (4, 4): times()})
+        rows = rows_of(LAYERS[0], {(8, 8): times(), (4, 4): times()})
         assert [row.faster for row in rows] == [True, False]
 
 
 def test_a_width_counts_as_one_that_is_itself_faster() -> None:
     times = {(8, 8): [3.0], (8, 4): [3.0], (4, 8): [3.1], (4, 4): [3.0]}
-    made = LatencyTable("here", compare(LAYERS[0], times))
+    made = LatencyTable("here", rows_of(LAYERS[0], times))
     assert {row.bits for row in made.rows if row.faster} == {(8, 8)}
     assert {made.milliseconds(LAYERS[0], bits) for bits in times} == {3.0}
 

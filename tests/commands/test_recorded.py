@@ -118,6 +118,7 @@ FORMER = [
     "dyadic.quantizers.straight_through.through_relu",
     "dyadic.schedules.blend.Geometric",
     "dyadic.schedules.blend.GrowingBlend",
+    "dyadic.schedules.blend.cosine",
     "dyadic.schedules.blend.linear",
     "dyadic.schedules.bottom_up.BottomUp",
     "dyadic.schedules.fold.FreezeThenFold",

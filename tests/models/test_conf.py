@@ -9,7 +9,7 @@ from omegaconf import OmegaConf
 from torch import nn
 
 from dyadic.models import Normalize, normalized
-from dyadic.network.layers import layers
+from dyadic.network.layers import weight_layers
 from dyadic.network.trace import trace
 
 CONF = Path(__file__).resolve().parents[2] / "conf" / "model"
@@ -67,7 +67,9 @@ def test_parameters_and_operations_are_the_known_ones(name: str) -> None:
         model, images = build(name, classes, channels), torch.zeros(1, channels, size, size)
     found = sum(p.numel() for p in model.parameters()) / 1e6
     assert found == pytest.approx(parameters, abs=0.005 if parameters > 1 else 0.0005)
-    operations = sum(layer.macs for layer in layers(trace(model, images), (channels, size, size)))
+    operations = sum(
+        layer.macs for layer in weight_layers(trace(model, images), (channels, size, size))
+    )
     assert operations / 1e6 == pytest.approx(macs, abs=0.5 if macs > 200 else 0.1)
 
 
@@ -81,7 +83,7 @@ def test_width_scales_a_small_network(name: str) -> None:
 def test_the_cifar_stem_keeps_small_images_large(name: str) -> None:
     with torch.device("meta"):
         model, images = build(name, 10, 1, stem="cifar"), torch.zeros(1, 1, 32, 32)
-    first, *_, last, _ = layers(trace(model, images), (1, 32, 32))
+    first, *_, last, _ = weight_layers(trace(model, images), (1, 32, 32))
     assert first.module.kernel_size == (3, 3)
     assert first.output_shape == (64, 32, 32)
     assert last.output_shape[1:] == (4, 4)

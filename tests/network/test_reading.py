@@ -6,10 +6,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from dyadic.errors import UserError
-from dyadic.models.normalize import Normalize, Normalized
+from dyadic.models.normalize import Normalized, NormalizePixels
 from dyadic.network.fold import fold_in_place
 from dyadic.network.forms import Select, Shift
-from dyadic.network.layers import layers
+from dyadic.network.layers import weight_layers
 from dyadic.network.quantized import QuantizedNetwork
 from dyadic.network.reading.recorder import TAKEN
 from dyadic.network.trace import trace
@@ -19,7 +19,7 @@ IMAGES = torch.randn(4, 3, 6, 6, generator=torch.Generator().manual_seed(0))
 
 
 def names(model: nn.Module) -> list[str]:
-    return [layer.name for layer in layers(trace(model, IMAGES), (3, 6, 6))]
+    return [layer.name for layer in weight_layers(trace(model, IMAGES), (3, 6, 6))]
 
 
 def test_layers_are_named_as_in_the_users_network():
@@ -34,7 +34,7 @@ def test_layers_are_named_as_in_the_users_network():
             return F.conv2d(self.block["input"](self.block["a-b"](x)), self.kernel).flatten(1)
 
     assert names(Net()) == ["block.a-b", "block.input", "kernel"]
-    inside = Normalized(Normalize([0.0] * 3, [1.0] * 3), Net())
+    inside = Normalized(NormalizePixels([0.0] * 3, [1.0] * 3), Net())
     assert names(inside) == ["block.a-b", "block.input", "kernel"]
 
 
@@ -55,7 +55,7 @@ def test_a_child_may_have_the_name_of_a_graphs_attribute(name: str) -> None:
 
 def test_a_model_may_be_a_single_layer():
     model = nn.Conv2d(3, 4, 3)
-    normalized = Normalized(Normalize([0.0] * 3, [1.0] * 3), model)
+    normalized = Normalized(NormalizePixels([0.0] * 3, [1.0] * 3), model)
     assert names(model) == names(normalized) == ["conv2d"]
 
 

@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from dyadic.errors import UserError
-from dyadic.network.layers import layers, ties
+from dyadic.network.layers import ties, weight_layers
 from dyadic.network.trace import trace
 
 
@@ -54,7 +54,7 @@ def test_functional_forms_become_modules_of_the_same_function():
 
 
 def test_layers_stand_in_execution_order_with_their_macs():
-    found = layers(trace(Functional(), torch.randn(2, 3, 6, 6)), (3, 6, 6))
+    found = weight_layers(trace(Functional(), torch.randn(2, 3, 6, 6)), (3, 6, 6))
     assert [layer.name for layer in found] == ["first", "second", "last"]
     assert [layer.macs for layer in found] == [3 * 4 * 9 * 36, 3 * 4 * 36, 8 * 5]
 

@@ -12,7 +12,7 @@ from dyadic.network.weights import latent_weight
 from dyadic.quantizers.logarithmic import Logarithmic
 from dyadic.quantizers.power_of_two import PowerOfTwo
 from dyadic.quantizers.uniform import Uniform
-from dyadic.schedules.bias_correction import channel_means, unquantized
+from dyadic.schedules.bias_correction import channel_means, float_copy
 from dyadic.schedules.post_training import PostTraining
 
 GROUPED = nn.Sequential(
@@ -50,7 +50,7 @@ def errors(network, reference, images) -> list[float]:
 @pytest.mark.parametrize("model", ["residual", "chain", "grouped"])
 def test_mean_outputs_are_the_float_ones(build, images, chain, weight, activation, model):
     network = build(weight, activation, 3, {"chain": chain, "grouped": GROUPED}.get(model)).eval()
-    reference = unquantized(network)
+    reference = float_copy(network)
     plain = network.clone().eval()
     PostTraining().finish(plain, images)
     PostTraining(bias_correction=True).finish(network, images)

@@ -11,7 +11,7 @@ from dyadic.network.weights import WeightQuantization
 from dyadic.quantizers.codebook import Codebook
 from dyadic.quantizers.quantizer import Quantizer
 from dyadic.quantizers.uniform import Uniform
-from dyadic.schedules.blend import Geometric, GrowingBlend, cosine, linear
+from dyadic.schedules.blend import Geometric, GrowingBlend, linear, slow_ends
 
 
 def test_theta_of_the_authors_schedule():
@@ -44,14 +44,14 @@ def test_a_sum_of_steps_reaches_the_next_update():
 
 @given(st.floats(0, 20), st.floats(0, 20))
 def test_theta_grows(a: float, b: float):
-    for growth in (Geometric(rho=1.5, every=0.5), linear, cosine):
+    for growth in (Geometric(rho=1.5, every=0.5), linear, slow_ends):
         low, high = growth(min(a, b), 10), growth(max(a, b), 10)
         assert 0 <= low <= high <= 1
 
 
 def test_linear_starts_from_float_and_ends_exact():
     assert [linear(e, 10) for e in (0, 5, 10)] == [0, 0.5, 1]
-    assert cosine(0, 10) == 0
+    assert slow_ends(0, 10) == 0
 
 
 def test_the_network_computes_with_the_blend_and_is_scored_projected(build, drive):

@@ -17,7 +17,7 @@ from dyadic.training.baseline import TRAINED, BaselineJob, BaselineRecipe
 from dyadic.training.curves import cosine
 from dyadic.training.hardware import Hardware
 from dyadic.training.processes import locked
-from dyadic.training.weights import Weights
+from dyadic.training.weights import StartingWeights
 
 HARDWARE = Hardware(accelerator="cpu", precision="32-true", threads=1)
 
@@ -83,7 +83,7 @@ def test_other_choices_are_other_baselines(data, tmp_path):
 def test_weights_are_scored_as_they_are_without_a_recipe(data, tmp_path):
     trained = train(data, tmp_path, {"seed": 0}, [])
     body = {k[5:]: v for k, v in trained.state.items() if k.startswith("body.")}
-    weights = Weights(body, "mine.pt", "0")
+    weights = StartingWeights(body, "mine.pt", "0")
     found = train(data, tmp_path, {"weights": "0"}, [], weights, epochs=0)
     assert (found.epochs, found.origin, trained.origin) == (0, "mine.pt", TRAINED)
     assert (found.top1, found.top5) == (trained.top1, trained.top5)

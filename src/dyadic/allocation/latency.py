@@ -34,7 +34,7 @@ class Row:
     """One layer at one pair of widths.
 
     milliseconds  the median of several timings, and `spread` their interquartile range
-    faster        whether it beats every wider pair by more than noise, as `compare` says
+    faster        whether it beats every wider pair by more than noise, as `rows_of` says
     """
 
     layer: LayerCost
@@ -126,11 +126,11 @@ def measure(
             timers = {bits: prepare(layer, bits) for bits in choices}
             rounds = [{bits: timers[bits]() for bits in choices} for _ in range(repeats)]
             known[key] = {bits: [times[bits] for times in rounds] for bits in choices}
-        rows += compare(layer, known[key])
+        rows += rows_of(layer, known[key])
     return LatencyTable(device, rows)
 
 
-def compare(layer: LayerCost, times: Mapping[Bits, Sequence[float]]) -> list[Row]:
+def rows_of(layer: LayerCost, times: Mapping[Bits, Sequence[float]]) -> list[Row]:
     """Rows of one layer from its timings in milliseconds.
 
     A pair of widths is faster when three quarters of its timings are below the smallest timing of

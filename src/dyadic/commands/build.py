@@ -12,7 +12,7 @@ from dyadic.commands.folder import run_folder
 from dyadic.commands.loggers import connected, quiet_lightning
 from dyadic.commands.parts import part, plain
 from dyadic.commands.unread import refuse_unread
-from dyadic.data.few import STEPS, Few
+from dyadic.data.few import TRIAL_STEPS, Few
 from dyadic.errors import UserError
 from dyadic.integer.engines.available import unavailable
 from dyadic.models.normalize import normalized
@@ -27,7 +27,7 @@ from dyadic.schedules.stretched import Stretched
 from dyadic.training.baseline import BaselineRecipe
 from dyadic.training.hardware import Hardware
 from dyadic.training.processes import alone, is_first, locked
-from dyadic.training.weights import Weights
+from dyadic.training.weights import StartingWeights
 
 log = logging.getLogger(__name__)
 LIBRARIES = ("dyadic.", "torchvision.")
@@ -126,7 +126,7 @@ def _schedule(cfg: DictConfig) -> Schedule:
 def _sensitivity(cfg: DictConfig) -> Any:
     """What weighs the layers; in a trial of a few probes, if it takes any."""
     chosen = cfg.get("sensitivity")
-    few = {"most": STEPS} if cfg.trial and chosen is not None and "most" in chosen else {}
+    few = {"most": TRIAL_STEPS} if cfg.trial and chosen is not None and "most" in chosen else {}
     return part(chosen, "sensitivity", **few)
 
 
@@ -150,7 +150,7 @@ def determined_by(
     cfg: DictConfig,
     choices: dict[str, Any],
     data: Any,
-    weights: Weights | None,
+    weights: StartingWeights | None,
     hardware: Hardware,
 ) -> dict[str, Any]:
     """What a float baseline depends on: images, model, weights; where it is trained: how, where."""

@@ -18,7 +18,7 @@ from dyadic.network.layers import module_of
 from dyadic.network.reading.problems import Unreadable
 from dyadic.run.pipeline import rehearse
 
-FORMS = {
+MEANINGS = {
     "layer": "accumulators, one scale a channel",
     "image": "pixels, one scale a channel",
     "product": "products, one scale",
@@ -52,7 +52,7 @@ def _lines(body: fx.GraphModule) -> list[str]:
         (
             str(node.target) if node.op == "call_module" else node.name,
             _kind(body, node),
-            FORMS[form.kind],
+            MEANINGS[form.kind],
         )
         for node, form in forms_of(body).items()
         if node.op in ("call_module", "call_function") and not is_quantizer(body, node)

@@ -25,7 +25,7 @@ from dyadic.network.insert import Bits
 
 WIDTHS: tuple[Bits, ...] = ((4, 4), (4, 8), (8, 4), (8, 8))
 AT_ONCE = 8  # of one call, as many as the engine keeps together
-REPEATS = 5  # of one timing; the smallest counts
+TRIES = 5  # of one timing; the smallest counts
 PRODUCTS = ("gemm", "convolve")  # kinds of the steps of layers
 
 
@@ -101,7 +101,7 @@ def _timer(program: ops.Program, threads: int) -> Timer:
 
     def timed() -> float:
         engine = CompiledEngine(program, threads)
-        profiles = (engine.profile(images) for _ in range(REPEATS))
+        profiles = (engine.profile(images) for _ in range(TRIES))
         times = [sum(ns for _, kind, ns in p if kind in PRODUCTS) for p in profiles]
         return min(times) / AT_ONCE / 1e6
 

@@ -6,22 +6,22 @@ from typing import Any
 
 from dyadic.data.image_set import Batch, Batches, ImageSet
 
-STEPS = 2  # batches of an epoch, and of every other pass
-IMAGES = 32  # of a batch, at most
+TRIAL_STEPS = 2  # batches of an epoch, and of every other pass
+TRIAL_IMAGES = 32  # of a batch, at most
 
 
 class FewBatches:
-    """The first `STEPS` batches, of at most `IMAGES` images each."""
+    """The first `TRIAL_STEPS` batches, of at most `TRIAL_IMAGES` images each."""
 
     def __init__(self, batches: Batches) -> None:
         self.batches = batches
 
     def __iter__(self) -> Iterator[Batch]:
-        for images, labels in islice(self.batches, STEPS):
-            yield images[:IMAGES], labels[:IMAGES]
+        for images, labels in islice(self.batches, TRIAL_STEPS):
+            yield images[:TRIAL_IMAGES], labels[:TRIAL_IMAGES]
 
     def __len__(self) -> int:
-        return min(len(self.batches), STEPS)
+        return min(len(self.batches), TRIAL_STEPS)
 
 
 class Few:
@@ -46,7 +46,7 @@ class Few:
         return FewBatches(self.data.watched_batches())
 
     def calibration_batches(self, images: int) -> Batches:
-        return self.data.calibration_batches(min(images, STEPS * IMAGES))
+        return self.data.calibration_batches(min(images, TRIAL_STEPS * TRIAL_IMAGES))
 
     def test_arrays(self) -> Batch:
         return ImageSet.test_arrays(self)  # type: ignore[arg-type]

@@ -27,7 +27,7 @@ from dyadic.record.identity import digest
 from dyadic.record.places import cache_directory
 
 log = logging.getLogger(__name__)
-MEASURED = 2000  # training pictures that mean and std are measured on, at most
+STATISTICS_IMAGES = 2000  # training pictures that mean and std are measured on, at most
 Transform = Callable[[Tensor], Tensor]  # of one picture, uint8 [C, H, W]
 
 
@@ -113,7 +113,7 @@ class ImageFolders(ImageSet):
 
     def _known(self) -> tuple[list[float], list[float]]:
         """`_measured`, once: kept by the files and by what is seen of them."""
-        pictures = [path for path, _ in self.train[:MEASURED]]
+        pictures = [path for path, _ in self.train[:STATISTICS_IMAGES]]
         seen = [self.fingerprint(), pictures, *self.image_shape, self.crop, self.resize]
         kept = cache_directory() / f"mean-std-{digest(seen)[:16]}.json"
         with suppress(Damaged, FileNotFoundError):
@@ -128,7 +128,7 @@ class ImageFolders(ImageSet):
         """Mean and std of each channel, on the scale where white is 1, of training pictures."""
         count, (total, squares) = 0, torch.zeros(2, self.channels, dtype=torch.float64)
         for images, _ in self.plain_batches(
-            self.train, torch.arange(min(len(self.train), MEASURED))
+            self.train, torch.arange(min(len(self.train), STATISTICS_IMAGES))
         ):
             values = images.double() / 255
             count += values[:, 0].numel()

@@ -17,7 +17,7 @@ SUFFIXES = (*(".jpg", ".jpeg", ".png", ".ppm", ".pgm", ".bmp", ".tif", ".tiff", 
 MODES = {1: "L", 3: "RGB", 4: "RGBA"}
 GREY = ("1", "L", "LA", "I", "F")  # and I;16 in its byte orders
 DEEP = ("I", "F")
-DAMAGE = (OSError, ValueError, SyntaxError, EOFError)  # what a damaged picture makes Pillow raise
+UNDECODABLE = (OSError, ValueError, SyntaxError, EOFError)  # as Pillow raises them
 
 
 def read_picture(path: str | Path, channels: int) -> Tensor:
@@ -30,7 +30,7 @@ def read_picture(path: str | Path, channels: int) -> Tensor:
         return torch.from_numpy(_decoded(Path(path), channels))
     except UserError as error:
         raise UserError(f"{path}: {error}") from None
-    except DAMAGE as error:
+    except UNDECODABLE as error:
         raise UserError(f"{path} cannot be decoded ({first_line(error)}); replace it") from None
 
 
@@ -42,7 +42,7 @@ def channels_of(path: str | Path) -> int:
             return shape[2] if len(shape) == 3 else 1
         with Image.open(path) as picture:
             return 1 if picture.mode in GREY or picture.mode.startswith("I;16") else 3
-    except DAMAGE as error:
+    except UNDECODABLE as error:
         raise UserError(f"{path} cannot be decoded ({first_line(error)}); replace it") from None
 
 

@@ -15,7 +15,7 @@ from dyadic.integer.lowering.lower import lower
 from dyadic.integer.program.bounds import Proof, prove
 from dyadic.network.quantized import QuantizedNetwork
 
-IMAGES = 2  # that the rehearsal runs
+REHEARSED_IMAGES = 2  # that the rehearsal runs
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ def rehearse_integers(
 ) -> Rehearsal:
     """Lower a quantized network as it is, prove the program, and run it in every engine once.
 
-    images  uint8 [N, C, H, W], for calibration; IMAGES of them are run
+    images  uint8 [N, C, H, W], for calibration; REHEARSED_IMAGES of them are run
     The network's activation ranges are fitted to the images. Raises UserError with everything that
     has no integer form, or for the first value that differs.
     """
@@ -39,7 +39,7 @@ def rehearse_integers(
     deployed, note = deployment.prepare(network, [images])
     lowered = lower(deployed, "rehearsal", note)
     proof = prove(lowered.program)
-    shown = images[:IMAGES]
+    shown = images[:REHEARSED_IMAGES]
     _, float64 = float_logits(deployed, lowered, shown)
     report = compare(engines(proof), shown.numpy(), None, float64)
     if not report.passed:

@@ -15,11 +15,11 @@ from dyadic.models.imagenet import (
     vgg16,
 )
 from dyadic.models.mobile import efficientnet_b0, mobilenet_v2
-from dyadic.models.normalize import Normalize, normalized
+from dyadic.models.normalize import NormalizePixels, normalized
 from dyadic.models.small_inception import small_inception
 
 __all__ = [
-    "Normalize",
+    "NormalizePixels",
     "alexnet",
     "efficientnet_b0",
     "googlenet",

@@ -7,7 +7,7 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
-PREFIX = "body."
+BODY_PREFIX = "body."
 
 
 class Statistics(Protocol):
@@ -17,11 +17,11 @@ class Statistics(Protocol):
     std: Sequence[float]
 
 
-class Normalize(nn.Module):
+class NormalizePixels(nn.Module):
     """(x / 255 - mean) / std for each channel; images [N, C, H, W], uint8 or float, 0 to 255.
 
     >>> black_and_white = torch.tensor([0, 255], dtype=torch.uint8).view(2, 1, 1, 1)
-    >>> Normalize([0.5], [0.25])(black_and_white).flatten()
+    >>> NormalizePixels([0.5], [0.25])(black_and_white).flatten()
     tensor([-2.,  2.])
     """
 
@@ -40,13 +40,13 @@ class Normalize(nn.Module):
 class Normalized(nn.Sequential):
     """A network on uint8 images: children `normalize` and `body`, the network on floats.
 
-    Its layers are named as in `body`, without PREFIX.
+    Its layers are named as in `body`, without BODY_PREFIX.
     """
 
-    def __init__(self, normalize: Normalize, body: nn.Module) -> None:
+    def __init__(self, normalize: NormalizePixels, body: nn.Module) -> None:
         super().__init__(OrderedDict(normalize=normalize, body=body))
 
 
 def normalized(body: nn.Module, statistics: Statistics) -> Normalized:
     """The network with the data set's normalization in front."""
-    return Normalized(Normalize(statistics.mean, statistics.std), body)
+    return Normalized(NormalizePixels(statistics.mean, statistics.std), body)

@@ -10,7 +10,7 @@ from torch import fx, nn
 from torch.fx.passes.shape_prop import ShapeProp
 from torchvision.ops import StochasticDepth
 
-from dyadic.models.normalize import Normalize
+from dyadic.models.normalize import NormalizePixels
 from dyadic.network.activations import ActivationQuantization
 from dyadic.network.forms import Pad, Pixels, Repeat, Select
 from dyadic.network.modes import evaluating
@@ -27,7 +27,7 @@ ACTIVATIONS = (
 )
 POOLS = (nn.MaxPool2d, nn.AvgPool2d, nn.AdaptiveAvgPool2d)
 LEAVES = (
-    *(Normalize, nn.Conv2d, nn.Linear, NORMS),
+    *(NormalizePixels, nn.Conv2d, nn.Linear, NORMS),
     *(*NOTHING, *ACTIVATIONS, *POOLS, nn.Flatten),
 )  # modules that are read as wholes
 TRANSPARENT = (nn.MaxPool2d, nn.Flatten, *NOTHING, Select, Pad, Repeat, Pixels)  # no sign changes
@@ -75,7 +75,7 @@ def shape_of(node: fx.Node) -> tuple[int, ...]:
     return tuple(node.meta["tensor_meta"].shape[1:])
 
 
-def layers(network: fx.GraphModule, image_shape: tuple[int, int, int]) -> list[Layer]:
+def weight_layers(network: fx.GraphModule, image_shape: tuple[int, int, int]) -> list[Layer]:
     """All convolutions and fully connected layers, in execution order."""
     propagate_shapes(network, image_shape)
     calls: dict[str, list[fx.Node]] = {}

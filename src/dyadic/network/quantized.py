@@ -16,7 +16,7 @@ from dyadic.network.insert import (
     quantize_activations,
     quantize_weights,
 )
-from dyadic.network.layers import Layer, layers
+from dyadic.network.layers import Layer, weight_layers
 from dyadic.network.modes import evaluating
 from dyadic.network.weights import WeightQuantization, weight_quantization
 from dyadic.quantizers.statistics import Remembered
@@ -41,7 +41,7 @@ class QuantizedNetwork(nn.Module):
         super().__init__()
         self.body, self.image_shape = body, image_shape
         self.traced_difference: float | None = body.meta.get("traced_difference")
-        self.layers: list[Layer] = layers(body, image_shape)
+        self.layers: list[Layer] = weight_layers(body, image_shape)
 
     def forward(self, images: Tensor) -> Tensor:
         return self.body(images)

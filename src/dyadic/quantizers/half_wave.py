@@ -22,7 +22,7 @@ from dyadic.quantizers.gaussian import lloyd_levels, optimal_step, standard_devi
 from dyadic.quantizers.quantizer import Quantizer, check_bits, unobserved
 from dyadic.quantizers.statistics import MOMENTUM, RunningMean
 from dyadic.quantizers.straight_through import StraightThrough, half_wave_clipped
-from dyadic.quantizers.uniform_codebook import LARGEST
+from dyadic.quantizers.uniform_codebook import LARGEST_SCALE
 
 FINE = 2.0**-10  # grid of the non-uniform levels: integers for the program, errors below 2^-11
 
@@ -100,7 +100,7 @@ class HalfWaveQuantizer(Quantizer):
 
     def codebook(self, x: Tensor | None = None) -> Codebook:
         largest = int(self.grid.integers[-1])
-        scale = (self._sigma(x) * self.grid.unit).clamp(max=LARGEST / largest)
+        scale = (self._sigma(x) * self.grid.unit).clamp(max=LARGEST_SCALE / largest)
         return Codebook(scale, self.grid.integers, self.bits, self.grid.cuts, ties_up=False)
 
     def _sigma(self, x: Tensor | None) -> Tensor:

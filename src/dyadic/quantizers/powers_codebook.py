@@ -9,7 +9,7 @@ from torch import Tensor
 from dyadic.quantizers.codebook import SQRT2, Codebook
 
 MANTISSA_BITS = 23  # of float32
-ONE = 1 << MANTISSA_BITS  # one octave, as float32's bits count it
+OCTAVE = 1 << MANTISSA_BITS  # one octave, as float32's bits count it
 EXPONENT = 0x7F800000
 NORMAL = (2.0**-125, 2.0**126)  # octaves with normal neighbours on both sides
 
@@ -19,8 +19,8 @@ def round_octave(x: Tensor, cut: float) -> Tensor:
 
     The cut is irrational: the first mantissa above it decides, so this is exact. In place.
     """
-    first = math.ceil((cut - 1) * ONE)
-    return x.view(torch.int32).add_(ONE - first).bitwise_and_(EXPONENT).view(torch.float32)
+    first = math.ceil((cut - 1) * OCTAVE)
+    return x.view(torch.int32).add_(OCTAVE - first).bitwise_and_(EXPONENT).view(torch.float32)
 
 
 def nearest_power(x: Tensor, steps: int) -> Tensor:

@@ -15,7 +15,7 @@ from dyadic.quantizers.quantizer import Quantizer, check_bits, unobserved
 from dyadic.quantizers.rounding import Rounding, nearest_even
 from dyadic.quantizers.statistics import MOMENTUM, RunningRange
 from dyadic.quantizers.straight_through import StraightThrough, clipped
-from dyadic.quantizers.uniform_codebook import SMALLEST, UniformCodebook
+from dyadic.quantizers.uniform_codebook import SMALLEST_SCALE, UniformCodebook
 
 
 def symmetric_limits(bits: int, narrow: bool) -> tuple[int, int, float]:
@@ -125,5 +125,5 @@ class Uniform(Quantizer):
         else:
             value, zero = affine_limits(low.item(), high.item(), self.bits)
             lo, hi, scale = -zero, 2**self.bits - 1 - zero, torch.full_like(high, value)
-        scale = scale.clamp_min(high.clamp(max=SMALLEST))  # of numbers above 0 none is 0
+        scale = scale.clamp_min(high.clamp(max=SMALLEST_SCALE))  # of numbers above 0 none is 0
         return UniformCodebook(scale, lo, hi, self.bits, rounding)

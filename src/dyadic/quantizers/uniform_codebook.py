@@ -9,7 +9,8 @@ from dyadic.quantizers.codebook import Codebook, positive, widened
 from dyadic.quantizers.rounding import Rounding, nearest_even
 
 HALF_STEP = 0.5
-SMALLEST, LARGEST = 2.0**-126, 2.0**128 * (1 - 2.0**-20)  # normal float32, and room for rounding
+SMALLEST_SCALE = 2.0**-126  # a normal float32
+LARGEST_SCALE = 2.0**128 * (1 - 2.0**-20)  # with room for rounding
 
 
 class UniformCodebook(Codebook):
@@ -66,7 +67,7 @@ def representable(scale: Tensor, largest: float) -> Tensor:
     >>> representable(torch.tensor([2.0**-140, 0.1, 2.0**127]), 3).log2()
     tensor([-126.0000,   -3.3219,  126.4150])
     """
-    return scale.clamp(SMALLEST, LARGEST / max(largest, 1))
+    return scale.clamp(SMALLEST_SCALE, LARGEST_SCALE / max(largest, 1))
 
 
 @lru_cache(maxsize=256)

@@ -6,7 +6,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-UNITS = {"size": "MiB", "gbops": "GBOPS", "latency": "ms"}
+MEASURE_UNITS = {"size": "MiB", "gbops": "GBOPS", "latency": "ms"}
 
 
 def spent(summary: dict[str, Any]) -> list[tuple[str, str]]:
@@ -26,7 +26,7 @@ def spent(summary: dict[str, Any]) -> list[tuple[str, str]]:
 def _used(name: str, budget: dict[str, float]) -> str:
     used, limit = budget["used"], budget["limit"]
     share = f", {100 * used / limit:.1f} %" if limit else ""
-    return f"{used:.4g} of {limit:.4g} {UNITS.get(name, name)} used{share}"
+    return f"{used:.4g} of {limit:.4g} {MEASURE_UNITS.get(name, name)} used{share}"
 
 
 def widths_of(path: Path) -> list[tuple[float, float]]:

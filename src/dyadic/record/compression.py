@@ -11,7 +11,7 @@ from typing import Any
 
 from dyadic.record.schema import FLOAT_BITS
 
-WORD = 32
+WORD_BITS = 32
 
 
 def compression(layers: Iterable[Mapping[str, Any]]) -> dict[str, float]:
@@ -52,4 +52,4 @@ def non_zeros_in_a_word(bits: int) -> int:
     >>> [non_zeros_in_a_word(bits) for bits in (5, 4, 3, 32)]
     [3, 4, 5, 1]
     """
-    return max(1, WORD // (2 * bits))
+    return max(1, WORD_BITS // (2 * bits))

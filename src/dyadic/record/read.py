@@ -124,7 +124,7 @@ def _arrays(path: Path) -> dict[str, NDArray[Any]]:
 def histories(records: Sequence[Record]) -> pd.DataFrame:
     """Every `history.csv`, a row an epoch, with the column `run`; empty where there is none yet."""
     frame = _below(records, schema.HISTORY).reindex(columns=["run", *schema.HISTORY_COLUMNS])
-    for column in schema.numeric(schema.HISTORY_COLUMNS):
+    for column in schema.numeric_columns(schema.HISTORY_COLUMNS):
         frame[column] = numbers(frame[column])
     for column in ("phase", "event"):
         frame[column] = frame[column].astype(object).fillna("").astype(str)

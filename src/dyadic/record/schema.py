@@ -129,10 +129,10 @@ MAPPINGS: dict[str, tuple[str, ...]] = {
 """Keys of the mappings within a summary."""
 
 
-def numeric(columns: Mapping[str, type]) -> list[str]:
+def numeric_columns(columns: Mapping[str, type]) -> list[str]:
     """The names whose values are numbers.
 
-    >>> numeric({"epoch": int, "phase": str, "lr": float})
+    >>> numeric_columns({"epoch": int, "phase": str, "lr": float})
     ['epoch', 'lr']
     """
     return [name for name, kind in columns.items() if kind in (int, float)]

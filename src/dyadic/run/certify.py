@@ -16,7 +16,7 @@ from dyadic.integer.engines.check import CheckReport, compare
 from dyadic.integer.engines.compiled import CompiledEngine, export_c
 from dyadic.integer.engines.onnx.engine import export_onnx
 from dyadic.integer.engines.reference import ReferenceEngine
-from dyadic.integer.lowering.float64 import BATCH, float_logits
+from dyadic.integer.lowering.float64 import FLOAT_BATCH, float_logits
 from dyadic.integer.lowering.lower import Lowered, lower
 from dyadic.integer.program import bounds
 from dyadic.integer.program.files import save
@@ -49,7 +49,7 @@ def certify(
     first layer, channel and pixel; the files are left for looking.
     """
     started = time.monotonic()
-    deployed, note = deployment.prepare(network.cpu(), images.cpu().split(BATCH))
+    deployed, note = deployment.prepare(network.cpu(), images.cpu().split(FLOAT_BATCH))
     lowered = lower(deployed, directory.name, note)
     proof = bounds.prove(lowered.program)
     stored = save(proof, directory)

@@ -15,7 +15,7 @@ from dyadic.network.quantized import QuantizedNetwork
 from dyadic.network.weights import latent_weight, weight_quantization
 from dyadic.record.files import write_atomically
 
-BINS = 64
+HISTOGRAM_BINS = 64
 
 
 def sqnr_db(x: Tensor, value: Tensor) -> float:
@@ -40,7 +40,7 @@ def layer_rows(
     return [row | {"sensitivity": measured.get(row["layer"])} for row in rows]
 
 
-def unquantized(layer: Layer, baseline: Mapping[str, Tensor]) -> Tensor:
+def float_weight(layer: Layer, baseline: Mapping[str, Tensor]) -> Tensor:
     """The weights that a layer's codebook is measured on.
 
     The shadow weights, where training keeps them; the float baseline's where the schedule froze
@@ -64,7 +64,7 @@ def _row(network: QuantizedNetwork, layer: Layer, baseline: Mapping[str, Tensor]
     quantization = weight_quantization(layer.module)
     if quantization is None:
         return row
-    weight, before = layer.module.weight, unquantized(layer, baseline)
+    weight, before = layer.module.weight, float_weight(layer, baseline)
     book = quantization.codebook(latent_weight(layer.module))
     return row | {
         "weight_bits": book.bits,
@@ -82,19 +82,21 @@ def activation_bits(network: QuantizedNetwork, layer: Layer) -> int:
 
 
 @torch.no_grad()
-def histograms(network: QuantizedNetwork, baseline: Mapping[str, Tensor]) -> dict[str, np.ndarray]:
+def weight_histograms(
+    network: QuantizedNetwork, baseline: Mapping[str, Tensor]
+) -> dict[str, np.ndarray]:
     """Histograms of weights and of quantization errors, and the levels, of every quantized layer.
 
-    The weights before quantization (`unquantized`) and the error of the codebook on them. Where
+    The weights before quantization (`float_weight`) and the error of the codebook on them. Where
     scales are per channel, the levels are those of the first channel.
     """
     found: dict[str, np.ndarray] = {}
     for layer, quantization in network.weights():
-        before = unquantized(layer, baseline)
+        before = float_weight(layer, baseline)
         book = quantization.codebook(latent_weight(layer.module))
         levels = (book.levels * book.scale.double().flatten()[0].cpu()).numpy()
         for kind, values in (("weight", before), ("error", book(before) - before)):
-            counts, edges = np.histogram(values.float().cpu().numpy(), bins=BINS)
+            counts, edges = np.histogram(values.float().cpu().numpy(), bins=HISTOGRAM_BINS)
             found[f"{layer.name}/{kind}_counts"] = counts.astype(np.int64)
             found[f"{layer.name}/{kind}_edges"] = edges.astype(np.float32)
         found[f"{layer.name}/levels"] = levels.astype(np.float32)

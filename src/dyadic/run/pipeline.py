@@ -35,7 +35,7 @@ from dyadic.training.fit import fit
 from dyadic.training.hardware import Hardware, keep_memory
 from dyadic.training.loss import cross_entropy
 from dyadic.training.module import Curve, OptimizerFactory, Training, parameter_groups
-from dyadic.training.weights import Weights
+from dyadic.training.weights import StartingWeights
 
 log = logging.getLogger(__name__)
 SENSITIVITY_IMAGES = 256
@@ -61,7 +61,7 @@ class Run:
     seed: int
     data: Any
     model: Callable[[], nn.Module]
-    weights: Weights | None
+    weights: StartingWeights | None
     weight: WeightFactory | None
     activation: ActivationFactory | None
     schedule: Schedule

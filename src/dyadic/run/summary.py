@@ -20,14 +20,14 @@ from dyadic.allocation.cost import (
     gbops,
     size_mib,
 )
-from dyadic.models.normalize import PREFIX
+from dyadic.models.normalize import BODY_PREFIX
 from dyadic.network.insert import Bits
 from dyadic.record import schema
 from dyadic.record.compression import compression
 from dyadic.record.files import write_json, write_rows
 from dyadic.record.identity import identify
 from dyadic.run.certify import Certificate, certify
-from dyadic.run.layers import histograms, layer_rows, write_arrays
+from dyadic.run.layers import layer_rows, weight_histograms, write_arrays
 from dyadic.run.pipeline import Run, Trained, calibration_images
 from dyadic.run.tracker import Results, log_record
 
@@ -38,8 +38,8 @@ TYPED |= {"ClosedForm": "sqnr"}
 
 def finish(run: Run, trained: Trained, facts: dict[str, Any]) -> dict[str, Any]:
     """Prove the integers, write the record, and return the summary (written last, atomically)."""
-    state = {name.removeprefix(PREFIX): value for name, value in trained.baseline.state.items()}
-    arrays = histograms(trained.network, state)
+    state = {k.removeprefix(BODY_PREFIX): value for k, value in trained.baseline.state.items()}
+    arrays = weight_histograms(trained.network, state)
     rows = layer_rows(trained.network, state, trained.sensitivity)
     proof = None
     if run.deployment is not None:

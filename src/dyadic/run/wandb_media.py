@@ -10,7 +10,7 @@ from dyadic.run.tracker import Results, RowList
 
 CURVES = ("top1", "train_loss", "val_loss", "quantized_share", "blend", "lr")
 BARS = ("weight_bits", "sqnr_db", "sensitivity")
-SHOWN = 16  # images at most
+IMAGES_SHOWN = 16  # images at most
 
 
 def of(record: Results) -> dict[str, Any]:
@@ -90,7 +90,7 @@ def _pairs(confusion: np.ndarray) -> tuple[list[int], list[int]]:
 
 def _images(arrays: Mapping[str, np.ndarray], names: list[str]) -> list[Any]:
     """Images that the float network and the integers classify differently, with all three names."""
-    shown = zip(arrays["disagreeing"][:SHOWN], arrays["disagreeing_labels"], strict=False)
+    shown = zip(arrays["disagreeing"][:IMAGES_SHOWN], arrays["disagreeing_labels"], strict=False)
     return [
         wandb.Image(
             image.transpose(1, 2, 0).squeeze(),

@@ -19,7 +19,7 @@ from dyadic.network.modes import evaluating
 from dyadic.network.quantized import QuantizedNetwork
 from dyadic.schedules.blend import set_blend
 
-MEASURED = 256  # that the means are taken over; all are in memory at once
+CORRECTED_ON = 256  # images that the means are taken over; all are in memory at once
 WeightModule = nn.Conv2d | nn.Linear
 
 
@@ -28,7 +28,7 @@ def correct_biases(network: QuantizedNetwork, images: Tensor) -> None:
     """Correct the bias of every layer, from the image on; a layer without one gets one.
 
     network  post-training: its latent weights are those of the float network
-    images   uint8 [N, C, H, W], of which the first `MEASURED` are used
+    images   uint8 [N, C, H, W], of which the first `CORRECTED_ON` are used
     """
     wanted: dict[str, Tensor] = {}
 
@@ -42,8 +42,8 @@ def correct_biases(network: QuantizedNetwork, images: Tensor) -> None:
         return y + lost.reshape(1, -1, *[1] * (y.ndim - 2))
 
     with evaluating(network):
-        for body, visit in ((unquantized(network), remember), (network.body, correct)):
-            _Layers(body, visit).run(images[:MEASURED])
+        for body, visit in ((float_copy(network), remember), (network.body, correct)):
+            _Layers(body, visit).run(images[:CORRECTED_ON])
 
 
 def channel_means(y: Tensor) -> Tensor:
@@ -51,7 +51,7 @@ def channel_means(y: Tensor) -> Tensor:
     return y.mean(dim=[axis for axis in range(y.ndim) if axis != 1], dtype=torch.float64)
 
 
-def unquantized(network: QuantizedNetwork) -> fx.GraphModule:
+def float_copy(network: QuantizedNetwork) -> fx.GraphModule:
     """A copy of the network that computes with its latent weights and float activations."""
     copy = network.clone().eval()
     set_blend(copy, 0.0)

@@ -74,7 +74,7 @@ def linear(epoch: float, epochs: int) -> float:
     return min(epoch / epochs, 1.0)
 
 
-def cosine(epoch: float, epochs: int) -> float:
+def slow_ends(epoch: float, epochs: int) -> float:
     """Theta = (1 - cos(pi * epoch / epochs)) / 2: slow at both ends."""
     return (1 - math.cos(math.pi * linear(epoch, epochs))) / 2
 

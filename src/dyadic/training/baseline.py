@@ -21,8 +21,8 @@ from dyadic.training.fit import fit
 from dyadic.training.hardware import Hardware
 from dyadic.training.loss import cross_entropy
 from dyadic.training.module import Curve, Data, Loss, OptimizerFactory, Training
-from dyadic.training.processes import is_first, locked, told_by_first
-from dyadic.training.weights import Weights
+from dyadic.training.processes import from_first, is_first, locked
+from dyadic.training.weights import StartingWeights
 
 log = logging.getLogger(__name__)
 WAITING = "waiting for another run that trains the same float baseline"
@@ -69,7 +69,7 @@ class BaselineJob:
 
     network: Callable[[], nn.Module]
     data: Data
-    weights: Weights | None
+    weights: StartingWeights | None
     recipe: BaselineRecipe
     determined_by: dict[str, Any]
     hardware: Hardware
@@ -86,9 +86,9 @@ class BaselineJob:
         One that is finished is read without the lock, which may be another user's. A killed
         training resumes from its last epoch.
         """
-        if told_by_first((found := self._kept()) is None):
+        if from_first((found := self._kept()) is None):
             with locked(self.directory / "lock", WAITING):
-                if told_by_first(self._kept(log.warning) is None):
+                if from_first(self._kept(log.warning) is None):
                     self._make(self.network())
             found = self._kept()
         if found is None:
@@ -124,11 +124,11 @@ class BaselineJob:
         if is_first():
             score = evaluate(network.to(self.hardware.device), self.data.test_batches())
             facts |= {"loss": score.loss, "top1": score.top1, "top5": score.top5}
-        refuse_infinite(told_by_first(facts.get("loss", 0.0)), f"float network, {facts['origin']}")
+        refuse_infinite(from_first(facts.get("loss", 0.0)), f"float network, {facts['origin']}")
         facts["seconds"] = round(time.monotonic() - started, 1)
         if is_first():
             self._write(network, facts | {"determined_by": self.determined_by})
-        told_by_first(None)  # that the files are there
+        from_first(None)  # that the files are there
 
     def _train(self, network: nn.Module) -> int:
         """Train through all epochs; returns their number."""

@@ -16,7 +16,7 @@ from dyadic.schedules.schedule import Phase, Schedule
 from dyadic.training.evaluate import evaluate
 from dyadic.training.finite import refuse_infinite
 from dyadic.training.module import Training
-from dyadic.training.processes import told_by_first
+from dyadic.training.processes import from_first
 
 
 def phase_at(phases: list[Phase], epoch: int) -> tuple[int, bool]:
@@ -88,7 +88,7 @@ class History(pl.Callback):
         if self.schedule is not None and isinstance(pl_module.network, QuantizedNetwork):
             self.schedule.measure(pl_module.network)
         row = self._score(trainer, pl_module, position) if trainer.is_global_zero else {}
-        loss = told_by_first(row.get("val_loss", 0.0))
+        loss = from_first(row.get("val_loss", 0.0))
         refuse_infinite(loss, f"epoch {trainer.current_epoch + 1}, on images that are not trained")
 
     def _score(

@@ -18,7 +18,7 @@ from dyadic.training.callbacks import History, RandomState, ScheduleCallback
 from dyadic.training.checkpoint import Checkpoints, resumable
 from dyadic.training.hardware import Hardware
 from dyadic.training.module import Training
-from dyadic.training.processes import is_first, told_by_first
+from dyadic.training.processes import from_first, is_first
 from dyadic.training.progress import EpochLines, PhaseProgress, TimeLeft
 
 log = logging.getLogger(__name__)
@@ -57,7 +57,7 @@ def fit(
         use_distributed_sampler=False, default_root_dir=directory,
     )  # fmt: skip
     last = directory / "checkpoint" / "last.ckpt"
-    last = told_by_first(resumable(last) if is_first() else None)
+    last = from_first(resumable(last) if is_first() else None)
     if last is not None:
         log.info("%s: resuming from %s", title, last)
     trainer.fit(module, ckpt_path=last, weights_only=True)

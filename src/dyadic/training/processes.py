@@ -26,7 +26,7 @@ def alone() -> None:
     rank_zero_only.rank = 0
 
 
-def told_by_first(value: T) -> T:
+def from_first(value: T) -> T:
     """The first process's value, in every process of the run; each waits for it here."""
     if not (dist.is_available() and dist.is_initialized()):
         return value

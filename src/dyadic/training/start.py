@@ -17,10 +17,10 @@ from torchvision.models import get_model_weights
 
 from dyadic.errors import UserError
 from dyadic.record.places import SHIPPED
-from dyadic.training.weights import Weights, read_state
+from dyadic.training.weights import StartingWeights, read_state
 
 log = logging.getLogger(__name__)
-Choices = Mapping[str, Any]
+RunChoices = Mapping[str, Any]
 """Of a run, plain values: `dataset` and `model` with their options, `seed`."""
 
 TRAINED_ON = {"holdout": 0, "train_share": 1.0}
@@ -38,14 +38,14 @@ class Start(ABC):
     """One of the choices in `conf/start`."""
 
     @abstractmethod
-    def weights(self, choices: Choices) -> Weights | None:
+    def weights(self, choices: RunChoices) -> StartingWeights | None:
         """The weights for these choices of a run; None where the network is trained."""
 
 
 class Train(Start):
     """The float network is trained, from its initialization."""
 
-    def weights(self, choices: Choices) -> Weights | None:
+    def weights(self, choices: RunChoices) -> StartingWeights | None:
         return None
 
 
@@ -58,11 +58,11 @@ class Own(Start):
     def __init__(self, weights: str | Path, digest: str = "") -> None:
         self.path, self.digest = Path(weights), digest
 
-    def weights(self, choices: Choices) -> Weights:
+    def weights(self, choices: RunChoices) -> StartingWeights:
         state, sha256 = read_state(self.path)
         if not sha256.startswith(self.digest):
             raise UserError(f"{self.path} has changed since its sha256 was {self.digest}...")
-        return Weights(state, str(self.path), sha256)
+        return StartingWeights(state, str(self.path), sha256)
 
 
 class Shipped(Start):
@@ -75,7 +75,7 @@ class Shipped(Start):
     def __init__(self, folder: str | Path | None = None) -> None:
         self.folder = SHIPPED if folder is None else Path(folder)
 
-    def weights(self, choices: Choices) -> Weights | None:
+    def weights(self, choices: RunChoices) -> StartingWeights | None:
         name = shipped_name(choices)
         path = self.folder / f"{name}.safetensors"
         record = _record(path.with_suffix(".json")) if path.exists() else None
@@ -90,7 +90,7 @@ class Shipped(Start):
             raise UserError(f"{path} has not its record's sha256; restore it, or use start=train")
         seen = "" if _on_the_same(record, choices) else " (trained on other training images)"
         log.info("starts from the shipped %s%s; start=train trains one", path.name, seen)
-        return Weights(state, path.name, sha256, of_seed=True)
+        return StartingWeights(state, path.name, sha256, of_seed=True)
 
 
 class Torchvision(Start):
@@ -103,7 +103,7 @@ class Torchvision(Start):
     def __init__(self, weights: str = "IMAGENET1K_V1") -> None:
         self.name = weights
 
-    def weights(self, choices: Choices) -> Weights:
+    def weights(self, choices: RunChoices) -> StartingWeights:
         model = str(choices["model"]["name"])
         try:
             known = get_model_weights(model).__members__
@@ -124,10 +124,10 @@ class Torchvision(Start):
         mean_std = HALF_MEAN_STD if model in HALF else IMAGENET_MEAN_STD
         origin = f"torchvision's {self.name}"
         sha256 = hashlib.sha256(save({k: v.contiguous() for k, v in state.items()})).hexdigest()
-        return Weights(state, origin, sha256, mean_std, adapts=True)
+        return StartingWeights(state, origin, sha256, mean_std, adapts=True)
 
 
-def shipped_name(choices: Choices) -> str:
+def shipped_name(choices: RunChoices) -> str:
     """What the files of a shipped network are called: `<dataset>-<model>-s<seed>`."""
     return f"{choices['dataset']['name']}-{choices['model']['name']}-s{choices['seed']}"
 
@@ -139,13 +139,13 @@ def _record(path: Path) -> dict[str, Any]:
         raise UserError(f"{path} is missing or damaged; restore it, or use start=train") from None
 
 
-def _on_the_same(record: Choices, choices: Choices) -> bool:
+def _on_the_same(record: RunChoices, choices: RunChoices) -> bool:
     """Whether a shipped network was trained on the images that this run trains on."""
     theirs, ours = record["recipe"]["dataset"], choices["dataset"]
     return all(theirs.get(key, x) == ours.get(key, x) for key, x in TRAINED_ON.items())
 
 
-def _differences(record: Choices, choices: Choices) -> str:
+def _differences(record: RunChoices, choices: RunChoices) -> str:
     """The options of data set and model in which a shipped network is another one's."""
     options = {"dataset": SEEN, "model": sorted({*record["arguments"], *choices["model"]})}
     of = {"dataset": record["recipe"]["dataset"], "model": record["arguments"]}

@@ -16,7 +16,7 @@ NAMED = 3  # so many tensors that do not fit are named
 
 
 @dataclass(frozen=True)
-class Weights:
+class StartingWeights:
     """Weights to start from, under the names that the network itself gives them.
 
     origin   where they are from, for the record and the screen

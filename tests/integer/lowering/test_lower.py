@@ -11,7 +11,7 @@ from dyadic.integer.engines.reference import ReferenceEngine
 from dyadic.integer.lowering.deploy import Deployment
 from dyadic.integer.lowering.float64 import Float64Network
 from dyadic.integer.lowering.lower import lower
-from dyadic.models.normalize import Normalize
+from dyadic.models.normalize import NormalizePixels
 from dyadic.network.insert import FLOAT
 from dyadic.network.quantized import QuantizedNetwork
 from dyadic.network.trace import trace
@@ -37,7 +37,7 @@ class Small(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.normalize = Normalize([0.4, 0.5, 0.6], [0.2, 0.25, 0.3])
+        self.normalize = NormalizePixels([0.4, 0.5, 0.6], [0.2, 0.25, 0.3])
         self.stem, self.norm0 = nn.Conv2d(3, 8, 3, padding=1), nn.BatchNorm2d(8)
         self.pool = nn.MaxPool2d(3, 2, 1)
         self.conv1, self.norm1 = nn.Conv2d(8, 16, 3, 2, 1, bias=False), nn.BatchNorm2d(16)

@@ -7,7 +7,7 @@ from math import prod
 from dyadic.allocation.solvers.knapsack import Knapsack, Picks
 from dyadic.errors import UserError
 
-MOST = 2**20
+MOST_COMBINATIONS = 2**20
 
 
 def exhaustive(knapsack: Knapsack, start: Sequence[int] | None = None) -> Picks | None:
@@ -16,7 +16,7 @@ def exhaustive(knapsack: Knapsack, start: Sequence[int] | None = None) -> Picks 
     Raises UserError beyond 2^20 combinations.
     """
     combinations = prod(map(len, knapsack.omega))
-    if combinations > MOST:
+    if combinations > MOST_COMBINATIONS:
         raise UserError(
             f"enumeration of {combinations} allocations is too much; use the ILP instead"
         )

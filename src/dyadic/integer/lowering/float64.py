@@ -18,16 +18,16 @@ from torch.nn.utils import parametrize
 
 from dyadic.integer.lowering.cells import level_integers
 from dyadic.integer.lowering.lower import Lowered, in_float64
-from dyadic.integer.lowering.values import ONE, PIXEL_SHIFT
+from dyadic.integer.lowering.values import PIXEL_SHIFT, UNIT_WEIGHT
 from dyadic.integer.lowering.waiting import AFFINE, CODES, forms_of, is_function, limits
 from dyadic.integer.program import operations as ops
 from dyadic.integer.program.dyadic import requantize, requantize_pair
-from dyadic.models.normalize import Normalize
+from dyadic.models.normalize import NormalizePixels
 from dyadic.network.activations import ActivationQuantization
 from dyadic.network.layers import NOTHING
 from dyadic.network.quantized import QuantizedNetwork
 
-Value = Tensor | tuple[Tensor, Tensor]  # two accumulators for weights a + b sqrt(2)
+Accumulators = Tensor | tuple[Tensor, Tensor]  # two accumulators for weights a + b sqrt(2)
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Real:
     values: Tensor
 
 
-BATCH = 32  # small enough for the caches, which is what float64 tensors need
+FLOAT_BATCH = 32  # small enough for the caches, which is what float64 tensors need
 
 
 @torch.no_grad()
@@ -49,7 +49,7 @@ def float_logits(
     scale = lowered.program.logit_scale
     float32, float64 = [], []
     with parametrize.cached():
-        for batch in images.split(BATCH):
+        for batch in images.split(FLOAT_BATCH):
             float32.append(deployed(batch).double() / scale)
             float64.append(exact.logits(batch))
     return torch.cat(float32).round().long().numpy(), torch.cat(float64).numpy()
@@ -91,7 +91,7 @@ class Float64Network(fx.Interpreter):
             return self._layer(n, module, value)
         if isinstance(value, Real):
             return Real(in_float64(module)(value.values))
-        if isinstance(module, (Normalize, *NOTHING)):
+        if isinstance(module, (NormalizePixels, *NOTHING)):
             return value
         if is_function(module):
             return Real(in_float64(module)(value * self._scale(n)))
@@ -111,7 +111,7 @@ class Float64Network(fx.Interpreter):
             source = source.all_input_nodes[0]
         return self.lowered.scales[self.lowered.operations[source.name]]
 
-    def _layer(self, n: fx.Node, module: nn.Conv2d | nn.Linear, x: Tensor) -> Value:
+    def _layer(self, n: fx.Node, module: nn.Conv2d | nn.Linear, x: Tensor) -> Accumulators:
         operation = self.operations[self.lowered.layers[n.name]]
         assert isinstance(operation, ops.Linear)
         planes = [torch.from_numpy(p).double() for p in operation.weights.planes]
@@ -121,7 +121,7 @@ class Float64Network(fx.Interpreter):
         ]
         return results[0] if len(results) == 1 else (results[0], results[1])
 
-    def _affine(self, n: fx.Node, value: Value) -> Value:
+    def _affine(self, n: fx.Node, value: Accumulators) -> Accumulators:
         """Joined to what waits, or to the scale of codes; otherwise a layer of its own."""
         name = self.lowered.layers.get(n.name)
         if name is None:
@@ -130,7 +130,7 @@ class Float64Network(fx.Interpreter):
         assert isinstance(operation, ops.Linear)
         assert isinstance(value, Tensor)
         bias = torch.from_numpy(operation.bias).double()
-        return value * ONE + bias.reshape(1, -1, *[1] * (value.ndim - 2))
+        return value * UNIT_WEIGHT + bias.reshape(1, -1, *[1] * (value.ndim - 2))
 
     def _quantize(self, n: fx.Node, value: Any, module: ActivationQuantization) -> Tensor:
         name = self.lowered.operations[n.name]
@@ -142,7 +142,7 @@ class Float64Network(fx.Interpreter):
         self.codes[name] = codes
         return codes.double()
 
-    def _requantize(self, made: ops.Operation, value: Value) -> Tensor:
+    def _requantize(self, made: ops.Operation, value: Accumulators) -> Tensor:
         cells = made if isinstance(made, ops.Threshold) else None
         operation = self.operations[made.inputs[0]] if cells else made
         assert isinstance(operation, ops.Linear | ops.Requantize | ops.Normalize | ops.Multiply)

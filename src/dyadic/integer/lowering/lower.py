@@ -31,7 +31,7 @@ from dyadic.integer.lowering.values import (
 from dyadic.integer.lowering.waiting import AFFINE, affine_of, is_function, limits
 from dyadic.integer.program import operations as ops
 from dyadic.integer.program.names import identifiers
-from dyadic.models.normalize import Normalize
+from dyadic.models.normalize import NormalizePixels
 from dyadic.network.activations import ActivationQuantization
 from dyadic.network.layers import NOTHING, module_of, propagate_shapes, shape_of
 from dyadic.network.quantized import QuantizedNetwork
@@ -125,7 +125,7 @@ class _Lowering:
         if module is not None and is_function(module):
             table = source if isinstance(source, Table) else Table.of(node.name, self._input(node))
             return table.map(in_float64(module))
-        if isinstance(module, Normalize):
+        if isinstance(module, NormalizePixels):
             return Image(to_numpy(module.mean).flatten(), to_numpy(module.std).flatten())
         if isinstance(module, NOTHING):
             return source

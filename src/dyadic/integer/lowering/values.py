@@ -36,7 +36,7 @@ from dyadic.quantizers.codebook import Codebook
 
 PIXEL_SHIFT = 8  # pixels enter as 256ths, so that the mean is subtracted to 1/256 of a pixel
 LARGEST_BYTE = 127
-ONE = 64  # the weight of an affine map: its bias is exact to 1/64 of a code
+UNIT_WEIGHT = 64  # the weight of an affine map: its bias is exact to 1/64 of a code
 SMALLEST_RATIO = 2.0**-40  # a channel that batch norm switched off (multiplier 0) counts as this
 
 
@@ -96,12 +96,12 @@ class Pending(Waiting):
         if rank == 3:
             module, shape = nn.Conv2d(1, channels, 1, groups=1, device="meta"), (channels, 1, 1, 1)
             module.groups, module.in_channels = channels, channels
-            codes, levels = np.zeros(shape, np.uint8), [ONE]
+            codes, levels = np.zeros(shape, np.uint8), [UNIT_WEIGHT]
         else:
             module = nn.Linear(channels, channels, device="meta")
-            codes, levels = np.eye(channels, dtype=np.uint8), [0, ONE]
+            codes, levels = np.eye(channels, dtype=np.uint8), [0, UNIT_WEIGHT]
         weights = ops.Weights(codes, np.array(levels, np.int64), 1)
-        factor = np.full(channels, source.scale / ONE)
+        factor = np.full(channels, source.scale / UNIT_WEIGHT)
         return cls(layer, module, source, weights, factor, np.zeros(channels))
 
     def affine(self, multiplier: np.ndarray, shift: np.ndarray) -> Self:

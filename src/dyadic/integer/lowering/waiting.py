@@ -10,7 +10,7 @@ from typing import Literal
 import torch
 from torch import fx, nn
 
-from dyadic.models.normalize import Normalize
+from dyadic.models.normalize import NormalizePixels
 from dyadic.network.activations import ActivationQuantization
 from dyadic.network.fold import affine
 from dyadic.network.forms import Elementwise, Scale, Shift
@@ -61,7 +61,7 @@ def form_of(body: fx.GraphModule, node: fx.Node, source: Form) -> Form | None:
         return CODES
     if isinstance(module, NOTHING):
         return source
-    if isinstance(module, Normalize):
+    if isinstance(module, NormalizePixels):
         return Form("image")
     if limits(module) is not None:
         return _limited(module, source)

@@ -9,7 +9,7 @@ from typing import Any, get_args, get_origin
 
 import numpy as np
 
-from dyadic.integer.program.limits import INT64, TEXT, TUPLE
+from dyadic.integer.program.limits import INT64, TEXT_LETTERS, TUPLE
 from dyadic.integer.program.operations import Dyadic, Weights
 from dyadic.integer.program.requirements import ProgramError
 
@@ -54,7 +54,7 @@ def _is_plain(hint: Any, value: Any) -> bool:
     if hint is int:
         return type(value) is int and abs(value) < INT64
     if hint is str:
-        return type(value) is str and len(value) <= TEXT and value.isprintable()
+        return type(value) is str and len(value) <= TEXT_LETTERS and value.isprintable()
     return hint in (bool, list) and type(value) is hint
 
 

@@ -16,12 +16,11 @@ from torch import Tensor
 from dyadic.errors import UserError
 from dyadic.integer.program.limits import SHIFT
 from dyadic.integer.program.operations import Dyadic
+from dyadic.quantizers.codebook import SQRT2
 
 Integers = TypeVar("Integers", np.ndarray, Tensor)
 
 WORD = 31  # a wide accumulator is split at this bit, or at bit c if that is lower
-
-SQRT2 = 2.0**0.5
 
 
 def dyadic(x: np.ndarray | float) -> Dyadic:

@@ -25,26 +25,26 @@ import numpy as np
 from dyadic.integer.program import operations
 from dyadic.integer.program.bounds import Proof, prove
 from dyadic.integer.program.decoding import decode_fields
-from dyadic.integer.program.limits import ELEMENTS, JSON_BYTES, TEXT, WEIGHT_BYTES
+from dyadic.integer.program.limits import ELEMENTS, JSON_BYTES, TEXT_LETTERS, WEIGHT_BYTES
 from dyadic.integer.program.operations import Dyadic, Linear, Operation, Program, Weights
 from dyadic.integer.program.packing import pack, packed_bytes, unpack
 from dyadic.integer.program.requirements import ProgramError
 from dyadic.record.files import write_atomically
 
 FORMAT, VERSIONS = "dyadic program", (1, 2)
-PROGRAM, WEIGHTS, MEMBER = "program.json", "weights.npz", "packed.npy"
+PROGRAM_FILE, WEIGHTS_FILE, MEMBER = "program.json", "weights.npz", "packed.npy"
 DAMAGE = (
     *(ArithmeticError, EOFError, LookupError, RuntimeError, ValueError, OSError),
     *(struct.error, zipfile.BadZipFile),
 )  # what a damaged archive makes `zipfile` raise
 ADDED = {"SumPool": {"ceil": False, "counted": "kernel"}}  # fields that version 1 did not have
 
-OPERATIONS: dict[str, type[Operation]] = {
+OPERATION_KINDS: dict[str, type[Operation]] = {
     name: kind
     for name, kind in vars(operations).items()
     if isinstance(kind, type) and issubclass(kind, Operation) and kind is not Operation
 }
-HEADER = {
+HEADER_FIELDS = {
     "format": str,
     "version": int,
     "name": str,
@@ -81,12 +81,12 @@ def save(program: Program | Proof, directory: Path) -> int:
         "sha256": "",
     }
     tree = json.loads(json.dumps(header | {"operations": [json.loads(line) for line in lines]}))
-    decode_fields(tree, HEADER, PROGRAM)
+    decode_fields(tree, HEADER_FIELDS, PROGRAM_FILE)
     head = json.dumps(header | {"sha256": checksum(tree, packed)}, indent=1).removesuffix("\n}")
     text = head + ',\n "operations": [\n  ' + ",\n  ".join(lines) + "\n ]\n}\n"
-    with write_atomically(directory / WEIGHTS) as temporary, temporary.open("wb") as file:
+    with write_atomically(directory / WEIGHTS_FILE) as temporary, temporary.open("wb") as file:
         np.savez(file, packed=packed)
-    with write_atomically(directory / PROGRAM) as temporary:
+    with write_atomically(directory / PROGRAM_FILE) as temporary:
         temporary.write_text(text, encoding="utf-8")
     return len(packed)
 
@@ -103,20 +103,22 @@ def load_proof(directory: Path) -> Proof:
     matters: the format and version, an unknown operation, a missing or additional field, a wrong
     type, shape, offset or range, undefined inputs, weights that belong to another program.
     """
-    tree = _read_json(directory / PROGRAM)
-    header = decode_fields(tree, HEADER, PROGRAM)
+    tree = _read_json(directory / PROGRAM_FILE)
+    header = decode_fields(tree, HEADER_FIELDS, PROGRAM_FILE)
     if header["format"] != FORMAT or header["version"] not in VERSIONS:
         raise ProgramError(
-            f"{PROGRAM}: format {header['format']!r} {header['version']}; "
+            f"{PROGRAM_FILE}: format {header['format']!r} {header['version']}; "
             f"{FORMAT!r} {VERSIONS[-1]} expected"
         )
-    packed = _read_packed(directory / WEIGHTS)
+    packed = _read_packed(directory / WEIGHTS_FILE)
     reader = _Reader(packed, ADDED if header["version"] == 1 else {})
     found = tuple(reader.operation(entry) for entry in header["operations"])
     if reader.position != len(packed):
-        raise ProgramError(f"{WEIGHTS}: {len(packed)} bytes; the layers take {reader.position}")
+        taken = f"{len(packed)} bytes; the layers take {reader.position}"
+        raise ProgramError(f"{WEIGHTS_FILE}: {taken}")
     if checksum(tree, packed) != header["sha256"]:
-        raise ProgramError(f"{PROGRAM}: damaged or changed ({PROGRAM} and {WEIGHTS}: SHA-256)")
+        both = f"{PROGRAM_FILE} and {WEIGHTS_FILE}"
+        raise ProgramError(f"{PROGRAM_FILE}: damaged or changed ({both}: SHA-256)")
     kept = {key: header[key] for key in ("name", "input_shape", "logit_scale", "note")}
     return prove(Program(operations=found, **kept))
 
@@ -152,11 +154,11 @@ class _Reader:
 
     def operation(self, entry: Any) -> Operation:
         name = entry.get("name") if isinstance(entry, dict) else None
-        where = f"{PROGRAM}: operation {str(name)[:TEXT]!r}"
+        where = f"{PROGRAM_FILE}: operation {str(name)[:TEXT_LETTERS]!r}"
         found = entry.get("operation") if isinstance(entry, dict) else None
-        if not isinstance(found, str) or found not in OPERATIONS:
+        if not isinstance(found, str) or found not in OPERATION_KINDS:
             raise ProgramError(f"{where}: unknown operation {str(found)[:99]!r}")
-        kind = OPERATIONS[found]
+        kind = OPERATION_KINDS[found]
         hints = {field.name: get_type_hints(kind)[field.name] for field in fields(kind)}
         entry = self.added.get(found, {}) | entry
         values = decode_fields(entry, {"operation": str, **hints}, where)

@@ -14,7 +14,7 @@ OPERATIONS = 2**12
 TABLE = 2**8  # entries of a look-up table
 SHIFT = 62  # c of a dyadic number
 
-NAME = 200  # letters
-TEXT = 2000
+NAME_LETTERS = 200
+TEXT_LETTERS = 2000
 TUPLE = 2**16  # entries of a list of names or of a shape
 JSON_BYTES, WEIGHT_BYTES = 2**26, 2**30

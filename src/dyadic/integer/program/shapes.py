@@ -11,7 +11,7 @@ import numpy as np
 
 from dyadic.integer.program import operations as ops
 from dyadic.integer.program.costs import Costs
-from dyadic.integer.program.limits import ELEMENTS, NAME, OPERATIONS, TABLE
+from dyadic.integer.program.limits import ELEMENTS, NAME_LETTERS, OPERATIONS, TABLE
 from dyadic.integer.program.requirements import (
     ProgramError,
     Shape,
@@ -37,8 +37,8 @@ def shapes(program: ops.Program) -> dict[str, Shape]:
     known: dict[str, Shape] = {"input": program.input_shape}
     costs = Costs(program.input_shape)
     for operation in program.operations:
-        printable = 0 < len(operation.name) <= NAME and operation.name.isprintable()
-        require(printable, operation, f"not a printable name of at most {NAME} letters")
+        printable = 0 < len(operation.name) <= NAME_LETTERS and operation.name.isprintable()
+        require(printable, operation, f"not a printable name of at most {NAME_LETTERS} letters")
         require(operation.name not in known, operation, "the name is used twice")
         for name in operation.inputs:
             require(name in known, operation, f"input {name!r} is made by no earlier operation")

@@ -29,10 +29,10 @@ def product(recorder: Recorder, call: Call) -> None:
         return recorder.refuse("a division by what depends on the image")
     tensor, constant = (x, y) if recorder.is_traced(x) else (y, x)
     factor = constant_of(constant)
-    return scaled(recorder, call, tensor, 1 / factor if call.name == "div" else factor)
+    return times_constant(recorder, call, tensor, 1 / factor if call.name == "div" else factor)
 
 
-def scaled(recorder: Recorder, call: Call, x: Tensor, factor: Tensor) -> None:
+def times_constant(recorder: Recorder, call: Call, x: Tensor, factor: Tensor) -> None:
     """X * factor is the result."""
     if factor.numel() == 1 and factor.ndim == 0 and factor.item() == 1:
         return recorder.same(call.result, x)
@@ -56,12 +56,12 @@ def total(recorder: Recorder, call: Call) -> None:
         nodes[1] = times(recorder, nodes[1], alpha)
         return recorder.made(call.result, recorder.function(operator.add, *nodes))
     if recorder.is_traced(x):
-        return shifted(recorder, call, x, constant_of(y), alpha, recorder.node(x))
+        return plus_constant(recorder, call, x, constant_of(y), alpha, recorder.node(x))
     node = times(recorder, recorder.node(y), alpha)
-    return shifted(recorder, call, y, constant_of(x), 1.0, node)
+    return plus_constant(recorder, call, y, constant_of(x), 1.0, node)
 
 
-def shifted(
+def plus_constant(
     recorder: Recorder, call: Call, x: Tensor, constant: Tensor, factor: float, node: fx.Node
 ) -> None:
     """Node + factor * constant is the result; x is what the node comes from."""
@@ -77,7 +77,7 @@ def shifted(
 @reads("neg")
 def negative(recorder: Recorder, call: Call) -> None:
     """-1 * self."""
-    scaled(recorder, call, call["self"], torch.tensor(-1.0))
+    times_constant(recorder, call, call["self"], torch.tensor(-1.0))
 
 
 def times(recorder: Recorder, node: fx.Node, factor: float) -> fx.Node:

@@ -9,13 +9,13 @@ from dyadic.network.reading.recorder import Recorder
 from dyadic.network.reading.spelling import HANDLERS
 
 RANDOM, CALIBRATION = 8, 32  # images
-TOLERANCE = 1e-4  # of the largest value: other kernels add in another order
-SEED = 0
+LOGIT_TOLERANCE = 1e-4  # of the largest value: other kernels add in another order
+NOISE_SEED = 0
 
 
 def samples(images: Tensor) -> list[Tensor]:
     """Random images and the first of those given, of numbers that no example had."""
-    source = torch.Generator().manual_seed(SEED)
+    source = torch.Generator().manual_seed(NOISE_SEED)
     shape = (RANDOM, *images.shape[1:])
     if images.dtype == torch.uint8:
         noise = torch.randint(256, shape, generator=source, dtype=torch.uint8)
@@ -34,10 +34,10 @@ def traced_difference(model: nn.Module, graph: fx.GraphModule, images: Tensor) -
     with evaluating(model), evaluating(graph):
         for sample in samples(images):
             found = difference(model(sample), graph(sample))
-            if found > TOLERANCE:
+            if found > LOGIT_TOLERANCE:
                 raise UserError(
                     f"{type(model).__name__}: its graph computes something else, by {found:.2g} of "
-                    f"the largest logit; {first_difference(model, graph, sample)}"
+                    f"the largest logit; {first_node_apart(model, graph, sample)}"
                 )
             worst = max(worst, found)
     return worst
@@ -54,7 +54,7 @@ def difference(expected: Tensor, found: Tensor) -> float:
     return gap / largest if largest > 0 else gap
 
 
-def first_difference(model: nn.Module, graph: fx.GraphModule, images: Tensor) -> str:
+def first_node_apart(model: nn.Module, graph: fx.GraphModule, images: Tensor) -> str:
     """The first node whose value on these images is not the model's."""
     recorder = Recorder(model, HANDLERS, keep=True)
     recorder.record(images)
@@ -71,7 +71,7 @@ def first_difference(model: nn.Module, graph: fx.GraphModule, images: Tensor) ->
         value = expected.get(node.name)
         if node.name not in {n.name for n in recorder.graph.nodes}:
             return f"which operations it runs depends on the images, from {node.name} on"
-        if value is not None and difference(value, computed[node.name]) > TOLERANCE:
+        if value is not None and difference(value, computed[node.name]) > LOGIT_TOLERANCE:
             name = node.target if node.op == "call_module" else node.name
             return f"the first that differs is {name}"
     return "each operation agrees by itself"

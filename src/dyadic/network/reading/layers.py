@@ -31,7 +31,7 @@ def convolution(recorder: Recorder, call: Call) -> None:
 
 
 @reads("addmm", "mm")
-def linear(recorder: Recorder, call: Call) -> None:
+def fully_connected(recorder: Recorder, call: Call) -> None:
     """A fully connected layer: the second matrix is constant."""
     biased = call.name == "addmm"
     x, matrix, bias = call["mat1" if biased else "self"], call["mat2"], None

@@ -20,7 +20,7 @@ from dyadic.network.forms import ZEROS, Pad, Pixels, Repeat, Select
 class Traced:
     """A tensor that depends on the images: a node's value, and how it was moved since, if it was.
 
-    moved the numbers of the node's elements, shaped as the tensor (`numbers`)
+    moved the numbers of the node's elements, shaped as the tensor (`numbered`)
     """
 
     node: fx.Node
@@ -30,7 +30,7 @@ class Traced:
     @property
     def now(self) -> Tensor:
         """The numbers, of a tensor that was not moved too."""
-        return numbers(self.shape) if self.moved is None else self.moved
+        return numbered(self.shape) if self.moved is None else self.moved
 
 
 # Operators whose result holds elements of the first argument, and zeros, and nothing else.
@@ -47,7 +47,7 @@ MOVEMENTS = (
 )
 
 
-def numbers(shape: tuple[int, ...]) -> Tensor:
+def numbered(shape: tuple[int, ...]) -> Tensor:
     """The number of each element of a batch [N, ...], float64 (some operators know no integers)."""
     return torch.arange(prod(shape), dtype=torch.float64).reshape(shape)
 
@@ -81,7 +81,7 @@ def within_images(moved: Tensor, elements: int) -> Tensor | None:
 def forms(source: tuple[int, ...], moved: Tensor) -> list[nn.Module] | None:
     """The modules that move one image's elements so, in turn; None where there is no such list.
 
-    source shape of the image before, without the batch; moved the map of one image (`numbers`)
+    source shape of the image before, without the batch; moved the map of one image (`numbered`)
     """
     if tuple(moved.shape) == source and torch.equal(moved.flatten(), torch.arange(moved.numel())):
         return []

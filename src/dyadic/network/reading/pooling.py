@@ -48,7 +48,7 @@ def reduction(recorder: Recorder, call: Call) -> None:
     """Mean, sum or maximum over pixels, over rows or over columns alone."""
     x = call["self"]
     dims = sorted({d % x.ndim for d in call.arguments.get("dim") or range(x.ndim)})
-    image = as_image(recorder, x)
+    image = pixels_of(recorder, x)
     if image is None or dims[0] < 2 or call.arguments.get("dtype"):
         return recorder.refuse(
             f"{call.name} over dimensions {dims}; only pixels can be taken together"
@@ -68,14 +68,14 @@ def reduction(recorder: Recorder, call: Call) -> None:
     return recorder.made(call.result, node, shape)
 
 
-def as_image(recorder: Recorder, x: Tensor) -> tuple[fx.Node, int, int] | None:
+def pixels_of(recorder: Recorder, x: Tensor) -> tuple[fx.Node, int, int] | None:
     """A node [N, C, H, W] with x's elements in x's order, and H and W."""
     if x.ndim == 4:
         return recorder.node(x), x.shape[2], x.shape[3]
     traced = recorder.traced(x)
     if x.ndim != 3 or traced.moved is None:
         return None
-    in_order = torch.equal(traced.moved.flatten(), movement.numbers(traced.shape).flatten())
+    in_order = torch.equal(traced.moved.flatten(), movement.numbered(traced.shape).flatten())
     if in_order and len(traced.shape) == 4 and traced.shape[:2] == x.shape[:2]:
         return traced.node, traced.shape[2], traced.shape[3]
     return recorder.moved(traced, traced.moved[..., None]), x.shape[2], 1

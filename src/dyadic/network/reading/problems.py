@@ -10,12 +10,12 @@ import torch
 
 from dyadic.errors import UserError
 
-OURS = (str(Path(torch.__file__).parent) + os.sep, str(Path(__file__).parents[1]), "<")
-SHOWN = 4  # kinds of problems that one line names
+NOT_THE_USERS = (str(Path(torch.__file__).parent) + os.sep, str(Path(__file__).parents[1]), "<")
+KINDS_SHOWN = 4  # kinds of problems that one line names
 
 
 @dataclass(frozen=True)
-class Problem:
+class Refusal:
     """Something without an integer form: what, in which layer, on which line."""
 
     what: str
@@ -32,17 +32,17 @@ class Unreadable(UserError):
     read  what could be read all the same
     """
 
-    def __init__(self, model: str, problems: list[Problem], read: list[str]) -> None:
+    def __init__(self, model: str, problems: list[Refusal], read: list[str]) -> None:
         self.problems, self.read = problems, read
-        kinds: dict[str, list[Problem]] = {}
+        kinds: dict[str, list[Refusal]] = {}
         for problem in problems:
             kinds.setdefault(re.sub(r"\[.*?\]|\d+", "", problem.what), []).append(problem)
         parts = [
             f"{same[0]}" + (f" and {len(same) - 1} more" if len(same) > 1 else "")
             for same in kinds.values()
         ]
-        rest = [f"{len(parts) - SHOWN} other kinds"] if len(parts) > SHOWN else []
-        super().__init__(f"{model} has no integer form: {'; '.join([*parts[:SHOWN], *rest])}")
+        rest = [f"{len(parts) - KINDS_SHOWN} other kinds"] if len(parts) > KINDS_SHOWN else []
+        super().__init__(f"{model} has no integer form: {'; '.join([*parts[:KINDS_SHOWN], *rest])}")
 
 
 def line() -> str:
@@ -50,7 +50,7 @@ def line() -> str:
     frame = sys._getframe(1)
     while frame is not None:
         name = frame.f_code.co_filename
-        if not name.startswith(OURS) and "unittest" not in name:
+        if not name.startswith(NOT_THE_USERS) and "unittest" not in name:
             return f"{Path(name).name}:{frame.f_lineno}"
         frame = frame.f_back
     return ""

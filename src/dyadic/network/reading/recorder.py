@@ -19,7 +19,7 @@ from dyadic.network.layers import NOTHING
 from dyadic.network.reading import movement
 from dyadic.network.reading.calls import Call, tensors
 from dyadic.network.reading.leaves import leaves
-from dyadic.network.reading.problems import Problem, Unreadable, line
+from dyadic.network.reading.problems import Refusal, Unreadable, line
 
 # Operators that take from a tensor its shape alone.
 CREATIONS = {f"{value}_like" for value in ("zeros", "ones", "full")} | {
@@ -45,7 +45,7 @@ class Recorder(TorchDispatchMode):
     def __init__(self, model: nn.Module, handlers: dict[str, Handler], keep: bool = False) -> None:
         super().__init__()
         self.graph, self.modules = fx.Graph(), dict[str, nn.Module]()
-        self.problems: list[Problem] = []
+        self.problems: list[Refusal] = []
         self.values: dict[str, Tensor] | None = {} if keep else None
         self._model, self._handlers = model, handlers
         self._traced: dict[int, tuple[Tensor, movement.Traced]] = {}
@@ -143,7 +143,7 @@ class Recorder(TorchDispatchMode):
         """Say that a node computes a tensor, or the same elements in another shape, in order."""
         shape = shape or tuple(tensor.shape)
         other = shape != tuple(tensor.shape)
-        moved = movement.numbers(shape).reshape(tensor.shape) if other else None
+        moved = movement.numbered(shape).reshape(tensor.shape) if other else None
         self._traced[id(tensor)] = (tensor, movement.Traced(node, shape, moved))
         if self.values is not None and node.name not in self.values:
             self.values[node.name] = tensor.clone().reshape(shape)
@@ -178,7 +178,7 @@ class Recorder(TorchDispatchMode):
         """Note something without an integer form, where it stands."""
         module = self.own_module(self.path)
         kind = f"{self.path}: {type(module).__name__}" if self.path else ""
-        self.problems.append(Problem(what, kind, line()))
+        self.problems.append(Refusal(what, kind, line()))
 
     # How it comes to them.
 

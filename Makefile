@@ -1,14 +1,18 @@
 PYTHON ?= python3
 VENV ?= .venv
 ARGS ?=
+OLDEST ?= .venv-oldest
 
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 PACKAGED_FASHION_MNIST := /usr/share/datasets/fashion-mnist
 FAST := -n 2 --dist worksteal
+TELLING := $(addprefix tests/,test_api.py commands/test_run.py commands/test_pareto.py run/test_summary.py \
+  network/test_reading.py allocation/solvers integer/engines/onnx integer/program/test_files.py training/test_baseline.py \
+  data report/test_dashboard.py models/test_conf.py)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup data run test test-slow test-browser test-faults test-wheel lint format bench dashboard watch hawq-tables networks coverage reproduce archive merge smoke clean
+.PHONY: help setup data run test test-slow test-browser test-faults test-wheel test-oldest lint format bench dashboard watch hawq-tables networks coverage reproduce archive merge smoke clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  \1\t\2/' | expand -t 16
@@ -41,6 +45,13 @@ test-faults: setup ## kills, full disks, flipped bits, hostile files, other mach
 
 test-wheel: setup ## the wheel, installed alone and used from an empty folder
 	$(BIN)/python -m pytest -m 'slow or not slow' tests/test_wheel.py $(ARGS)
+
+# pip has no such resolution; uv has. Old libraries warn of what newer Pythons drop: no error here.
+test-oldest: ## a telling part of the tests on the oldest versions that pyproject.toml allows (6 GB)
+	$(PYTHON) -m venv $(OLDEST)
+	$(OLDEST)/bin/python -m pip install --quiet uv
+	$(OLDEST)/bin/uv pip install --quiet --python $(OLDEST)/bin/python --resolution lowest-direct -e '.[dev]'
+	$(OLDEST)/bin/python -m pytest $(FAST) -W default $(TELLING) $(ARGS)
 
 test-browser: setup ## the dashboard in headless Chromium
 	$(BIN)/python -m pytest -m 'browser and not slow' $(ARGS)

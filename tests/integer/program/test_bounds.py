@@ -209,7 +209,7 @@ REFUSED = {
     # what the bounds find
     "does not fit 62 bits": layer(bias=np.array([0, 2**62])),
     "does not fit 64 bits": layer(bias=np.array([0, 2**62 - 2**20]), scale=dyadic(1.0)),
-    "do not fit int32": after_pixels(
+    "does not fit int32": after_pixels(
         Requantize("r", ("input",), dyadic(2.0**22), *INT32),
         SumPool("s", ("r",), (4, 4), (1, 1), (0, 0)),
     ),

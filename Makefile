@@ -7,9 +7,9 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 PACKAGED_FASHION_MNIST := /usr/share/datasets/fashion-mnist
 FAST := -n 2 --dist worksteal
-TELLING := $(addprefix tests/,test_api.py commands/test_run.py commands/test_pareto.py run/test_summary.py \
-  network/test_reading.py allocation/solvers integer/engines/onnx integer/program/test_files.py training/test_baseline.py \
-  data report/test_dashboard.py models/test_conf.py)
+TELLING := $(addprefix tests/,test_api.py commands/test_run.py run/test_summary.py network/test_reading.py \
+  allocation/solvers integer/engines/onnx integer/program/test_files.py training/test_baseline.py data models/test_conf.py \
+  report/test_dashboard.py)
 
 .DEFAULT_GOAL := help
 .PHONY: help setup data run test test-slow test-browser test-faults test-wheel test-oldest lint format bench dashboard watch hawq-tables networks coverage reproduce archive merge smoke clean

@@ -118,15 +118,15 @@ def measure(
     which slows down slows all of them. Layers of one shape are timed once.
     """
     choices = sorted(choices, key=lambda bits: bits[0] * bits[1], reverse=True)
-    known: dict[tuple[str, int, int], dict[Bits, list[float]]] = {}
+    timed: dict[tuple[str, int, int], dict[Bits, list[float]]] = {}
     rows: list[Row] = []
     for layer in layers:
         key = (layer.shape or layer.name, layer.parameters, layer.macs)
-        if key not in known:
+        if key not in timed:
             timers = {bits: prepare(layer, bits) for bits in choices}
             rounds = [{bits: timers[bits]() for bits in choices} for _ in range(repeats)]
-            known[key] = {bits: [times[bits] for times in rounds] for bits in choices}
-        rows += rows_of(layer, known[key])
+            timed[key] = {bits: [times[bits] for times in rounds] for bits in choices}
+        rows += rows_of(layer, timed[key])
     return LatencyTable(device, rows)
 
 

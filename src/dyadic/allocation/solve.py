@@ -62,12 +62,12 @@ def _infeasible(knapsack: Knapsack, kinds: list[str]) -> UserError:
     tightest = {k: int(least[k]) for k in alone} or _tightest_together(knapsack)
     if not tightest:
         return UserError("this solver found no allocation within the budgets; use the ILP")
-    said = [
+    tight = [
         f"{kinds[k]} {_text(kinds[k], int(knapsack.limit[k]), ROUND_FLOOR)} "
         f"(tightest feasible: {_text(kinds[k], value, ROUND_CEILING)})"
         for k, value in tightest.items()
     ]
-    return UserError(f"no allocation meets the budget: {', or '.join(said)}")
+    return UserError(f"no allocation meets the budget: {', or '.join(tight)}")
 
 
 def _text(kind: str, units: int, rounding: str) -> str:

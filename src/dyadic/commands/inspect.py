@@ -44,7 +44,7 @@ def inspect(choices: Sequence[str]) -> tuple[bool, str]:
     except NotLowered as error:
         return False, _refused([], error.problems)
     assert rehearsal is not None
-    return True, "\n".join([*_lines(rehearsal.deployed.body), *_said(rehearsal)])
+    return True, "\n".join([*_lines(rehearsal.deployed.body), *_conclusion(rehearsal)])
 
 
 def _lines(body: fx.GraphModule) -> list[str]:
@@ -70,7 +70,7 @@ def _kind(body: fx.GraphModule, node: fx.Node) -> str:
     )
 
 
-def _said(rehearsal: Rehearsal) -> list[str]:
+def _conclusion(rehearsal: Rehearsal) -> list[str]:
     bits, count = accumulator_bits(rehearsal.proof), len(rehearsal.proof.program.operations)
     apart = rehearsal.deployed.traced_difference
     return [
@@ -82,5 +82,5 @@ def _said(rehearsal: Rehearsal) -> list[str]:
 
 
 def _refused(read: Sequence[str], problems: Sequence[str]) -> str:
-    known = [f"yes  {name}" for name in read]
-    return "\n".join([*known, *(f"NO   {problem}" for problem in problems)])
+    readable = [f"yes  {name}" for name in read]
+    return "\n".join([*readable, *(f"NO   {problem}" for problem in problems)])

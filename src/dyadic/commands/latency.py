@@ -51,8 +51,8 @@ def measure_run(directory: Path, out: Path | None, threads: int = 1) -> str:
     table.write(path)
     narrower = [row for row in table.rows if row.bits != (8, 8)]
     useful = sum(row.faster for row in narrower)
-    said = f"{useful} of {len(narrower)} narrower widths are faster than every wider one"
-    return f"{path}: {len(costs)} layers on {device}; {said}"
+    gain = f"{useful} of {len(narrower)} narrower widths are faster than every wider one"
+    return f"{path}: {len(costs)} layers on {device}; {gain}"
 
 
 def processor() -> str:

@@ -46,7 +46,7 @@ def pareto(choices: Sequence[str]) -> str:
     front = scored(front, read_records(Path(cfg.results_dir, "runs")))
     write_table(path, front)
     write_text(path.with_suffix(".svg"), svg(omega_figure(front)))
-    return f"{path}: {_said(front)}"
+    return f"{path}: {_conclusion(front)}"
 
 
 def _composed(choices: Sequence[str]) -> DictConfig:
@@ -104,12 +104,12 @@ def _name(cfg: DictConfig, facts: dict[str, str], measure: str) -> str:
     return "-".join([*named, measure, digest([*parts, facts["float_network"]])[:6]])
 
 
-def _said(front: pd.DataFrame) -> str:
+def _conclusion(front: pd.DataFrame) -> str:
     counts = front.source.value_counts()
-    said = ", ".join(f"{counts[name]} {name}" for name in counts.index)
+    line = ", ".join(f"{counts[name]} {name}" for name in counts.index)
     found = advantage(front)
     if found is not None:
         share = f"{100 * found[0]:.0f} %"
-        said += f"; at {share} random widths do {found[1]:.2f} times the harm of the ILP's"
+        line += f"; at {share} random widths do {found[1]:.2f} times the harm of the ILP's"
     trained = int((front.runs > 0).sum())
-    return f"{said}; {trained} of {len(front)} have runs"
+    return f"{line}; {trained} of {len(front)} have runs"

@@ -191,8 +191,8 @@ def _reason_kept(directory: Path, first: bool) -> Iterator[None]:
         raise
     except Exception as error:
         if first:
-            known = one_line(error)
-            text = known or "\n".join([_reason(error), "", *traceback.format_exception(error)])
+            line = one_line(error)
+            text = line or "\n".join([_reason(error), "", *traceback.format_exception(error)])
             with contextlib.suppress(OSError):  # a full disk: then the terminal alone says it
                 write_text(path, f"{text}\n")
         raise

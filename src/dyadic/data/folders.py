@@ -91,13 +91,8 @@ class ImageFolders(ImageSet):
         self.flip, self.rotation, self.light, self.workers = flip, rotation, light, workers
         self._share_out(found.train, holdout, train_share)
         self.test = found.test
-        if batch_size > len(self.train):
-            log.warning(
-                "%s: a batch is all %d training pictures, fewer than batch_size=%d",
-                name, len(self.train), batch_size,
-            )  # fmt: skip
         if mean is None or std is None:
-            mean, std = self._known()
+            mean, std = self._statistics()
         self.mean, self.std = checked_statistics(name, channels, mean, std)
 
     def _share_out(self, samples: Samples, holdout: int, train_share: float) -> None:
@@ -110,8 +105,13 @@ class ImageFolders(ImageSet):
         kept = len(samples) - holdout
         self.train = [samples[i] for i in share_of(order[:kept], train_share).tolist()]
         self.held_out = [samples[i] for i in order[kept:].tolist()]
+        if self.batch_size > len(self.train):
+            log.warning(
+                "%s: a batch is all %d training pictures, fewer than batch_size=%d",
+                self.name, len(self.train), self.batch_size,
+            )  # fmt: skip
 
-    def _known(self) -> tuple[list[float], list[float]]:
+    def _statistics(self) -> tuple[list[float], list[float]]:
         """`_measured`, once: kept by the files and by what is seen of them."""
         pictures = [path for path, _ in self.train[:STATISTICS_IMAGES]]
         seen = [self.fingerprint(), pictures, *self.image_shape, self.crop, self.resize]

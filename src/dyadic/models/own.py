@@ -64,11 +64,11 @@ def _callable(factory: str) -> Callable[..., Any]:
 
 def cause(error: BaseException) -> str:
     """What an error is, in one line, and where it was raised."""
-    said = f"{type(error).__name__}: {error}".splitlines()[0]
+    text = f"{type(error).__name__}: {error}".splitlines()[0]
     if isinstance(error, SyntaxError):  # which names its own place
-        return said
+        return text
     frames = [f for f in traceback.extract_tb(error.__traceback__) if f.filename != __file__]
     frames = [f for f in frames if not f.filename.startswith("<")]
     if not frames:
-        return said
-    return f"{said} ({os.path.basename(frames[-1].filename)}, line {frames[-1].lineno})"
+        return text
+    return f"{text} ({os.path.basename(frames[-1].filename)}, line {frames[-1].lineno})"

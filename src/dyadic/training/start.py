@@ -106,15 +106,15 @@ class Torchvision(Start):
     def weights(self, choices: RunChoices) -> StartingWeights:
         model = str(choices["model"]["name"])
         try:
-            known = get_model_weights(model).__members__
+            offered = get_model_weights(model).__members__
         except ValueError:
             raise UserError(f"torchvision has no weights for {model}; use start=train") from None
-        if self.name not in known:
-            raise UserError(f"weights={self.name}; {model} has {', '.join(known)}")
+        if self.name not in offered:
+            raise UserError(f"weights={self.name}; {model} has {', '.join(offered)}")
         if choices["model"].get("stride_position", "v1.5") != "v1.5":
             raise UserError("torchvision's ResNet-50 weights are of stride_position=v1.5, not v1")
         try:
-            state = known[self.name].get_state_dict(progress=False, check_hash=True)
+            state = offered[self.name].get_state_dict(progress=False, check_hash=True)
         except (OSError, RuntimeError) as error:
             raise UserError(
                 f"the weights {self.name} of {model} could not be downloaded ({error}); "

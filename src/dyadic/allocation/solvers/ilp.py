@@ -47,24 +47,24 @@ class Ilp(ABC):
         reduced = reduce(knapsack, start)
         if reduced is None:
             return None
-        known = self._known(knapsack, reduced)
-        if known is not None and known.proven:
-            return known
+        best = self._incumbent(knapsack, reduced)
+        if best is not None and best.proven:
+            return best
         closed = best_within_gap(knapsack, reduced, self.states)
         if closed is not None:
             return Picks(closed, proven=True)
         problem, variables = _model(knapsack, reduced)
-        self.run(problem, warm=known is not None)
+        self.run(problem, warm=best is not None)
         # sol_status and not status: a solver stopped by its time limit reports status Optimal.
         if problem.sol_status not in (pulp.LpSolutionOptimal, pulp.LpSolutionIntegerFeasible):
-            return known
+            return best
         picks = [max(row, key=lambda choice: row[choice].value() or 0.0) for row in variables]
-        worse = known is not None and knapsack.objective(known.choice) < knapsack.objective(picks)
+        worse = best is not None and knapsack.objective(best.choice) < knapsack.objective(picks)
         if worse or not knapsack.fits(picks):
-            return known
+            return best
         return Picks(picks, proven=problem.sol_status == pulp.LpSolutionOptimal)
 
-    def _known(self, knapsack: Knapsack, reduced: Reduced) -> Picks | None:
+    def _incumbent(self, knapsack: Knapsack, reduced: Reduced) -> Picks | None:
         """The incumbent of the reduction, proven where nothing is left open beyond the gap."""
         if reduced.incumbent is None:
             return None

@@ -89,11 +89,11 @@ class _Lowering:
         propagate_shapes(self.body, self.network.image_shape)
         logits, problems = None, []
         for node in self.body.graph.nodes:
-            known = all(source in self.values for source in node.all_input_nodes)
+            ready = all(source in self.values for source in node.all_input_nodes)
             try:
-                if node.op == "output" and known:
+                if node.op == "output" and ready:
                     logits = self._codes(node.all_input_nodes[0], node)
-                elif known:
+                elif ready:
                     self.values[node] = self._value(node)
             except UserError as error:
                 problems.append(str(error))

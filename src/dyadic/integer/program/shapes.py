@@ -34,22 +34,22 @@ def shapes(program: ops.Program) -> dict[str, Shape]:
     operation whose arrays, shapes or numbers are not as `dyadic.integer.program.operations` says.
     """
     _check_frame(program)
-    known: dict[str, Shape] = {"input": program.input_shape}
+    found: dict[str, Shape] = {"input": program.input_shape}
     costs = Costs(program.input_shape)
     for operation in program.operations:
         printable = 0 < len(operation.name) <= NAME_LETTERS and operation.name.isprintable()
         require(printable, operation, f"not a printable name of at most {NAME_LETTERS} letters")
-        require(operation.name not in known, operation, "the name is used twice")
+        require(operation.name not in found, operation, "the name is used twice")
         for name in operation.inputs:
-            require(name in known, operation, f"input {name!r} is made by no earlier operation")
-        inputs = tuple(known[name] for name in operation.inputs)
+            require(name in found, operation, f"input {name!r} is made by no earlier operation")
+        inputs = tuple(found[name] for name in operation.inputs)
         shape = _shape(operation, *inputs)
         check_shape(operation, shape)
         costs.add(operation, shape, inputs)
-        known[operation.name] = shape
+        found[operation.name] = shape
     last = program.operations[-1]
-    require(len(known[last.name]) == 1, last, f"logits of shape {known[last.name]}; Flatten first")
-    return known
+    require(len(found[last.name]) == 1, last, f"logits of shape {found[last.name]}; Flatten first")
+    return found
 
 
 def _check_frame(program: ops.Program) -> None:

@@ -128,7 +128,7 @@ def concatenation(recorder: Recorder, call: Call) -> None:
         return recorder.refuse(
             f"concatenation along dimension {call['dim']}; only channels (1) work"
         )
-    known = next(tensor for tensor in tensors if recorder.is_traced(tensor))
+    traced = next(tensor for tensor in tensors if recorder.is_traced(tensor))
     nodes = []
     for tensor in tensors:
         if recorder.is_traced(tensor):
@@ -137,5 +137,5 @@ def concatenation(recorder: Recorder, call: Call) -> None:
             return recorder.refuse("concatenation with a constant other than zero")
         else:
             zeros = Select([ZEROS] * tensor.shape[1])
-            nodes.append(recorder.form(zeros, recorder.node(known)))
+            nodes.append(recorder.form(zeros, recorder.node(traced)))
     return recorder.made(call.result, recorder.function(torch.cat, nodes, 1))

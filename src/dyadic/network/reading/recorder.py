@@ -50,7 +50,7 @@ class Recorder(TorchDispatchMode):
         self._model, self._handlers = model, handlers
         self._traced: dict[int, tuple[Tensor, movement.Traced]] = {}
         self._origin: dict[int, tuple[Tensor, Tensor]] = {}  # constants: the parameter they show
-        self._known: dict[tuple[str, Any, str], fx.Node] = {}
+        self._nodes: dict[tuple[str, Any, str], fx.Node] = {}
         self.stack: list[str] = []
         self.paused = False
         self._own = model[-1] if isinstance(model, Normalized) else model
@@ -135,9 +135,9 @@ class Recorder(TorchDispatchMode):
     def _once(self, op: str, target: Any, arguments: tuple[Any, ...]) -> fx.Node:
         """The node that computes this; what was computed before is not computed again."""
         key = (op, target, repr(arguments))
-        if key not in self._known:
-            self._known[key] = self.graph.create_node(op, target, arguments)
-        return self._known[key]
+        if key not in self._nodes:
+            self._nodes[key] = self.graph.create_node(op, target, arguments)
+        return self._nodes[key]
 
     def made(self, tensor: Tensor, node: fx.Node, shape: tuple[int, ...] | None = None) -> None:
         """Say that a node computes a tensor, or the same elements in another shape, in order."""

@@ -16,7 +16,7 @@ from dyadic.integer.engines.compiled.build import SOURCES
 from dyadic.integer.engines.compiled.fusion import single
 from dyadic.integer.engines.compiled.layout import plan
 from dyadic.integer.engines.compiled.source import Source, comment
-from dyadic.integer.engines.compiled.steps import Steps
+from dyadic.integer.engines.compiled.steps import StepBuilder
 from dyadic.integer.engines.reference import ReferenceEngine
 from dyadic.integer.program.bounds import Proof, prove
 from dyadic.integer.program.operations import Program
@@ -134,7 +134,7 @@ def export_c(
         raise UserError(f"{len(classes)} names for {count} classes")
     groups = single(program)
     layout = plan(groups, proof, {}, share=True)
-    steps = Steps(layout, proof, {}, shifts=True)
+    steps = StepBuilder(layout, proof, {}, shifts=True)
     steps.build(groups)
     source = Source(steps, layout, proof)
     title = comment(program.name)

@@ -7,7 +7,7 @@ from dyadic.integer.engines.compiled.choose import Choice, Prices, choose
 from dyadic.integer.engines.compiled.fusion import Group, fuse, single
 from dyadic.integer.engines.compiled.layout import LINE, SLACK, plan
 from dyadic.integer.engines.compiled.sets import SETS
-from dyadic.integer.engines.compiled.steps import Steps
+from dyadic.integer.engines.compiled.steps import StepBuilder
 from dyadic.integer.program.bounds import Proof
 
 
@@ -28,7 +28,7 @@ class Planned:
         groups = single(program) if traced else fuse(program, set(choices), binding.C["DY_OUTPUTS"])
         borders = _borders(groups, choices)
         layout = plan(groups, proof, borders, share=not traced, types=chosen.types)
-        self.steps = Steps(layout, proof, choices, SETS[path])
+        self.steps = StepBuilder(layout, proof, choices, SETS[path])
         steps = self.steps.build(groups)
         slots = self.steps.slots()
         self.plan = binding.Plan(

@@ -9,7 +9,7 @@ import numpy as np
 from dyadic.integer.engines.compiled import binding
 from dyadic.integer.engines.compiled.layout import Layout
 from dyadic.integer.engines.compiled.rows import shift_codes
-from dyadic.integer.engines.compiled.steps import Steps
+from dyadic.integer.engines.compiled.steps import StepBuilder
 from dyadic.integer.program.bounds import Proof
 from dyadic.integer.program.names import identifiers
 from dyadic.integer.program.operations import Linear
@@ -99,7 +99,7 @@ def form_type(conv: Structure) -> str:
 class Source:
     """dyadic_model.c, made from the engine's steps with nothing fused."""
 
-    def __init__(self, steps: Steps, layout: Layout, proof: Proof) -> None:
+    def __init__(self, steps: StepBuilder, layout: Layout, proof: Proof) -> None:
         self.steps, self.proof = steps, proof
         names = list(steps.index)
         self.named = dict(zip(names, identifiers(names), strict=True))

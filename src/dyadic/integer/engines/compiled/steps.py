@@ -20,7 +20,7 @@ from dyadic.integer.program.bounds import Proof
 from dyadic.integer.program.windows import windows
 
 
-class Steps:
+class StepBuilder:
     """Translates groups into `dy_step`s; owns every array that a step points to.
 
     choices  layers that are matrix products; all others are `dy_convolve`s

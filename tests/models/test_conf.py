@@ -8,7 +8,7 @@ from hydra.utils import instantiate
 from omegaconf import OmegaConf
 from torch import nn
 
-from dyadic.models import Normalize, normalized
+from dyadic.models import NormalizePixels, normalized
 from dyadic.network.layers import weight_layers
 from dyadic.network.trace import trace
 
@@ -57,7 +57,7 @@ def test_every_network_is_traced_and_answers_grey_images(name: str) -> None:
         logits = model(images)
         assert logits.shape == (2, 5)
         assert torch.equal(trace(model, images)(images), logits)
-    assert isinstance(model.normalize, Normalize)
+    assert isinstance(model.normalize, NormalizePixels)
 
 
 @pytest.mark.parametrize("name", NAMES)

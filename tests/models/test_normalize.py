@@ -1,6 +1,6 @@
 import torch
 
-from dyadic.models import Normalize, normalized
+from dyadic.models import NormalizePixels, normalized
 
 
 class Statistics:
@@ -9,14 +9,14 @@ class Statistics:
 
 def test_pixels_are_scaled_shifted_and_divided_per_channel() -> None:
     images = torch.randint(256, (4, 3, 5, 5), dtype=torch.uint8)
-    found = Normalize(Statistics.mean, Statistics.std)(images)
+    found = NormalizePixels(Statistics.mean, Statistics.std)(images)
     mean, std = (torch.tensor(v)[None, :, None, None] for v in (Statistics.mean, Statistics.std))
     torch.testing.assert_close(found, (images.double() / 255 - mean).div(std).float())
-    assert torch.equal(found, Normalize(Statistics.mean, Statistics.std)(images.float()))
+    assert torch.equal(found, NormalizePixels(Statistics.mean, Statistics.std)(images.float()))
 
 
 def test_a_network_in_float64_normalizes_in_float64() -> None:
-    module = Normalize([0.5], [0.5]).double()
+    module = NormalizePixels([0.5], [0.5]).double()
     assert module(torch.zeros(1, 1, 1, 1, dtype=torch.uint8)).dtype == torch.float64
 
 

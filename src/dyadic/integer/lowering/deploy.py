@@ -21,14 +21,7 @@ from torch import Tensor, fx, nn
 from torch.nn.utils import parametrize
 
 from dyadic.errors import UserError
-from dyadic.integer.lowering.waiting import (
-    CODES,
-    Form,
-    form_of,
-    forms_of,
-    is_function,
-    made_by,
-)
+from dyadic.integer.lowering.waiting import CODES, Form, form_of, forms_of, is_function, made_by
 from dyadic.network.activations import ActivationQuantization, activation_quantizations, enable
 from dyadic.network.forms import Pad, Pixels, Repeat, Select
 from dyadic.network.insert import (

@@ -14,12 +14,7 @@ from itertools import product
 import numpy as np
 
 from dyadic.integer.program import operations as ops
-from dyadic.integer.program.dyadic import (
-    plain_limit,
-    requantize,
-    requantize_pair,
-    split_limit,
-)
+from dyadic.integer.program.dyadic import plain_limit, requantize, requantize_pair, split_limit
 from dyadic.integer.program.requirements import Shape, require
 from dyadic.integer.program.shapes import shapes
 from dyadic.integer.program.windows import divisor

@@ -48,14 +48,18 @@ def run(cfg: DictConfig) -> dict[str, Any]:
             if is_first():
                 print_finished(found, directory)
             return found
-        _check_missing(cfg)
+        if missing := OmegaConf.missing_keys(cfg):  # which would otherwise fail late
+            raise UserError(
+                f"no value for {', '.join(sorted(missing))}; set it on the command line"
+            )
         return _first(cfg, directory) if is_first() else _other(cfg, directory)
 
 
 def _first(cfg: DictConfig, directory: Path) -> dict[str, Any]:
     """The whole run, with its record."""
-    if cfg.force or cfg.trial:
-        _forget(directory)
+    if cfg.force or cfg.trial:  # or it would be resumed, or taken for finished
+        for left in (directory / SUMMARY, directory / "checkpoint" / "last.ckpt"):
+            left.unlink(missing_ok=True)
     clear_temporaries(directory)
     parts = build(cfg, directory)
     rehearse(parts)
@@ -88,7 +92,8 @@ def build(cfg: DictConfig, directory: Path) -> Run:
     refuse_unread(cfg)
     hardware: Hardware = part(cfg.trainer.hardware, "trainer.hardware")
     data = part(cfg.dataset, "dataset", data_dir=cfg.data_dir, seed=cfg.seed)
-    choices = _choices(cfg)
+    # What says which float network a run starts from.
+    choices = {key: plain(cfg[key]) for key in ("dataset", "model", "seed")}
     weights = part(cfg.start, "start").weights(choices)
     return Run(
         name=cfg.name,
@@ -141,11 +146,6 @@ def _model(config: DictConfig, data: Any) -> nn.Module:
     return normalized(part(arguments, "model", classes=data.classes, channels=data.channels), data)
 
 
-def _choices(cfg: DictConfig) -> dict[str, Any]:
-    """The choices that say which float network a run starts from, plain values."""
-    return {key: plain(cfg[key]) for key in ("dataset", "model", "seed")}
-
-
 def determined_by(
     cfg: DictConfig,
     choices: dict[str, Any],
@@ -193,15 +193,3 @@ def facts(cfg: DictConfig) -> dict[str, Any]:
 
 def _target(config: DictConfig | None) -> str | None:
     return None if config is None else str(config["_target_"]).rsplit(".", 1)[-1]
-
-
-def _check_missing(cfg: DictConfig) -> None:
-    """Values left at `???` would otherwise fail late, inside the run."""
-    if missing := OmegaConf.missing_keys(cfg):
-        raise UserError(f"no value for {', '.join(sorted(missing))}; set it on the command line")
-
-
-def _forget(directory: Path) -> None:
-    """Remove what a repeated run would resume from or be taken for finished by."""
-    (directory / SUMMARY).unlink(missing_ok=True)
-    (directory / "checkpoint" / "last.ckpt").unlink(missing_ok=True)

@@ -39,10 +39,6 @@ def _line(path: Path) -> str:
     for row in text.splitlines():
         if row.startswith("# ") and "@package" not in row:
             return row.removeprefix("# ")
-    target = (yaml.safe_load(text) or {}).get("_target_")
-    return _summary(target) if target else ""
-
-
-def _summary(target: str) -> str:
-    module, _, name = target.rpartition(".")
-    return (getattr(import_module(module), name).__doc__ or "").split("\n", 1)[0]
+    module, _, name = (yaml.safe_load(text) or {}).get("_target_", "").rpartition(".")
+    found = getattr(import_module(module), name) if module else None
+    return (getattr(found, "__doc__", "") or "").split("\n", 1)[0]

@@ -132,18 +132,14 @@ def command(main: Callable[[], Any]) -> None:
 
 def _count(outcomes: Path) -> int:
     """Print how many jobs are done and which failed; returns the exit code."""
-    jobs = sorted((path for path in outcomes.iterdir() if path.name != LOCK), key=_number)
-    lines = [path.read_text() for path in jobs]
+    jobs = (path for path in outcomes.iterdir() if path.name != LOCK)
+    lines = [path.read_text() for path in sorted(jobs, key=lambda job: int(job.name))]
     failed = [line.split(" ", 1)[1] for line in lines if line.startswith("failed ")]
     print(
         f"{len(lines) - len(failed)} done, {len(failed)} failed"
         + "".join(f"\n  failed: {name}" for name in failed)
     )
     return 1 if failed else 0
-
-
-def _number(job: Path) -> int:
-    return int(job.name)
 
 
 def job(cfg: DictConfig) -> None:

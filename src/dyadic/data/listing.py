@@ -40,7 +40,9 @@ def listed(folder: Path, val_share: float) -> Listing:
     if wrong := sorted(set(classes) ^ set(of_val)):
         there = "train" if wrong[0] in classes else "val"
         raise UserError(f"{folder}: the class {wrong[0]} is in {there} alone; both need each class")
-    return Listing(_samples(train, classes), _samples(val, classes), tuple(classes))
+    numbered = list(enumerate(classes))
+    parts = [[x for pair in numbered for x in _samples(part, *pair)] for part in (train, val)]
+    return Listing(*parts, tuple(classes))
 
 
 def _split(folder: Path, val_share: float) -> Listing:
@@ -52,7 +54,7 @@ def _split(folder: Path, val_share: float) -> Listing:
         raise UserError(f"{folder} holds {len(classes)} folders of pictures; {LAYOUT}")
     train, test = [], []
     for label, name in enumerate(classes):
-        found = _samples(folder, classes, label)
+        found = _samples(folder, label, name)
         if len(found) < 2:
             raise UserError(f"{folder / name} holds 1 picture; a class is split into 2 or more")
         count = min(max(round(val_share * len(found)), 1), len(found) - 1)
@@ -63,26 +65,18 @@ def _split(folder: Path, val_share: float) -> Listing:
     return Listing(train, test, tuple(classes))
 
 
-def _samples(folder: Path, classes: list[str], only: int | None = None) -> Samples:
-    found = []
-    for label, name in enumerate(classes):
-        if only is None or label == only:
-            pictures = _pictures(folder / name)
-            if not pictures:
-                raise UserError(
-                    f"{folder / name} holds no pictures ({' '.join(SUFFIXES)}); remove the folder, "
-                    "or give it some"
-                )
-            found += [(path, label) for path in pictures]
-    return found
-
-
-def _pictures(folder: Path) -> list[str]:
-    found = []
-    for place, folders, names in os.walk(folder, followlinks=True):
+def _samples(folder: Path, label: int, name: str) -> Samples:
+    """The pictures of one class, hidden files and folders left out."""
+    found: Samples = []
+    for place, folders, names in os.walk(folder / name, followlinks=True):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         chosen = [n for n in names if n.lower().endswith(SUFFIXES) and not n.startswith(".")]
-        found += [os.path.join(place, name) for name in sorted(chosen)]
+        found += [(os.path.join(place, name), label) for name in sorted(chosen)]
+    if not found:
+        kinds = " ".join(SUFFIXES)
+        raise UserError(
+            f"{folder / name} holds no pictures ({kinds}); remove the folder, or give it some"
+        )
     return found
 
 

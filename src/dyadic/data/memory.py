@@ -94,7 +94,8 @@ class InMemory(ImageSet):
         source = generator(self.seed, epoch)
         batches = shuffled_batches(len(self.train), self.batch_size, source)
         offsets = torch.randint(2 * self.crop_padding + 1, (len(self.train), 2), generator=source)
-        mirror = self._mirrored_images(epoch)
+        left = torch.rand(len(self.train), generator=generator(self.seed, "mirror")) < 0.5
+        mirror = left ^ bool(epoch % 2)
 
         def augmented(numbers: Tensor) -> Batch:
             images = shifted(self.train.images[numbers], offsets[numbers], self.crop_padding)
@@ -103,10 +104,6 @@ class InMemory(ImageSet):
             return resized(images, self.image_size), self.train.labels[numbers]
 
         return MadeBatches([this_rank(batch) for batch in batches], augmented)
-
-    def _mirrored_images(self, epoch: int) -> Tensor:
-        first = torch.rand(len(self.train), generator=generator(self.seed, "mirror")) < 0.5
-        return first ^ bool(epoch % 2)
 
     def fingerprint(self) -> str:
         """Of the pixels and labels of both sets."""

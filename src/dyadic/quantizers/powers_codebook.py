@@ -50,14 +50,11 @@ class PowersCodebook(Codebook):
     def __call__(self, x: Tensor) -> Tensor:
         if x.dtype != torch.float32 or self.scale.ndim > 0:
             return super().__call__(x)
-        lowest, largest = (float(self.scale) * self.levels[i].item() for i in (-self._count, -1))
+        first = -int((self.levels > 0).sum())
+        lowest, largest = (float(self.scale) * self.levels[i].item() for i in (first, -1))
         if lowest < NORMAL[0] or largest > NORMAL[1]:
             return super().__call__(x)  # the bits of an octave end here
         signed = self.levels[0] < 0
         magnitude = (x.abs() if signed else x).clamp(0, largest)
         value = torch.threshold_(nearest_power(magnitude, self.steps), 0.9 * lowest, 0.0)
         return value.copysign_(x) if signed else value
-
-    @property
-    def _count(self) -> int:
-        return int((self.levels > 0).sum())

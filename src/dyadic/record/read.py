@@ -104,7 +104,9 @@ class Record:
     def histograms(self) -> dict[str, NDArray[Any]]:
         """`histograms.npz` by key; empty where there is none or it cannot be read."""
         try:
-            return _arrays(self.path / schema.HISTOGRAMS)
+            path = self.path / schema.HISTOGRAMS
+            with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
+                return {key: archive[key] for key in archive.files}
         except UNREADABLE:
             return {}
 
@@ -114,11 +116,6 @@ UNREADABLE = (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.
 """What reading a damaged file raises; pandas' ParserError is a ValueError."""
 
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-
-
-def _arrays(path: Path) -> dict[str, NDArray[Any]]:
-    with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
-        return {key: archive[key] for key in archive.files}
 
 
 def histories(records: Sequence[Record]) -> pd.DataFrame:

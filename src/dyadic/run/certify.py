@@ -2,7 +2,7 @@
 
 import logging
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +37,7 @@ class Certificate:
     arrays: dict[str, np.ndarray]
     program_note: str
     seconds: float
-    bytes: int = field(default=0)
+    bytes: int
 
 
 def certify(
@@ -68,8 +68,9 @@ def certify(
     columns = _layer_columns(deployed, lowered, proof, torch.as_tensor(test_images[:COMPARED]))
     compiled = found.available.get("compiled")
     if isinstance(compiled, CompiledEngine):
-        for name, algorithm in _algorithms(deployed, lowered, compiled).items():
-            columns[name]["algorithm"] = algorithm
+        for layer in deployed.layers:  # all algorithms, of one that stands in several places
+            names = (compiled.algorithms[lowered.layers[node.name]] for node in layer.nodes)
+            columns[layer.name]["algorithm"] = ", ".join(dict.fromkeys(names))
     seconds = round(time.monotonic() - started, 1)
     return Certificate(report, columns, found_arrays, note, seconds, stored)
 
@@ -105,17 +106,6 @@ def _layer_columns(
             "float_difference_steps": max(steps.get(name, 0) for name in names),
         }
     return columns
-
-
-def _algorithms(
-    deployed: QuantizedNetwork, lowered: Lowered, engine: CompiledEngine
-) -> dict[str, str]:
-    """How the compiled engine computes each layer; a layer that stands in several places: all."""
-    found = {}
-    for layer in deployed.layers:
-        names = (engine.algorithms[lowered.layers[node.name]] for node in layer.nodes)
-        found[layer.name] = ", ".join(dict.fromkeys(names))
-    return found
 
 
 def _float32_steps(

@@ -17,12 +17,11 @@ def check_fit(model: nn.Module, data: Any, devices: int = 1) -> None:
     """
     shape = tuple(data.image_shape)
     logits = _logits(copy.deepcopy(model).eval(), torch.zeros(2, *shape, dtype=torch.uint8), shape)
-    if not isinstance(logits, Tensor) or logits.shape != (2, data.classes):
-        found = (
-            f"gives {_text(logits)} for 2 images"
-            if not isinstance(logits, Tensor) or logits.ndim != 2 or len(logits) != 2
-            else f"tells {logits.shape[1]} classes apart"
-        )
+    found_shape = list(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
+    if found_shape != [2, data.classes]:
+        found = f"gives {found_shape} for 2 images"
+        if isinstance(logits, Tensor) and logits.ndim == len(logits) == 2:
+            found = f"tells {logits.shape[1]} classes apart"
         raise UserError(
             f"the network {found}; {data.name} has {data.classes} classes, so it must give "
             f"logits [N, {data.classes}]"
@@ -49,7 +48,3 @@ def _check_batch_norm(model: nn.Module, images: Tensor) -> None:
             f"a step of training sees one image a device, and batch norm cannot normalize one "
             f"value ({error}); choose a larger batch_size"
         ) from None
-
-
-def _text(value: Any) -> str:
-    return str(list(value.shape)) if isinstance(value, Tensor) else type(value).__name__

@@ -110,7 +110,7 @@ def rehearse(run: Run) -> Rehearsal | None:
         run.recipe.check()
     check_fit(model, run.data, run.hardware.devices)
     network = _network(run, model)
-    omega = _no_omega if run.sensitivity is None else _insensitive
+    omega = _no_omega if run.sensitivity is None else lambda *choice: 0.0
     bits = run.allocation.assign(_problem(network, omega))
     network.quantize(bits, run.weight, run.activation)
     rehearsal = None
@@ -135,7 +135,8 @@ def train(run: Run) -> Trained:
     problem = allocation_problem(run, network)
     bits = run.allocation.assign(problem)
     sensitivity = _sensitivity(run, problem, bits)
-    _quantize(run, network, bits, images)
+    network.quantize(bits, run.weight, run.activation).to(run.hardware.device)
+    network.calibrate(images.to(run.hardware.device).split(256))
     history = _fine_tune(run, network, teacher, images)
     quantized = time.monotonic()
     score = evaluate(network, run.data.test_batches())
@@ -216,16 +217,6 @@ def _sample(run: Run, network: QuantizedNetwork) -> Sample:
 
 def _no_omega(layer: str, weight: int, activation: int) -> float:
     raise UserError("this allocation weighs layers; choose a sensitivity, such as hessian")
-
-
-def _insensitive(layer: str, weight: int, activation: int) -> float:
-    return 0.0
-
-
-def _quantize(run: Run, network: QuantizedNetwork, bits: dict[str, Bits], images: Tensor) -> None:
-    network.quantize(bits, run.weight, run.activation)
-    network.to(run.hardware.device)
-    network.calibrate(images.to(run.hardware.device).split(256))
 
 
 def _fine_tune(

@@ -65,11 +65,12 @@ class Training(pl.LightningModule):
 
     def configure_optimizers(self) -> dict:
         optimizer = self.optimizer_factory(parameter_groups(self.network))
-        rate = torch.optim.lr_scheduler.LambdaLR(optimizer, self._factor)
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": rate, "interval": "step"}}
 
-    def _factor(self, step: int) -> float:
-        return self.curve(progress_in_segment(self.phases, step / self.steps_per_epoch))
+        def factor(step: int) -> float:
+            return self.curve(progress_in_segment(self.phases, step / self.steps_per_epoch))
+
+        rate = torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": rate, "interval": "step"}}
 
 
 def parameter_groups(network: nn.Module) -> list[dict]:

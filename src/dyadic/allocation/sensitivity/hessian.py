@@ -83,7 +83,9 @@ def hessian_traces(
     population, size = torch.inf, 16
     curvature: Callable[[Sequence[int]], Tensor] = DoubleBackward(model, weights, parts, seed)
     if first.applies():
-        curvature, population, size = first, first.population(_classes(model, images)), 4
+        with evaluating(model), torch.no_grad():
+            classes = model(images[:1]).shape[1]
+        curvature, population, size = first, first.population(classes), 4
     values = torch.empty(0, len(weights), 0, dtype=torch.float64)
     while True:
         done = len(values)
@@ -117,8 +119,3 @@ def summarize(
 
 def _positive(values: Tensor) -> Tensor:
     return values.clamp(min=torch.finfo(values.dtype).tiny)
-
-
-def _classes(model: nn.Module, images: Tensor) -> int:
-    with evaluating(model), torch.no_grad():
-        return model(images[:1]).shape[1]

@@ -15,6 +15,7 @@ missing into a copy of the network and calibrates it; `lowering` then reads off 
 import operator
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor, fx, nn
@@ -111,11 +112,12 @@ class Deployment:
 
     def _complete_layers(self, network: QuantizedNetwork) -> list[str]:
         float_weights = [x for x in network.layers if weight_quantization(x.module) is None]
+        body, layers = network.body, network.layers
         float_inputs = [
-            x for x in network.layers if not all(_reads_codes(network.body, n) for n in x.nodes)
+            x for x in layers if not all(is_quantizer(body, n.all_input_nodes[0]) for n in x.nodes)
         ]
         bits = {x.name: (self.weight_bits, self.activation_bits) for x in network.layers}
-        quantize_weights(float_weights, _per_channel, bits)
+        quantize_weights(float_weights, partial(Uniform, granularity="per_channel"), bits)
         quantize_activations(network.body, float_inputs, Uniform, bits)
         notes = [
             f"{self.weight_bits}-bit weights added to {len(float_weights)} layers",
@@ -169,14 +171,6 @@ class Deployment:
             quant = insert_quantizer(body, node, stream)
             node.replace_all_uses_with(quant, delete_user_cb=lambda user, q=quant: user is not q)
             forms[quant] = CODES
-
-
-def _per_channel(bits: int) -> Quantizer:
-    return Uniform(bits=bits, granularity="per_channel")
-
-
-def _reads_codes(body: fx.GraphModule, node: fx.Node) -> bool:
-    return is_quantizer(body, node.all_input_nodes[0])
 
 
 def _is_narrow(body: fx.GraphModule, node: fx.Node) -> bool:

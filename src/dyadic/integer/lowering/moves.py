@@ -35,7 +35,8 @@ def lower_move(
     if isinstance(module, forms.Select):
         return ops.Select(name, inputs, module.channels.cpu().numpy()), 1
     if isinstance(module, forms.Pad):
-        return ops.Pad(name, inputs, _four(module.padding)), 1
+        left, right, top, bottom = module.padding
+        return ops.Pad(name, inputs, (left, right, top, bottom)), 1
     if isinstance(module, forms.Repeat):
         return ops.Repeat(name, inputs, module.times), 1
     if isinstance(module, forms.Pixels):
@@ -77,8 +78,3 @@ def _adaptive(
         return ops.Repeat(name, inputs, (out_rows // rows, out_columns // columns)), 1
     operation = ops.AdaptiveSumPool(name, inputs, (out_rows, out_columns))
     return operation, divisor(operation, before[1:])
-
-
-def _four(value: tuple[int, ...]) -> tuple[int, int, int, int]:
-    left, right, top, bottom = value
-    return left, right, top, bottom

@@ -49,9 +49,8 @@ def run(cfg: DictConfig) -> dict[str, Any]:
                 print_finished(found, directory)
             return found
         if missing := OmegaConf.missing_keys(cfg):  # which would otherwise fail late
-            raise UserError(
-                f"no value for {', '.join(sorted(missing))}; set it on the command line"
-            )
+            names = ", ".join(sorted(missing))
+            raise UserError(f"no value for {names}; set it on the command line")
         return _first(cfg, directory) if is_first() else _other(cfg, directory)
 
 

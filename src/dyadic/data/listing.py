@@ -40,9 +40,11 @@ def listed(folder: Path, val_share: float) -> Listing:
     if wrong := sorted(set(classes) ^ set(of_val)):
         there = "train" if wrong[0] in classes else "val"
         raise UserError(f"{folder}: the class {wrong[0]} is in {there} alone; both need each class")
-    numbered = list(enumerate(classes))
-    parts = [[x for pair in numbered for x in _samples(part, *pair)] for part in (train, val)]
-    return Listing(*parts, tuple(classes))
+    pictures, tests = (
+        [sample for label, name in enumerate(classes) for sample in _samples(part, label, name)]
+        for part in (train, val)
+    )
+    return Listing(pictures, tests, tuple(classes))
 
 
 def _split(folder: Path, val_share: float) -> Listing:

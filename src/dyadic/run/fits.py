@@ -17,9 +17,9 @@ def check_fit(model: nn.Module, data: Any, devices: int = 1) -> None:
     """
     shape = tuple(data.image_shape)
     logits = _logits(copy.deepcopy(model).eval(), torch.zeros(2, *shape, dtype=torch.uint8), shape)
-    found_shape = list(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
-    if found_shape != [2, data.classes]:
-        found = f"gives {found_shape} for 2 images"
+    given = list(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
+    if given != [2, data.classes]:
+        found = f"gives {given} for 2 images"
         if isinstance(logits, Tensor) and logits.ndim == len(logits) == 2:
             found = f"tells {logits.shape[1]} classes apart"
         raise UserError(

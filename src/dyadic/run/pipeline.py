@@ -135,8 +135,7 @@ def train(run: Run) -> Trained:
     problem = allocation_problem(run, network)
     bits = run.allocation.assign(problem)
     sensitivity = _sensitivity(run, problem, bits)
-    network.quantize(bits, run.weight, run.activation).to(run.hardware.device)
-    network.calibrate(images.to(run.hardware.device).split(256))
+    _quantize(run, network, bits, images)
     history = _fine_tune(run, network, teacher, images)
     quantized = time.monotonic()
     score = evaluate(network, run.data.test_batches())
@@ -217,6 +216,11 @@ def _sample(run: Run, network: QuantizedNetwork) -> Sample:
 
 def _no_omega(layer: str, weight: int, activation: int) -> float:
     raise UserError("this allocation weighs layers; choose a sensitivity, such as hessian")
+
+
+def _quantize(run: Run, network: QuantizedNetwork, bits: dict[str, Bits], images: Tensor) -> None:
+    network.quantize(bits, run.weight, run.activation).to(run.hardware.device)
+    network.calibrate(images.to(run.hardware.device).split(256))
 
 
 def _fine_tune(

@@ -1,3 +1,4 @@
+import pytest
 import torch
 from torch import nn
 
@@ -6,7 +7,11 @@ from dyadic.network.quantized import calibrate
 from dyadic.quantizers.logarithmic import Logarithmic
 from dyadic.quantizers.uniform import Uniform
 from dyadic.schedules.all_at_once import AllAtOnce
+from dyadic.schedules.blend import GrowingBlend, linear
+from dyadic.schedules.freeze_then_fold import FreezeThenFold
+from dyadic.schedules.partition import GrowingPartition
 from dyadic.schedules.post_training import PostTraining, re_estimate
+from dyadic.schedules.two_step import TwoStep
 
 
 def ranges(network) -> list[torch.Tensor]:
@@ -80,3 +85,27 @@ def test_all_ranges_may_move_to_the_end_or_not_at_all(build):
     network = build(Uniform)
     assert [p.name for p in AllAtOnce(3).phases(network)] == ["quantization-aware training"]
     assert [p.name for p in AllAtOnce(3, 0).phases(network)] == ["ranges fixed"]
+
+
+@pytest.mark.parametrize(
+    "schedule",
+    [
+        GrowingBlend(1, 1, linear),
+        FreezeThenFold(epochs=1, moving_epochs=1),
+        GrowingPartition([0.5, 1.0], epochs_per_step=1, after=1),
+        TwoStep(1, strengths=[1.0], alternations=1, samples=64),
+    ],
+    ids=lambda schedule: type(schedule).__name__,
+)
+def test_ranges_move_in_every_epoch_and_stay_at_the_end(build, drive, schedule):
+    network = build(Uniform, Uniform)
+    moving = []
+
+    def watch(phase: int, moment: str) -> None:
+        if moment == "arranged":
+            moving.append(all(q.observing for q in activation_quantizations(network).values()))
+
+    drive(network, schedule, watch=watch)
+    assert len(moving) >= 2
+    assert all(moving)
+    assert not any(q.observing for q in activation_quantizations(network).values())

@@ -14,7 +14,8 @@ from tests.integer.resnet20 import resnet20
 
 from dyadic.integer.engines.onnx.engine import OnnxEngine, export_onnx
 from dyadic.integer.engines.onnx.graph import Graph, Term
-from dyadic.integer.engines.onnx.operations import onnx_model, weight_digits
+from dyadic.integer.engines.onnx.layers import weight_digits
+from dyadic.integer.engines.onnx.operations import onnx_model
 from dyadic.integer.engines.reference import ReferenceEngine
 from dyadic.integer.program.dyadic import dyadic, requantize, requantize_pair
 from dyadic.integer.program.operations import (

@@ -15,8 +15,9 @@ from dyadic.errors import UserError
 from dyadic.integer.engines.compiled.build import SOURCES
 from dyadic.integer.engines.compiled.fusion import single
 from dyadic.integer.engines.compiled.layout import plan
-from dyadic.integer.engines.compiled.source import Source, comment
+from dyadic.integer.engines.compiled.source import Source
 from dyadic.integer.engines.compiled.steps import StepBuilder
+from dyadic.integer.engines.compiled.text import comment
 from dyadic.integer.engines.reference import ReferenceEngine
 from dyadic.integer.program.bounds import Proof, prove
 from dyadic.integer.program.operations import Program

@@ -10,12 +10,12 @@ from dyadic.integer.engines.compiled import binding
 from dyadic.integer.engines.compiled.layout import Layout
 from dyadic.integer.engines.compiled.rows import shift_codes
 from dyadic.integer.engines.compiled.steps import StepBuilder
+from dyadic.integer.engines.compiled.text import comment, declare, literal, numbers
 from dyadic.integer.program.bounds import Proof
 from dyadic.integer.program.names import identifiers
 from dyadic.integer.program.operations import Linear
 from dyadic.integer.program.packing import pack
 
-VALUES_PER_LINE = 24
 ROWS_BYTES = 2**14  # of weights that are unpacked at a time, if one channel's are not more
 ALIGNED = 8
 
@@ -126,7 +126,7 @@ class Source:
             calls.append(f"    /* {comment(name)} */\n{self._places(step)}    {call}\n")
         yield "\nstatic const dy_place places[] = {\n"
         for slot in self.steps.slots():
-            yield f"    {{{_list(_place(slot))}}},\n"
+            yield f"    {{{numbers(_place(slot))}}},\n"
         yield "};\n\n"
         names = ", ".join(map(literal, classes))
         yield f"const char *const dyadic_class_names[] = {{{names}}};\n\n"
@@ -186,12 +186,12 @@ class Source:
         ]
         bias = self._array(f"bias_{here}", self.kept[conv.bias], declared)
         odd_b = self._kept(conv.odd_b, f"oddmultiplier_{here}", declared)
-        numbers = _list((conv.groups, conv.group_in, conv.group_out, conv.form, conv.wide))
+        sizes = numbers((conv.groups, conv.group_in, conv.group_out, conv.form, conv.wide))
         scale = self._scale(conv.scale, here, declared)
-        value = f"{{{_fields(conv.window)}, {numbers}, NULL, NULL, {bias}, {odd_b}, {scale}}}"
+        value = f"{{{_fields(conv.window)}, {sizes}, NULL, NULL, {bias}, {odd_b}, {scale}}}"
         part = self._part(step)
         codes_name = self._array(f"codes_{here}", packed, declared)
-        last = _list((weights.bits, part.groups, part.outputs))
+        last = numbers((weights.bits, part.groups, part.outputs))
         pointers = ", ".join([codes_name, *levels, "NULL"][:3])
         value = f"{{{value}, {pointers}, {last}}}"
         return self._constant("dy_packed", f"layer_{here}", value, declared)
@@ -204,7 +204,7 @@ class Source:
     def _scale(self, scale: Structure, here: str, declared: list[str]) -> str:
         b = self._kept(scale.b, f"multiplier_{here}", declared)
         c = self._kept(scale.c, f"shift_{here}", declared)
-        return f"{{{b}, {c}, {_list((scale.per_channel, scale.lo, scale.hi))}}}"
+        return f"{{{b}, {c}, {numbers((scale.per_channel, scale.lo, scale.hi))}}}"
 
     def _kept(self, address: int | None, name: str, declared: list[str]) -> str:
         return self._array(name, self.kept[address], declared) if address else "NULL"
@@ -223,19 +223,6 @@ class Source:
         return self.arrays[key]
 
 
-def comment(text: str) -> str:
-    """Text that cannot end a comment."""
-    return "".join(c if c.isalnum() or c in " _.,=-" else "_" for c in text)
-
-
-def literal(text: str) -> str:
-    """Any text as a string of C, in UTF-8."""
-    plain = (
-        chr(b) if 32 <= b < 127 and chr(b) not in '"\\?' else f"\\{b:03o}" for b in text.encode()
-    )
-    return f'"{"".join(plain)}"'
-
-
 def _kind(step: Structure) -> str:
     return binding.STEPS[step.kind]
 
@@ -250,19 +237,5 @@ def _place(slot: Structure) -> tuple[int, ...]:
     return (slot.offset + slot.origin, view.type, *shape)
 
 
-def declare(name: str, array: np.ndarray, into: list[str]) -> str:
-    """Append a constant array's text, and return its name."""
-    values = array.ravel().tolist() or [0]
-    into.append(f"static const {array.dtype.name}_t {name}[{len(values)}] = {{\n")
-    for start in range(0, len(values), VALUES_PER_LINE):
-        into.append(_list(values[start : start + VALUES_PER_LINE]) + ",\n")
-    into.append("};\n")
-    return name
-
-
-def _list(values: Sequence[int]) -> str:
-    return ", ".join(map(str, values))
-
-
 def _fields(window: Structure) -> str:
-    return f"{{{_list([getattr(window, field[0]) for field in window._fields_])}}}"
+    return f"{{{numbers([getattr(window, field[0]) for field in window._fields_])}}}"

@@ -139,7 +139,6 @@ class ImageFolders(ImageSet):
         return [round(x, 4) for x in mean.tolist()], [round(x, 4) for x in std.tolist()]
 
     def train_batches(self, epoch: int) -> Batches:
-        """Augmented training batches of an epoch, a pure function of (seed, epoch)."""
         batches = shuffled_batches(len(self.train), self.batch_size, generator(self.seed, epoch))
         images = _Decoded(self.train, self.channels, self._augmented, (self.seed, epoch))
         return _Loader(images, [this_rank(batch) for batch in batches], self.workers)

@@ -90,7 +90,6 @@ class InMemory(ImageSet):
         self.crop_padding, self.flip = crop_padding, flip
 
     def train_batches(self, epoch: int) -> Batches:
-        """Augmented training batches of an epoch, a pure function of (seed, epoch)."""
         source = generator(self.seed, epoch)
         batches = shuffled_batches(len(self.train), self.batch_size, source)
         offsets = torch.randint(2 * self.crop_padding + 1, (len(self.train), 2), generator=source)

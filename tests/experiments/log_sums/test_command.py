@@ -2,6 +2,7 @@
 
 import csv
 import json
+import sys
 
 import numpy as np
 import pytest
@@ -118,3 +119,9 @@ def test_a_program_without_such_layers_is_refused():
 def test_a_folder_without_a_run_is_one_line_and_exit_code_two(tmp_path, capsys):
     assert main(["log_domain", str(tmp_path)]) == 2
     assert capsys.readouterr().err.startswith("error: ")
+
+
+def test_where_the_repository_is_not_at_hand_it_says_so(tmp_path, capsys, monkeypatch):
+    monkeypatch.setitem(sys.modules, "experiments.log_sums.command", None)
+    assert main(["log_domain", str(tmp_path)]) == 2
+    assert "run it in a clone" in capsys.readouterr().err

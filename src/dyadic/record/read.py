@@ -135,8 +135,10 @@ def all_layers(records: Sequence[Record]) -> pd.DataFrame:
 
 def _below(records: Sequence[Record], name: str) -> pd.DataFrame:
     """The CSV files of this name, one below the other."""
-    frames = [record.readable(name).assign(run=record.name) for record in records]
-    return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=["run"])
+    frames = {record.name: record.readable(name) for record in records}
+    if not frames:
+        return pd.DataFrame(columns=["run"])
+    return pd.concat(frames, names=["run"]).reset_index(level=0).reset_index(drop=True)
 
 
 def read_csv(path: Path) -> pd.DataFrame:

@@ -20,21 +20,11 @@ from dyadic.record.files import write_text
 from dyadic.record.read import read_csv, read_records
 from dyadic.report.charts.drawing import Drawing, svg
 from dyadic.report.command import command, fill, marks
+from dyadic.report.data import verdicts
 from dyadic.report.data.claims import REPEAT, Claim, published_row, read_claims
 from dyadic.report.data.frames import csv, groups, where
 from dyadic.report.data.published import read_published
 from dyadic.report.data.seeds import SETTING, over_seeds
-from dyadic.report.data.verdicts import (
-    STORED,
-    WHERE,
-    Trial,
-    decided,
-    finished_runs,
-    read_verdicts,
-    scoreboard,
-    trials,
-    verdict_rows,
-)
 from dyadic.report.page.claims import counted, pictures, place, verdict_table
 from dyadic.report.text import markdown, percent, plural
 
@@ -49,7 +39,7 @@ TRAINED_ON = "float trained on"
 
 ARMS = [
     *["paper", "arm", "published", "metric", "published on", "weights", "activations"],
-    *[TRAINED_ON, *MEASURED.values(), "epochs", "seeds", *WHERE],
+    *[TRAINED_ON, *MEASURED.values(), "epochs", "seeds", *verdicts.WHERE],
 ]
 HEADLINE = [
     *["paper", "arm", "network", "weights", "activations", "float top-1", TRAINED_ON],
@@ -62,17 +52,18 @@ VERDICTS = (
     "Differences in points of top-1, paired by seed. Interval: 95 %, Student's t. Holm's p is "
     "corrected over all of this paper's comparisons."
 )
+Trials = Sequence[verdicts.Trial]
 Fits = Mapping[str, pd.DataFrame]
 
 
 def update(options: Any) -> None:
     """Write all tables and pages."""
-    runs = finished_runs(read_records(options.runs))
+    runs = verdicts.finished_runs(read_records(options.runs))
     published = read_published(options.experiments / "published")
-    found = [(claim, *trials(claim, runs)) for claim in read_claims(options.experiments)]
-    known = read_verdicts(options.out / "claims.csv")
+    found = [(claim, *verdicts.trials(claim, runs)) for claim in read_claims(options.experiments)]
+    known = verdicts.read_verdicts(options.out / "claims.csv")
     parts = [_verdicts(claim, tried, published, known) for claim, tried, _ in found]
-    table = decided(pd.concat(parts, ignore_index=True))
+    table = verdicts.decided(pd.concat(parts, ignore_index=True))
     write_text(options.out / "claims.csv", csv(table))
     for claim, tried, fits in found:
         page = options.out.parent / "claims" / f"{claim.experiment}.md"
@@ -88,11 +79,11 @@ def update(options: Any) -> None:
 
 
 def _verdicts(
-    claim: Claim, tried: Sequence[Trial], published: pd.DataFrame, known: pd.DataFrame
+    claim: Claim, tried: Trials, published: pd.DataFrame, known: pd.DataFrame
 ) -> pd.DataFrame:
     """The claim's rows; without runs what an earlier table says, if it says the same claims."""
-    fresh = verdict_rows(claim, tried, published).astype(object)
-    earlier = where(known, known.experiment == claim.experiment).filter(STORED)
+    fresh = verdicts.verdict_rows(claim, tried, published).astype(object)
+    earlier = where(known, known.experiment == claim.experiment).filter(verdicts.STORED)
     margins = dict(zip(fresh.claim, fresh.margin, strict=True))
     if tried or set(earlier.claim) != set(margins):
         return fresh
@@ -100,7 +91,7 @@ def _verdicts(
     return earlier.assign(**said).astype(object)
 
 
-def arm_rows(claim: Claim, tried: Sequence[Trial], published: pd.DataFrame) -> pd.DataFrame:
+def arm_rows(claim: Claim, tried: Trials, published: pd.DataFrame) -> pd.DataFrame:
     """A row for every arm in every setting: the paper's number, and ours over the seeds.
 
     top-1 is that of the last epoch. Standard deviations are of the sample, empty for one seed.
@@ -133,7 +124,7 @@ def _measured(own: pd.DataFrame) -> dict[str, Any]:
 
 def _page(
     claim: Claim,
-    tried: Sequence[Trial],
+    tried: Trials,
     fits: Fits,
     own: pd.DataFrame,
     arms: pd.DataFrame,
@@ -141,7 +132,7 @@ def _page(
 ) -> Iterator[str]:
     """The paragraphs of a claim's page.
 
-    tried, fits  of `trials`; own: the claim's rows of the decided table; arms: of `arm_rows`
+    tried, fits  of `trials`; own: its rows of the decided table; arms: of `arm_rows`
     """
     yield f"# {claim.experiment}: {claim.paper}, {claim.table}"
     yield f"The paper: {claim.statement}"
@@ -161,7 +152,7 @@ def _page(
         yield "\n\n".join(filter(None, ["## What else was tried", claim.tried, others]))
 
 
-def _recipes(trial: Trial) -> str:
+def _recipes(trial: verdicts.Trial) -> str:
     """The choices that the arms share, then per arm those in which they differ."""
     last = {name: own.recipe.iloc[-1] for name, own in trial.arms.items() if len(own)}
     table = pd.DataFrame(last).drop(index="schedule.seed", errors="ignore").map(str).sort_index()
@@ -175,7 +166,7 @@ def _recipes(trial: Trial) -> str:
     return f"All arms: {said(table.columns[0], same)}.\n\n" + "\n".join(lines)
 
 
-def _runs(trial: Trial) -> str:
+def _runs(trial: verdicts.Trial) -> str:
     """The names of the runs of every arm."""
     lines = [
         f"- {name}: {', '.join(f'`{run}`' for run in own.name) or 'none'}"
@@ -185,7 +176,7 @@ def _runs(trial: Trial) -> str:
     return f"{at}:\n\n" + "\n".join(lines)
 
 
-def _others(tried: Sequence[Trial], fits: Fits) -> Iterator[str]:
+def _others(tried: Trials, fits: Fits) -> Iterator[str]:
     """Runs that fit an arm and are not in its numbers."""
     used = {name for trial in tried for own in trial.arms.values() for name in own.name}
     for arm, fit in fits.items():
@@ -199,11 +190,11 @@ def _others(tried: Sequence[Trial], fits: Fits) -> Iterator[str]:
 
 def blocks(options: Any) -> Iterator[tuple[Path, str, str]]:
     """(file, mark, block) of the two READMEs, as the committed tables say."""
-    table = read_verdicts(options.out / "claims.csv")
+    table = verdicts.read_verdicts(options.out / "claims.csv")
     yield options.experiments / "README.md", "claims", block(table)
     root = options.experiments.parent / "README.md"
     text = root.read_text(encoding="utf-8") if root.is_file() else ""
-    shown = {"papers": markdown(scoreboard(table)), "results": headline(options.out)}
+    shown = {"papers": markdown(verdicts.scoreboard(table)), "results": headline(options.out)}
     yield from ((root, mark, block) for mark, block in shown.items() if marks(mark)[0] in text)
 
 
@@ -223,7 +214,7 @@ def block(table: pd.DataFrame) -> str:
     shown = verdict_table(table).drop(columns=["by seed", "on"])
     pages = [f"[{name}](../results/claims/{name}.md)" for name in table.experiment]
     first = {"experiment": pages, "paper": table.paper, "table": table.table}
-    return markdown(pd.concat([pd.DataFrame(first), shown, table[WHERE[:3]]], axis=1))
+    return markdown(pd.concat([pd.DataFrame(first), shown, table[verdicts.WHERE[:3]]], axis=1))
 
 
 def act(options: Any) -> int:

@@ -8,6 +8,7 @@ says which.
 """
 
 import base64
+import gc
 import gzip
 import json
 import sys
@@ -38,8 +39,7 @@ from dyadic.report.page.overview import GENERATED, settings
 from dyadic.report.page.run import comparisons, detail
 from dyadic.report.text import plural
 
-DETAILED = 48
-WATCH_SECONDS = 5
+DETAILED, WATCH_SECONDS = 48, 5
 COLUMNS = [  # of the table of runs: key, heading, whether it is a number
     *[("name", "run", False), ("method", "method", False), ("bits", "bits", True)],
     *[("top1", "top-1, %", True), ("drop", "drop", True), ("seeds", "mean of seeds", True)],
@@ -113,6 +113,7 @@ def _content(
     columns = [c for c in COLUMNS if c[0] not in ("model", "dataset") or len(set(frame[c[0]])) > 1]
     return {
         "made": datetime.now().strftime("%Y-%m-%d %H:%M"),
+        "methods": len(set(table.method)),
         "statuses": frame.status.value_counts().to_dict(),
         "stopped": stopped.filter(["name", "status", "reason"]),
         "integers": integers(frame),
@@ -188,6 +189,7 @@ def act(options: Any) -> int:
 
 def main(arguments: list[str] | None = None) -> int:
     """Entry point; returns the exit code."""
+    gc.set_threshold(200_000)  # records are a million objects that stay: looking for others is slow
     runs, out = Path("results/runs"), Path("results/dashboard.html")
     return command("dashboard", act, arguments, runs=runs, out=out, watch=False)
 

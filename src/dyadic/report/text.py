@@ -33,8 +33,8 @@ def interval(low: float, high: float) -> str:
 
 
 def number(value: float, form: str = "g") -> str:
-    """A number, "" for nan."""
-    return format(value, form) if np.isfinite(value) else ""
+    """A number, "" for nan; what rounds to zero has no sign."""
+    return format(float(format(value, form)) + 0.0, form) if np.isfinite(value) else ""
 
 
 def numeric(frame: pd.DataFrame) -> list[bool]:

@@ -75,6 +75,7 @@ def svg(drawing: Drawing) -> str:
     config = CONFIG | {"padding": ROOM}
     said = {"title": title, "description": drawing.title, "datasets": tables, "config": config}
     drawn = str(_vega().vegalite_to_svg(drawing.declared | said))
+    drawn = re.sub(r"(\.\d{3})\d{9,}", r"\1", drawn)  # places to a thousandth of a pixel
     style = f"<style>@media (prefers-color-scheme: dark) {{{dark_rules()}}}</style>"
     return re.sub(r"(<svg [^>]*>)", lambda opened: opened[1] + style, drawn, count=1) + "\n"
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pandas as pd
 
-from dyadic.record.read import Record, numbers
+from dyadic.record.read import BROKEN, Record, numbers
 
 TEXTS = [
     *["name", "dataset", "model", "method", "status", "reason", "phase", "hardware", "precision"],
@@ -67,7 +67,7 @@ def _row(record: Record) -> dict[str, Any]:
         "name": record.name,
         "status": record.status,
         "reason": record.reason,
-        "phase": "" if record.status == "done" else _phase(record),
+        "phase": "" if record.status in ("done", BROKEN) else _phase(record),
     }
 
 

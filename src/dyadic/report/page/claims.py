@@ -135,8 +135,9 @@ def _picture(own: pd.DataFrame) -> Drawing:
     marks = where(marks, marks.points.between(drawn.min() - half, drawn.max() + half))
     table["lines"] = [textwrap.wrap(str(claim), LINE) for claim in own.claim]
     step = 39 + 13 * max(map(len, table.lines))
-    places = {"step": step, "says": 9 - step / 2, "words": 22 - step / 2, "below": step / 2 - 13}
-    declared = declaration("claims", marks=list(dict.fromkeys(marks.mark)), **places)
+    places = {"says": 9 - step / 2, "words": 22 - step / 2, "below": step / 2 - 13}
+    places |= {"height": step * len(own), "marks": list(dict.fromkeys(marks.mark))}
+    declared = declaration("claims", **places)
     data = {"rows": table[["claim", "lines", "says", "verdict", "low", "high"]], "marks": marks}
     return Drawing(f"{counted(own)}: {place(own.iloc[0])}", declared, data, NOTE)
 

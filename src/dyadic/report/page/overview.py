@@ -7,27 +7,15 @@ import numpy as np
 import pandas as pd
 
 from dyadic.record.read import Record
-from dyadic.report.charts.charts import POINT, scores
+from dyadic.report.charts import POINT, scores
 from dyadic.report.charts.drawing import Drawing
+from dyadic.report.data import winners as ahead
 from dyadic.report.data.frames import groups, ordered, rows, where
 from dyadic.report.data.runs import flat, kind_of
 from dyadic.report.data.seeds import LEAST, SETTING, finished
-from dyadic.report.data.winners import (
-    AHEAD,
-    ALONE,
-    LIKE,
-    alike,
-    comparable,
-    floor,
-    front,
-    quantized,
-    width_of,
-    winners,
-)
-from dyadic.report.text import interval, percent, plural, signed
+from dyadic.report.text import interval, number, percent, plural, signed
 
-HEADLINE_BITS = 4
-GENERATED = "synthetic"
+HEADLINE_BITS, GENERATED = 4, "synthetic"
 CLOSE = 1.0  # points of top-1 below the float network that a title calls close
 MAIN = ["trainer.baseline.epochs", "trainer.hardware.threads", "dataset.holdout"]
 """What a title says first of all that tells a setting from another of the same network and data."""
@@ -77,10 +65,10 @@ def _titles(firsts: pd.DataFrame, records: Sequence[Record]) -> list[str]:
 
 
 def _setting(runs: pd.DataFrame, table: pd.DataFrame) -> dict[str, Any]:
-    best, baseline = winners(table), runs.groupby("seed").float_top1.mean().mean()
+    best, baseline = ahead.winners(table), runs.groupby("seed").float_top1.mean().mean()
     figures = [_against_bits(table, best, baseline)] if len(set(best.bits)) > 1 else []
     for cost, label in (("size_mib", "size, MiB"), ("gbops", "bit operations, GBOPS")):
-        costly = where(quantized(table), quantized(table)[cost] > 0)
+        costly = where(ahead.quantized(table), ahead.quantized(table)[cost] > 0)
         if len(set(costly[cost])) > 1:
             figures.append(_pareto(costly, cost, label))
     first = runs.iloc[0]
@@ -90,7 +78,7 @@ def _setting(runs: pd.DataFrame, table: pd.DataFrame) -> dict[str, Any]:
     of = f" of {plural(int(first.epochs_baseline), 'epoch')}" if first.epochs_baseline > 0 else ""
     summary = f"{plural(len(runs), 'finished run')}, {plural(runs.seed.nunique(), 'seed')}, on "
     summary += f"{first.hardware}; float network{of}{without}, top-1 {percent(baseline)} %."
-    contested = bool((best.verdict != ALONE).any())
+    contested = bool((best.verdict != ahead.ALONE).any())
     pairs = runs[["method", "seed"]].drop_duplicates()
     return {
         "dataset": first.dataset,
@@ -116,10 +104,10 @@ def headline(best: pd.DataFrame) -> tuple[str, str]:
     if best.empty:
         return ("No run with a bit width has finished yet.", "")
     row = _speaker(best)
-    first, second, pair, bits = row["method"], row["second"], row["pair"], width_of(row)
-    score = f"{first}{alike(row)}: {percent(row['top1'], row['top1_sd'])} % top-1 on "
+    first, second, pair, bits = row["method"], row["second"], row["pair"], ahead.width_of(row)
+    score = f"{first}{ahead.alike(row)}: {percent(row['top1'], row['top1_sd'])} % top-1 on "
     score += plural(int(row["seeds"]), "seed")
-    if row["verdict"] == ALONE:
+    if row["verdict"] == ahead.ALONE:
         return (
             f"No two methods have run at the same width and training; {first} at {bits}.",
             score,
@@ -128,7 +116,7 @@ def headline(best: pd.DataFrame) -> tuple[str, str]:
     more += f", 95 % {interval(pair.low, pair.high)}" if pair.seeds >= LEAST else ""
     more = f"{score}; {more or row['verdict']}, {plural(pair.seeds, 'paired seed')},"
     more += f" {plural(row['methods'], 'method')} compared."
-    if row["verdict"] == AHEAD:
+    if row["verdict"] == ahead.AHEAD:
         return f"At {bits} {first} is ahead of {second} by {pair.mean:.2f} points.", more
     if pair.seeds < LEAST:
         return f"At {bits} {first} has the highest mean, on too few seeds for a verdict.", more
@@ -148,11 +136,11 @@ def _standing(best: pd.DataFrame) -> pd.DataFrame:
     shown = {
         "bits": best.bits,
         "method": (best.method + " " + best.variant).str.strip(),
-        "with": [alike(row).removeprefix(" with ") for row in rows(best)],
+        "with": [ahead.alike(row).removeprefix(" with ") for row in rows(best)],
         "levels": best.levels,
         "top-1, %": list(map(percent, best.top1, best.top1_sd)),
         "seeds": best.seeds,
-        "drop": best.top1_drop.map("{:.2f}".format),
+        "drop": [number(drop, ".2f") for drop in best.top1_drop],
         "next": best.second,
         "lead": pairs(lambda pair: signed(pair.mean)),
         "95 % interval": pairs(lambda pair: interval(pair.low, pair.high)),
@@ -162,7 +150,7 @@ def _standing(best: pd.DataFrame) -> pd.DataFrame:
 
 
 def _against_bits(table: pd.DataFrame, best: pd.DataFrame, baseline: float) -> Drawing:
-    ranked = ordered(comparable(table), "top1", descending=True)
+    ranked = ordered(ahead.comparable(table), "top1", descending=True)
     leading = ordered(ranked.drop_duplicates(["series", "bits"]), "bits").assign(joined=True)
     labels = ("bits as the paper counts them", "top-1, %")
     note = "Per method its best configuration: mean of the seeds, whiskers one standard deviation."
@@ -173,7 +161,7 @@ def _drawn(
     table: pd.DataFrame, x: str, labels: tuple[str, str], title: str, note: str, **more: Any
 ) -> Drawing:
     """A point a configuration, the axis cut under a collapse."""
-    low = floor(table.top1)
+    low = ahead.floor(table.top1)
     if low is not None:
         note += f" {plural(int((table.top1 < low).sum()), 'value')} below {low:.0f} % not drawn."
         table = where(table, table.top1 >= low)
@@ -189,23 +177,26 @@ def _drawn(
 def _highest(best: pd.DataFrame) -> str:
     """Which method has the highest mean where several ran as in the headline."""
     said = _speaker(best)
-    like = dict(groups(best, LIKE))[said[LIKE[0]], said[LIKE[1]]]
-    contested = where(like, like.verdict != ALONE)
+    like = dict(groups(best, ahead.LIKE))[said[ahead.LIKE[0]], said[ahead.LIKE[1]]]
+    contested = where(like, like.verdict != ahead.ALONE)
     if contested.empty:
         return "At every width only one method has run with one training"
     first, wins = max(groups(contested, ["method"]), key=lambda item: len(item[1]))
     bits = ", ".join(f"{b:g}" for b in wins.bits)
-    return f"{first} has the highest mean top-1 at {bits} bits{alike(said)}"
+    return f"{first} has the highest mean top-1 at {bits} bits{ahead.alike(said)}"
 
 
 def _words(row: dict[str, Any]) -> str:
     score = f"{percent(row['top1'], row['top1_sd'])} %, {plural(row['seeds'], 'seed')}"
-    return f"{row['method']} {row['variant']}".strip() + f", {width_of(row)}{alike(row)}: {score}"
+    return (
+        f"{row['method']} {row['variant']}".strip()
+        + f", {ahead.width_of(row)}{ahead.alike(row)}: {score}"
+    )
 
 
 def _pareto(table: pd.DataFrame, cost: str, label: str) -> Drawing:
     table = ordered(table, "top1", descending=True).drop_duplicates(["series", cost])
-    best, low = front(table, cost), floor(table.top1)
+    best, low = ahead.front(table, cost), ahead.floor(table.top1)
     best = best if low is None else where(best, best.top1 >= low)
     # A label that would lie on the one before it is left out
     near = best[cost].astype(float) < 1.3 * best[cost].astype(float).shift()
@@ -223,7 +214,7 @@ def _cheapest(table: pd.DataFrame, cost: str, unit: str) -> str:
     close = where(table, table.top1_drop <= CLOSE)
     best = rows(ordered(close, [cost, "top1_drop"]) if len(close) else ordered(table, "top1_drop"))
     row, seeds = best[0], plural(int(best[0]["seeds"]), "seed")
-    name = f"{row['method']} at {width_of(row)}{alike(row)}"
+    name = f"{row['method']} at {ahead.width_of(row)}{ahead.alike(row)}"
     if close.empty:
         score = f"{percent(row['top1'])} % on {seeds}"
         return f"None is within {CLOSE:g} point of float; {name} comes nearest, {score}"

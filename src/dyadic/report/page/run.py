@@ -12,15 +12,12 @@ from PIL import Image
 
 from dyadic.record.chosen import spent
 from dyadic.record.read import Record, all_layers, histories, numbers
-from dyadic.report.charts import charts
+from dyadic.report import charts
 from dyadic.report.charts.drawing import RUNS, Drawing, declaration
 from dyadic.report.data.runs import flat
 from dyadic.report.text import number, plural
 
-HISTOGRAMS = 24
-LAYERS = 60
-CLASSES = 12
-IMAGES = 12
+HISTOGRAMS, LAYERS, CLASSES, IMAGES = 24, 60, 12, 12  # that are shown at most
 REPEAT = (
     "python run.py --config-path results/runs/{} --config-name config results_dir=results/repeated"
 )
@@ -100,11 +97,9 @@ def _layers(layers: pd.DataFrame, record: Record) -> Drawing | None:
 
 
 NOTE = (
-    "Widths of the weights and of what a layer reads; 32 are float. Sensitivity: the predicted "
-    "harm of the narrowest widths in use, for every layer. SQNR: signal to quantization noise; "
-    "6 dB are one bit. Difference: the trained float32 network against the program, in codes of "
-    "the layer's output; fine codes, as of 16 bits before an addition, make many steps of a small "
-    "difference."
+    "Bits of the weights and of what a layer reads; 32 are float. Sensitivity: the predicted harm "
+    "of the narrowest widths. SQNR: signal to quantization noise; 6 dB are a bit. Difference: the "
+    "float32 network against the program, in codes of the layer's output."
 )
 
 
@@ -115,10 +110,8 @@ def _strip(layers: pd.DataFrame, record: Record) -> Drawing | None:
     named = {"weight_bits": "weights", "activation_bits": "activations"}
     widths = layers.rename(columns=named).filter(named.values()).head(LAYERS)
     widths["layer"] = charts.short_names(layers.layer)[:LAYERS]
-    table = widths.melt("layer", var_name="part", value_name="bits")
     note = "; ".join(f"{name}: {value}" for name, value in spent(record.summary))
-    said = note and f"{note}."
-    return Drawing("The chosen widths", declaration("widths"), {"widths": table}, said)
+    return charts.widths("The chosen widths", widths, note and f"{note}.")
 
 
 def _histograms(record: Record, arrays: Arrays, layers: pd.DataFrame) -> Drawing | None:
@@ -200,7 +193,7 @@ def comparisons(records: Sequence[Record], bins: Mapping[str, int]) -> dict[str,
     layers["layer"] = [name for names in short for name in names]
     return {
         "declared": {name: declaration(name) for name in ("training", "histograms")}
-        | {"layers": charts.panels(OVERLAID)},
+        | {"layers": charts.panels({name: charts.PANELS[name] for name in OVERLAID})},
         "hues": RUNS,
         "bins": bins,
         "epochs": charts.epoch_table(histories(records)),

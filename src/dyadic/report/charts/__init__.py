@@ -12,10 +12,9 @@ from numpy.typing import NDArray
 
 from dyadic.report.charts.drawing import CONFIG, LIGHT, Drawing, declaration
 
-BINS = 32
-LEVELS_DRAWN = 65
+BINS, LEVELS_DRAWN = 32, 65
 PARTS = ("weight_counts", "weight_edges", "error_counts", "error_edges", "levels")
-POINT = {"weight": 1.0, "sd": 0.0, "joined": False}
+POINT = {"says": "", "weight": 1.0, "sd": 0.0, "joined": False}
 
 PANELS = {
     "weight_bits": "weight bits",
@@ -32,7 +31,7 @@ def scores(
     title: str,
     points: pd.DataFrame,
     labels: tuple[str, str],
-    slots: Mapping[str, int],
+    slots: Mapping[str, int] | None = None,
     note: str = "",
     corners: pd.DataFrame | None = None,
     low: float | None = None,
@@ -41,11 +40,13 @@ def scores(
 ) -> Drawing:
     """Points of two numbers, whiskers, lines, and a line of steps through `corners`.
 
-    points     series, x, y, says; weight (opacity), sd (a whisker) and joined (True: a line through
-               the series) may be left out
-    slots      the colour and shape of every series; labels: of the axes
-    corners    x, y, label; reference: the float network's top-1; low: where whiskers end
+    points     series, x, y; says (on hovering), weight (opacity), sd (a whisker) and joined (True:
+               a line through the series) may be left out
+    slots      the colour and shape of every series, in their order unless given
+    labels     of the axes; corners: x, y, label; reference: the float network's top-1
+    low        where whiskers end
     """
+    slots = slots or {series: k for k, series in enumerate(dict.fromkeys(points.series))}
     table = points.assign(**{k: v for k, v in POINT.items() if k not in points})
     spread = table.sd.fillna(0.0)
     least = (table.y - spread).clip(lower=low)
@@ -91,27 +92,41 @@ def epoch_table(history: pd.DataFrame) -> pd.DataFrame:
     return history[columns].assign(share=100 * history.quantized_share)
 
 
-def layers(title: str, table: pd.DataFrame, note: str) -> Drawing:
-    """A row a layer from the input down, a panel for each of `PANELS` that the table has."""
-    return Drawing(title, panels([c for c in PANELS if c in table]), {"layers": table}, note)
+def layers(
+    title: str, table: pd.DataFrame, note: str = "", shown: Mapping[str, str] = PANELS
+) -> Drawing:
+    """A row a layer from the input down, a panel for each column of `shown` that the table has."""
+    found = {column: name for column, name in shown.items() if column in table}
+    return Drawing(title, panels(found, legend=len(set(table.run)) > 1), {"layers": table}, note)
 
 
-def panels(columns: Sequence[str]) -> dict[str, Any]:
-    """The declaration of a layer chart with these columns."""
+def panels(shown: Mapping[str, str], legend: bool = False) -> dict[str, Any]:
+    """The declaration of a layer chart with these columns; a title that ends so has a log axis."""
     log = {"mark": {"type": "point", "size": 40}, "scale": "log", "format": "~e"}
-    linear = {"mark": "bar", "scale": "linear", "format": "~g"}
+    linear = {"mark": "bar", "scale": "linear", "format": "~f"}
     drawn = [
         declaration(
             "layer",
-            name=PANELS[column],
+            name=name,
             field=column,
-            width=420 // len(columns),
-            labels=column == columns[0],
-            **(log if column == "sensitivity" else linear),
+            width=420 // len(shown),
+            labels=column == next(iter(shown)),
+            legend={} if legend else None,
+            **(log if name.endswith(", log") else linear),
         )
-        for column in columns
+        for column, name in shown.items()
     ]
     return {"spacing": 10, "hconcat": drawn}
+
+
+def widths(title: str, table: pd.DataFrame, note: str = "") -> Drawing:
+    """The bits of every layer as a strip, from the input to the right.
+
+    table  layer, and a column of bits a row of the strip
+    """
+    strip = table.melt("layer", var_name="part", value_name="bits")
+    declared = declaration("widths", height=26 * (len(table.columns) - 1))
+    return Drawing(title, declared, {"widths": strip}, note)
 
 
 def short_names(names: Sequence[str]) -> list[str]:
@@ -127,7 +142,7 @@ def short_names(names: Sequence[str]) -> list[str]:
 
 
 def histograms(
-    title: str, run: str, layers: Mapping[str, Sequence[NDArray[Any]]], note: str
+    title: str, run: str, layers: Mapping[str, Sequence[NDArray[Any]]], note: str = ""
 ) -> Drawing:
     """Each layer's weights up, errors down, each as a share of its largest bin, and the levels.
 

@@ -12,7 +12,7 @@ TELLING := $(addprefix tests/,test_api.py commands/test_run.py run/test_summary.
   report/test_dashboard.py)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup data run test test-slow test-browser test-faults test-wheel test-oldest lint format bench dashboard watch hawq-tables networks coverage reproduce archive merge smoke clean
+.PHONY: help setup data run test test-slow test-browser test-faults test-wheel test-oldest lint format bench dashboard watch figure hawq-tables networks coverage reproduce archive merge smoke clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  \1\t\2/' | expand -t 16
@@ -75,6 +75,11 @@ dashboard: setup ## results/dashboard.html from every run record
 
 watch: setup ## the same page, written again while runs are in progress
 	$(BIN)/python -m dyadic.report.dashboard --watch $(ARGS)
+
+figure: dashboard ## results/figures/dashboard.png, the page as the README shows it (Chromium)
+	chromium --headless --no-sandbox --disable-gpu --hide-scrollbars --virtual-time-budget=6000 \
+	  --window-size=1400,1960 --screenshot=$(CURDIR)/results/figures/dashboard.png \
+	  file://$(CURDIR)/results/dashboard.html
 
 hawq-tables: setup ## HAWQ-V3's tables: published beside ours
 	$(BIN)/python -m experiments.hawq_v3.tables $(ARGS)

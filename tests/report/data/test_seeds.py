@@ -192,3 +192,12 @@ def test_methods_without_a_common_seed_are_not_compared(frame: pd.DataFrame) -> 
     four = frame[(frame.bits == 4) & frame.method.isin(["inq", "uniform"])].copy()
     four.loc[four.method == "inq", "seed"] += 10
     assert list(winners(configurations(four)).verdict) == [UNSHARED]
+
+
+def test_a_lucky_single_seed_does_not_stand_for_a_method(frame: pd.DataFrame) -> None:
+    one = frame[(frame.method == "inq") & (frame.bits == 4)].head(1)
+    runs = pd.concat([one] * 6, ignore_index=True)
+    runs["seed"], runs["top1"] = [0, 1, 2, 3, 4, 0], [90.0] * 5 + [99.0]
+    runs["configuration"] = ["many"] * 5 + ["lucky"]
+    (row,) = winners(configurations(runs)).to_dict("records")
+    assert (row["configuration"], row["top1"], row["seeds"]) == ("many", 90.0, 5)

@@ -135,8 +135,8 @@ def configurations(overview: pd.DataFrame) -> pd.DataFrame:
     """One row for the finished runs that differ only in their seed, best first within its bits.
 
     Columns: `KEYS`, those of `over_seeds` for `MEANS`, `by_seed` (top-1), `CARRIED`, `width` (bits,
-    or their mean), and `variant`, how a row differs from its method's others. A method that ran
-    with several quantizers of weights is as many, each named by its own.
+    or their mean), `enough` seeds for a verdict, and `variant`, how a row differs from its method's
+    others. A method that ran with several quantizers of weights is as many, named by its own.
     """
     done = finished(overview)
     last = done.drop_duplicates(KEYS, keep="last").filter([*KEYS, *CARRIED])
@@ -146,7 +146,7 @@ def configurations(overview: pd.DataFrame) -> pd.DataFrame:
     several = weights.groupby([frame[key] for key in [*SETTING, "method"]]).transform("nunique") > 1
     named = frame.method + " (" + weights.fillna("") + ")"
     frame["method"] = frame.method.where(~several | weights.isna(), named)
-    frame["variant"] = _variants(frame)
+    frame["variant"], frame["enough"] = _variants(frame), frame.seeds >= LEAST
     frame["width"] = frame.bits.fillna(frame.mean_bits.round(1)).map("{:g}".format)
     return ordered(ordered(frame, "top1", descending=True), [*SETTING, "bits"])
 

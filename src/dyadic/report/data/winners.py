@@ -28,6 +28,11 @@ def comparable(table: pd.DataFrame) -> pd.DataFrame:
     return where(quantized(table), quantized(table).bits.notna())
 
 
+def leading(table: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
+    """The best row per combination of keys, of those on enough seeds where there are any."""
+    return ordered(table, ["enough", "top1"], descending=True).drop_duplicates(keys)
+
+
 def winners(table: pd.DataFrame) -> pd.DataFrame:
     """Per setting, bits and `LIKE`: the method with the highest mean, and its lead over the next.
 
@@ -36,7 +41,7 @@ def winners(table: pd.DataFrame) -> pd.DataFrame:
     """
     found = []
     for _, group in groups(comparable(table), [*SETTING, "bits", *LIKE]):
-        best = rows(ordered(group, "top1", descending=True).drop_duplicates("method"))
+        best = rows(ordered(leading(group, ["method"]), "top1", descending=True))
         alone = {"second": "", "pair": Paired(()), "verdict": ALONE}
         lead = _lead(best[0], best[1]) if len(best) > 1 else alone
         found.append(best[0] | lead | {"methods": len(best)})

@@ -150,8 +150,8 @@ def _standing(best: pd.DataFrame) -> pd.DataFrame:
 
 
 def _against_bits(table: pd.DataFrame, best: pd.DataFrame, baseline: float) -> Drawing:
-    ranked = ordered(ahead.comparable(table), "top1", descending=True)
-    leading = ordered(ranked.drop_duplicates(["series", "bits"]), "bits").assign(joined=True)
+    leading = ahead.leading(ahead.comparable(table), ["series", "bits"])
+    leading = ordered(leading, "bits").assign(joined=True)
     labels = ("bits as the paper counts them", "top-1, %")
     note = "Per method its best configuration: mean of the seeds, whiskers one standard deviation."
     return _drawn(leading, "bits", labels, _highest(best), note, reference=baseline)
@@ -195,7 +195,7 @@ def _words(row: dict[str, Any]) -> str:
 
 
 def _pareto(table: pd.DataFrame, cost: str, label: str) -> Drawing:
-    table = ordered(table, "top1", descending=True).drop_duplicates(["series", cost])
+    table = ahead.leading(table, ["series", cost])
     best, low = ahead.front(table, cost), ahead.floor(table.top1)
     best = best if low is None else where(best, best.top1 >= low)
     # A label that would lie on the one before it is left out

@@ -50,6 +50,7 @@ def test_random_ones_are_those_of_a_run_with_the_same_seed() -> None:
 
 def test_uniform_ones_are_the_ends() -> None:
     points = uniform_points(GRID)
+    assert not any(point.solution.proven for point in points)
     ends = sweep(GRID, "gbops", [0.0, 1.0], Cbc())
     assert [p.solution.bits for p in points] == [p.solution.bits for p in ends]
     assert [p.solution.totals for p in points] == [p.solution.totals for p in ends]

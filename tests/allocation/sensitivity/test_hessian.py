@@ -292,7 +292,8 @@ def test_top_eigenvalue_is_the_exact_one() -> None:
 
 def test_two_probes_have_an_error_and_one_has_none() -> None:
     values = torch.tensor([[1.0, 2.0], [3.0, 6.0]], dtype=torch.float64)[:, None]
-    two, one = (summarize(("fc",), torch.ones(1), values[:n], 0, torch.inf) for n in (2, 1))
+    two, one = (summarize(("fc",), torch.ones(1), values[:n], torch.inf) for n in (2, 1))
     assert two.trace.tolist() == [3.0]
     assert two.standard_error.tolist() == pytest.approx([((2 + 8) / 2) ** 0.5 / 2])
+    assert two.freedom == pytest.approx((2 + 8) ** 2 / (2**2 + 8**2))
     assert one.standard_error.tolist() == [torch.inf]

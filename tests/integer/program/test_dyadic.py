@@ -101,6 +101,15 @@ def test_what_64_bits_cannot_hold_is_refused() -> None:
         requantize(np.array([[2**61 + 1]]), Dyadic(np.array([2**30]), np.array([30])), *INT32)
 
 
+def test_sums_that_are_all_negative_are_as_exact() -> None:
+    acc, scale = (
+        np.array([[-(2**40) - 1], [-(2**40)]]),
+        Dyadic(np.array([2**31 - 1]), np.array([50])),
+    )
+    wanted = [exact([(a, 2**31 - 1)], 50, *INT32) for a in acc[:, 0].tolist()]
+    assert requantize(acc, scale, *INT32)[:, 0].tolist() == wanted
+
+
 @given(st.floats(2.0**-32, 2.0**31 - 1), st.booleans())
 def test_dyadic_is_the_nearest_31_bit_number(x: float, negative: bool) -> None:
     number = dyadic(-x if negative else x)

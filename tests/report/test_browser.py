@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from html import escape, unescape
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from dyadic.report.dashboard import write_dashboard
@@ -31,6 +32,17 @@ pytestmark = [
 @pytest.fixture(scope="module")
 def page(runs: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("page") / "dashboard.html"
+    seeds = " ".join(f"{seed}:{0.1 * seed - 0.4:.2f}" for seed in range(5))
+    said = {"experiment": "inq_bits", "paper": "inq", "table": "Table 3", "statement": "It is so."}
+    said |= {
+        "differences": seeds,
+        "difference": -0.2,
+        "seeds": 5,
+        "network": "resnet8",
+        "dataset": "x",
+    }
+    claims = [said | {"claim": f"{m:g}", "margin": m, "published": 0.1} for m in (-2.0, -0.2, 0.5)]
+    pd.DataFrame(claims).to_csv(out.with_name("claims.csv"), index=False)
     write_dashboard(runs, out, PUBLISHED, out.parent)
     return out
 
@@ -75,7 +87,8 @@ def test_no_complaint_and_every_chart_in_view_is_drawn(page: Path, load) -> None
     document, console = load(page, "#open=run-inq-4bit-seed1,paper-inq")
     assert console == ""
     drawings = charts(document)
-    assert len(drawings) == 3 + 4
+    assert len(drawings) == 3 + 1 + 4
+    assert all(f">{mark}</text>" in document for mark in ("seed", "mean", "margin", "published"))
     assert all(re.search('<path[^>]* d="M', drawing) for drawing in drawings)
     assert len(visible(document)) == 49
 

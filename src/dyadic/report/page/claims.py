@@ -17,7 +17,8 @@ from dyadic.report.data.seeds import KINDS, TOO_FEW
 from dyadic.report.data.verdicts import WHERE, pair_of
 from dyadic.report.text import interval, plural, signed
 
-NOTE = "Band: the 95 % interval of the mean. Published: the paper's own, unless far outside."
+NOTE = "Band: the 95 % interval of the mean."
+OWN = " Published: the paper's own difference, where it is not far outside."
 
 LINE = 66
 """Letters of a claim on a line of its picture."""
@@ -139,7 +140,12 @@ def _picture(own: pd.DataFrame) -> Drawing:
     places |= {"height": step * len(own), "marks": list(dict.fromkeys(marks.mark))}
     declared = declaration("claims", **places)
     data = {"rows": table[["claim", "lines", "says", "verdict", "low", "high"]], "marks": marks}
-    return Drawing(f"{counted(own)}: {place(own.iloc[0])}", declared, data, NOTE)
+    return Drawing(
+        f"{counted(own)}: {place(own.iloc[0])}",
+        declared,
+        data,
+        NOTE + OWN * ("published" in set(marks.mark)),
+    )
 
 
 def _marks(row: dict[str, Any]) -> Iterator[dict[str, Any]]:

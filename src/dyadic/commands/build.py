@@ -16,7 +16,7 @@ from dyadic.data.few import TRIAL_STEPS, Few
 from dyadic.errors import UserError
 from dyadic.integer.engines.available import unavailable
 from dyadic.models.normalize import normalized
-from dyadic.record.files import clear_temporaries, write_atomically
+from dyadic.record.files import clear_temporaries, write_text
 from dyadic.record.fingerprint import of_source
 from dyadic.record.schema import CONFIG, SUMMARY
 from dyadic.record.show import finished, print_finished, print_summary
@@ -68,8 +68,7 @@ def _first(cfg: DictConfig, directory: Path) -> dict[str, Any]:
     with connected(cfg, directory) as loggers:
         parts = replace(parts, loggers=loggers)
         parts.hardware.launch()
-        with write_atomically(directory / CONFIG) as temporary:
-            temporary.write_text(OmegaConf.to_yaml(cfg, resolve=True))
+        write_text(directory / CONFIG, OmegaConf.to_yaml(cfg, resolve=True))
         result = finish(parts, train(parts), facts(cfg))
         for logger in loggers:
             logger.log_metrics({"final_top1": result["top1"], "top1_drop": result["top1_drop"]})

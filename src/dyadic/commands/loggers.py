@@ -18,13 +18,7 @@ from dyadic.errors import UserError, first_line
 from dyadic.run.tracker import Guarded
 
 log = logging.getLogger(__name__)
-NO_NEWS = (
-    "litlogger",
-    "litmodels",
-    "available: ",
-    "Automatic Mixed Precision",
-    "`Trainer.fit` stop",
-)
+NO_NEWS = ("litlogger", "litmodels", "available: ", "Automatic Mixed", "`Trainer.fit` stop")
 
 
 @contextlib.contextmanager
@@ -68,14 +62,13 @@ def _logger(cfg: DictConfig, directory: Path) -> Guarded | None:
     return Guarded(logger)
 
 
+def is_news(record: logging.LogRecord) -> bool:
+    """Whether a line of Lightning's log says something of this run."""
+    return not any(words in record.getMessage() for words in NO_NEWS)
+
+
 def quiet_lightning() -> None:
     """Advice for other products, and what the record says, is not news about this run."""
-
-    class _NoTips(logging.Filter):
-        def filter(self, record: logging.LogRecord) -> bool:
-            text = record.getMessage()
-            return not any(words in text for words in NO_NEWS)
-
-    logging.getLogger("pytorch_lightning.utilities.rank_zero").addFilter(_NoTips())
+    logging.getLogger("pytorch_lightning.utilities.rank_zero").addFilter(is_news)
     warnings.filterwarnings("ignore", message=".*LeafSpec.*")  # Lightning's, under torch 2.15
     warnings.filterwarnings("ignore", message=".*in eval mode.*")  # a distillation's teacher

@@ -47,10 +47,15 @@ def clear_temporaries(directory: Path) -> None:
             path.unlink(missing_ok=True)
 
 
-def write_json(path: Path, value: Any) -> None:
-    """Write JSON, atomically, with sorted keys left as they are and a final newline."""
+def write_text(path: Path, content: str) -> None:
+    """Write UTF-8 text, atomically; the folder is made where it is missing."""
     with write_atomically(path) as temporary:
-        temporary.write_text(json.dumps(value, indent=2) + "\n")
+        temporary.write_text(content, encoding="utf-8")
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write JSON, atomically, with its keys in their order and a final newline."""
+    write_text(path, json.dumps(value, indent=2) + "\n")
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -83,12 +88,6 @@ def read_sealed(path: Path) -> dict[str, Any]:
 
 def _digest(value: dict[str, Any]) -> str:
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
-
-
-def write_text(path: Path, content: str) -> None:
-    """Write UTF-8 text, atomically; the folder is made where it is missing."""
-    with write_atomically(path) as temporary:
-        temporary.write_text(content, encoding="utf-8")
 
 
 def write_rows(path: Path, columns: Iterable[str], rows: Iterable[dict[str, Any]]) -> None:

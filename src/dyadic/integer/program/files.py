@@ -29,7 +29,7 @@ from dyadic.integer.program.limits import ELEMENTS, JSON_BYTES, TEXT_LETTERS, WE
 from dyadic.integer.program.operations import Dyadic, Linear, Operation, Program, Weights
 from dyadic.integer.program.packing import pack, packed_bytes, unpack
 from dyadic.integer.program.requirements import ProgramError
-from dyadic.record.files import write_atomically
+from dyadic.record.files import write_atomically, write_text
 
 FORMAT, VERSIONS = "dyadic program", (1, 2)
 PROGRAM_FILE, WEIGHTS_FILE, MEMBER = "program.json", "weights.npz", "packed.npy"
@@ -86,8 +86,7 @@ def save(program: Program | Proof, directory: Path) -> int:
     text = head + ',\n "operations": [\n  ' + ",\n  ".join(lines) + "\n ]\n}\n"
     with write_atomically(directory / WEIGHTS_FILE) as temporary, temporary.open("wb") as file:
         np.savez(file, packed=packed)
-    with write_atomically(directory / PROGRAM_FILE) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+    write_text(directory / PROGRAM_FILE, text)
     return len(packed)
 
 

@@ -20,7 +20,7 @@ from dyadic.data.image_set import Batch, Batches, ImageSet, Size, checked_statis
 from dyadic.data.listing import Samples, listed
 from dyadic.data.order import generator, shuffled_batches, this_rank
 from dyadic.data.pictures import channels_of, read_picture
-from dyadic.errors import UserError
+from dyadic.errors import UserError, check_least
 from dyadic.record.files import Damaged, read_sealed, write_sealed
 from dyadic.record.fingerprint import of_folder
 from dyadic.record.identity import digest
@@ -86,14 +86,23 @@ class ImageFolders(ImageSet):
         channels = channels_of(found.train[0][0]) if channels is None else channels
         classes = len(found.classes)
         super().__init__(name, classes, channels, image_size, batch_size, seed, found.classes)
-        _check(name, resize, crop_area, rotation, light, workers)
         self.crop, self.resize, self.crop_area = crop, resize, crop_area
         self.flip, self.rotation, self.light, self.workers = flip, rotation, light, workers
+        self._check_options()
         self._share_out(found.train, holdout, train_share)
         self.test = found.test
         if mean is None or std is None:
             mean, std = self._statistics()
         self.mean, self.std = checked_statistics(name, channels, mean, std)
+
+    def _check_options(self) -> None:
+        area = [1, 1] if self.crop_area is None else list(self.crop_area)
+        if len(area) != 2 or not 0 < area[0] <= area[1] <= 1:
+            raise UserError(f"{self.name}: crop_area={area}; from and to, above 0 up to 1")
+        check_least(1, resize=self.resize)
+        check_least(0, rotation=self.rotation, light=self.light, workers=self.workers)
+        if self.light >= 1:
+            raise UserError(f"{self.name}: light={self.light}; it must be below 1")
 
     def _share_out(self, samples: Samples, holdout: int, train_share: float) -> None:
         """Training and held-out pictures, in a fixed order: the listing's is by class."""
@@ -177,24 +186,6 @@ class ImageFolders(ImageSet):
             factors = 1 + self.light * torch.empty(2).uniform_(-1, 1)
             picture = lit(picture[None], factors[:1], factors[1:])[0]
         return picture
-
-
-def _check(
-    name: str,
-    resize: float,
-    crop_area: Sequence[float] | None,
-    rotation: float,
-    light: float,
-    workers: int,
-) -> None:
-    area = (1, 1) if crop_area is None else tuple(crop_area)
-    if len(area) != 2 or not 0 < area[0] <= area[1] <= 1:
-        raise UserError(f"{name}: crop_area={list(area)}; from and to, above 0 up to 1")
-    if resize < 1 or rotation < 0 or not 0 <= light < 1 or workers < 0:
-        raise UserError(
-            f"{name}: resize={resize}, rotation={rotation}, light={light}, workers={workers}; the "
-            "first is at least 1, the others 0 or more, light below 1"
-        )
 
 
 class _Decoded(Dataset[tuple[Tensor, int]]):

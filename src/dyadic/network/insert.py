@@ -17,6 +17,7 @@ from dyadic.network.weights import quantize_weight
 from dyadic.quantizers.quantizer import Quantizer
 from dyadic.quantizers.straight_through import replaces_relu
 from dyadic.quantizers.uniform import Uniform
+from dyadic.record.schema import FLOAT_BITS
 
 INPUT_BITS = 8
 NONNEGATIVE = (nn.ReLU, nn.Sigmoid, nn.Hardsigmoid, nn.Softplus)
@@ -31,7 +32,7 @@ ActivationFactory = Callable[..., Quantizer]  # (bits=..., signed=...) -> Quanti
 Bits = tuple[int, int]
 """Widths of a layer's weights and of the activations that it reads; `FLOAT` leaves them float."""
 
-FLOAT = 32  # as in W4A32
+FLOAT = FLOAT_BITS  # as in W4A32
 
 
 def quantize_weights(layers: list[Layer], factory: WeightFactory, bits: Mapping[str, Bits]) -> None:

@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.nn.utils import parametrize
 
 from dyadic.network.activations import ActivationQuantization
+from dyadic.network.insert import FLOAT
 from dyadic.network.layers import Layer, module_of
 from dyadic.network.quantized import QuantizedNetwork
 from dyadic.network.weights import latent_weight, weight_quantization
@@ -58,7 +59,7 @@ def _row(network: QuantizedNetwork, layer: Layer, baseline: Mapping[str, Tensor]
         "kind": layer.kind,
         "parameters": layer.parameters,
         "macs": layer.macs,
-        "weight_bits": 32,
+        "weight_bits": FLOAT,
         "activation_bits": activation_bits(network, layer),
     }
     quantization = weight_quantization(layer.module)
@@ -76,9 +77,9 @@ def _row(network: QuantizedNetwork, layer: Layer, baseline: Mapping[str, Tensor]
 
 
 def activation_bits(network: QuantizedNetwork, layer: Layer) -> int:
-    """Bits of the activations that a layer reads, 32 where they are float."""
+    """Bits of the activations that a layer reads, `FLOAT` where they are float."""
     module = module_of(network.body, layer.node.all_input_nodes[0])
-    return module.quantizer.bits if isinstance(module, ActivationQuantization) else 32
+    return module.quantizer.bits if isinstance(module, ActivationQuantization) else FLOAT
 
 
 @torch.no_grad()

@@ -31,8 +31,7 @@ from dyadic.run.layers import layer_rows, weight_histograms, write_arrays
 from dyadic.run.pipeline import Run, Trained, calibration_images
 from dyadic.run.tracker import Results, log_record
 
-TYPED = {"Fixed": "fixed", "Cbc": "ilp", "Highs": "ilp", "RandomFill": "random"}
-TYPED |= {"ClosedForm": "sqnr"}
+TYPED = dict(Fixed="fixed", Cbc="ilp", Highs="ilp", RandomFill="random", ClosedForm="sqnr")
 """The names that a user typed, by the class or function that they built."""
 
 

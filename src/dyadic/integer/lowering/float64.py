@@ -62,11 +62,19 @@ class Float64Network(fx.Interpreter):
         super().__init__(network.body)
         self.operations = {o.name: o for o in lowered.program.operations}
         self.lowered, self.forms = lowered, forms_of(network.body)
+        self.codes: dict[str, Tensor] = {}
 
     @torch.no_grad()
     def logits(self, images: Tensor) -> Tensor:
         """Integer logits, int64 [N, classes]."""
         return self.run(images.double()).long()
+
+    @torch.no_grad()
+    def trace(self, images: Tensor) -> dict[str, Tensor]:
+        """Codes behind every quantizer by operation name, int64."""
+        self.codes = {}
+        self.logits(images)
+        return {name: value.long() for name, value in self.codes.items()}
 
     def run_node(self, n: fx.Node) -> Any:
         if n.op not in ("call_module", "call_function"):
@@ -125,11 +133,13 @@ class Float64Network(fx.Interpreter):
         return value * UNIT_WEIGHT + bias.reshape(1, -1, *[1] * (value.ndim - 2))
 
     def _quantize(self, n: fx.Node, value: Any, module: ActivationQuantization) -> Tensor:
+        name = self.lowered.operations[n.name]
         if isinstance(value, Real):
             book = module.quantizer.codebook()
             codes = torch.from_numpy(level_integers(book)[0])[book.quantize(value.values)]
         else:
-            codes = self._requantize(self.operations[self.lowered.operations[n.name]], value)
+            codes = self._requantize(self.operations[name], value)
+        self.codes[name] = codes
         return codes.double()
 
     def _requantize(self, made: ops.Operation, value: Accumulators) -> Tensor:

@@ -34,9 +34,11 @@ enum { AHEAD = 1 << 13 };                  /* bytes; processors do not fetch bey
             for (; x < end; x += 4, weights += BLOCKS * DY_WORD_BYTES) {                         \
                 _Pragma("GCC unroll 4") for (b = 0; b < BLOCKS; b++)                             \
                     __builtin_prefetch(weights + AHEAD + DY_WORD_BYTES * b);                     \
-                __builtin_prefetch(soon, 0, 2);                                                  \
-                __builtin_prefetch(soon + DY_WORD_BYTES, 0, 2);                                  \
-                soon += t->soon_step;                                                            \
+                if (BLOCKS > 1) {                                                                \
+                    __builtin_prefetch(soon, 0, 2);                                              \
+                    __builtin_prefetch(soon + DY_WORD_BYTES, 0, 2);                              \
+                    soon += t->soon_step;                                                        \
+                }                                                                                \
                 _Pragma("GCC unroll 4") for (b = 0; b < KEPT; b++)                               \
                     w[b] = dy_load(weights + 4 * DY_LANES * b);                                  \
                 _Pragma("GCC unroll 32") for (p = 0; p < PIXELS; p++)                            \
@@ -102,13 +104,14 @@ DEFINE_TILES(bytes, dy_dot8, as_it_is);
 DEFINE_TILES(bytes_flipped, dy_dot8, dy_flip);
 DEFINE_TILES(shorts, dy_dot16, as_it_is);
 
-/* Weights for the next blocks or points follow this tile's; two lines are fetched for every word. */
+/* Weights for the next blocks or points follow this tile's; tiles of more than a block fetch two
+ * lines for every word. */
 void dy_tile_soon(dy_tile *t, const uint8_t *weights, int32_t pass)
 {
     const int64_t all = (int64_t)t->depth * t->blocks * DY_WORD_BYTES;
     const int64_t each = (int64_t)t->depth * 2 * DY_WORD_BYTES;
     t->soon_step = each * pass < all ? 2 * DY_WORD_BYTES : 0;
-    t->soon = weights + all + (t->soon_step ? each * pass : 0);
+    t->soon = t->soon_step ? weights + all + each * pass : weights;
 }
 
 /* The last two tiles are of about the same size. */

@@ -1,7 +1,8 @@
 """The compiled engine against torch FP32, ONNX Runtime INT8 and OpenVINO INT8: time and memory.
 
 ResNet-18 and ResNet-50 at 224 pixels, batch 1 and 8; ResNet-20 at 28 pixels, batch 1 and 64; two
-threads each. All variants take turns in one run; those that are limited to AVX2 in a second one,
+threads each. ResNet-8 at 28 pixels, with the C that is exported for it, in one thread.
+All variants take turns in one run; those that are limited to AVX2 in a second one,
 in a process of its own, where the others are told so (ONEDNN_MAX_CPU_ISA, ATEN_CPU_CAPABILITY).
 The compiled engine starts from uint8 pixels and is exact; the others are given normalized floats
 and round as they like. Weights are random. OpenVINO runs ONNX Runtime's INT8 model, which it turns
@@ -26,6 +27,7 @@ import numpy as np
 import onnxruntime
 import torch
 import torchvision
+from exported import BUILDS, exported
 from onnxruntime.quantization import (
     CalibrationDataReader,
     QuantFormat,
@@ -41,7 +43,7 @@ from dyadic.integer.lowering.deploy import Deployment
 from dyadic.integer.lowering.lower import lower
 from dyadic.integer.program.files import load, save
 from dyadic.integer.program.operations import Program
-from dyadic.models import resnet20
+from dyadic.models import resnet8, resnet20
 from dyadic.models.normalize import normalized
 from dyadic.network.quantized import QuantizedNetwork
 from dyadic.network.trace import trace
@@ -51,6 +53,7 @@ NETWORKS: dict[str, tuple[Callable[[], nn.Module], tuple[int, int, int], tuple[i
     "resnet18": (torchvision.models.resnet18, (3, 224, 224), (1, 8)),
     "resnet50": (torchvision.models.resnet50, (3, 224, 224), (1, 8)),
     "mobilenet_v2": (torchvision.models.mobilenet_v2, (3, 224, 224), (1, 8)),
+    "resnet8": (lambda: resnet8(classes=10, channels=1), (1, 28, 28), (1,)),
     "resnet20": (lambda: resnet20(classes=10, channels=1), (1, 28, 28), (1, 64)),
 }
 CALIBRATION_IMAGES = 4
@@ -192,6 +195,11 @@ def variants(
         for bits in (8, 4):
             table[f"dyadic W{bits}A{bits}, {path}"] = lambda path=path, bits=bits: compiled(
                 name, batch, directory, threads, path, bits
+            )
+    if name == "resnet8" and not limited:
+        for build in BUILDS:
+            table[f"exported C W8A8, {build}, one thread"] = lambda build=build: exported(
+                load(directory / f"{name}-8"), batch, directory, build
             )
     return table
 

@@ -29,7 +29,8 @@ def groups(frame: pd.DataFrame, columns: Sequence[str]) -> list[tuple[Any, pd.Da
 
 def rows(frame: pd.DataFrame) -> list[dict[str, Any]]:
     """Every row as a mapping from column to value."""
-    return cast(list[dict[str, Any]], frame.to_dict("records"))
+    found = cast(list[dict[str, Any]], frame.to_dict("records"))
+    return found or [{} for _ in range(len(frame))]  # pandas before 3 has none without columns
 
 
 def csv(frame: pd.DataFrame) -> str:

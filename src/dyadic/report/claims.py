@@ -155,7 +155,7 @@ def _page(
 def _recipes(trial: verdicts.Trial) -> str:
     """The choices that the arms share, then per arm those in which they differ."""
     last = {name: own.recipe.iloc[-1] for name, own in trial.arms.items() if len(own)}
-    table = pd.DataFrame(last).drop(index="schedule.seed", errors="ignore").map(str).sort_index()
+    table = pd.DataFrame(last).map(str).sort_index()
     same = table.eq(table.iloc[:, 0], axis=0).all(axis=1)
 
     def said(name: Any, mask: Any) -> str:

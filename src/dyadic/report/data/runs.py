@@ -57,7 +57,8 @@ def _row(record: Record) -> dict[str, Any]:
     row["engines"] = " ".join(map(str, engines)) if isinstance(engines, list) else engines
     row["seconds"] = numbers(list(seconds.values())).sum() if isinstance(seconds, dict) else 0
     row["integer_passed"] = integer_passed(record.summary.get("integer"))
-    chosen = {k: v for k, v in flat(record.choices).items() if not k.endswith("_partial_")}
+    left = ("_partial_", "schedule.seed")
+    chosen = {k: v for k, v in flat(record.choices).items() if not k.endswith(left)}
     row["held_out"] = chosen.get("dataset.holdout") or 0
     row["recipe"] = {k: v for k, v in chosen.items() if k.startswith(RECIPE)}
     row |= _widths(row, chosen)

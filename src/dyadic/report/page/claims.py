@@ -19,9 +19,10 @@ from dyadic.report.text import interval, plural, signed
 
 NOTE = "Band: the 95 % interval of the mean."
 OWN = " Published: the paper's own difference, where it is not far outside."
+WIDE = " The axis is even near zero and logarithmic beyond."
 
-LINE = 66
-"""Letters of a claim on a line of its picture."""
+LINE, FAR = 66, 15.0  # letters of a claim on a line of its picture; points that are many
+TICKS = [-80, -20, -5, 0, 5, 20, 80]
 
 
 PRINTED = {
@@ -131,21 +132,20 @@ def _picture(own: pd.DataFrame) -> Drawing:
     few = own.verdict == TOO_FEW  # the interval of two seeds would be all that one sees
     table = own.assign(low=own.low.mask(few), high=own.high.mask(few))
     marks = pd.DataFrame(mark for row in rows(own) for mark in _marks(row))
-    drawn = pd.concat([table.low, table.high, marks.points[marks.mark != "published"]])
-    half = (drawn.max() - drawn.min() or 1.0) / 2
-    marks = where(marks, marks.points.between(drawn.min() - half, drawn.max() + half))
+    own_points = marks.points[marks.mark != "published"]
+    drawn = [*pd.concat([table.low, table.high, own_points]).dropna()]
+    low, high = min(drawn), max(drawn)
+    half, far = (high - low or 1.0) / 2, max(-low, high) > FAR
+    marks = where(marks, marks.points.between(low - half, high + half))
     table["lines"] = [textwrap.wrap(str(claim), LINE) for claim in own.claim]
     step = 39 + 13 * max(map(len, table.lines))
     places = {"says": 9 - step / 2, "words": 22 - step / 2, "below": step / 2 - 13}
     places |= {"height": step * len(own), "marks": list(dict.fromkeys(marks.mark))}
-    declared = declaration("claims", **places)
+    ticks = [tick for tick in TICKS if low <= tick <= high] if far else None
+    declared = declaration("claims", scale="symlog" if far else "linear", ticks=ticks, **places)
+    note = NOTE + OWN * ("published" in set(marks.mark)) + WIDE * far
     data = {"rows": table[["claim", "lines", "says", "verdict", "low", "high"]], "marks": marks}
-    return Drawing(
-        f"{counted(own)}: {place(own.iloc[0])}",
-        declared,
-        data,
-        NOTE + OWN * ("published" in set(marks.mark)),
-    )
+    return Drawing(f"{counted(own)}: {place(own.iloc[0])}", declared, data, note)
 
 
 def _marks(row: dict[str, Any]) -> Iterator[dict[str, Any]]:

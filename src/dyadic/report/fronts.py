@@ -21,7 +21,6 @@ COSTS = {
 """By what a budget limits: the column, its name and unit."""
 
 SOURCES = {"random": 4, "ilp": 0, "uniform": 2}  # slots of colour and shape; the last is on top
-UNTRAINED = "without training"
 FACTS = ["dataset", "model", "method", "sensitivity", "float_seed", "float_network"]
 CHOICE = ["source", "measure", "share", "budget", "fill_seed", "proven", "omega"]
 KNOWN = [*FACTS, *CHOICE, *(cost[0] for cost in COSTS.values())]
@@ -86,7 +85,8 @@ def _training(record: Record) -> str:
     """How a run trained: schedule and epochs; one of no epochs was only quantized."""
     epochs = record.summary.get("epochs")
     count = int(epochs.get("quantize", 0)) if isinstance(epochs, dict) else 0
-    return f"{record.summary.get('schedule')}, {plural(count, 'epoch')}" if count else UNTRAINED
+    trained = f"{record.summary.get('schedule')}, {plural(count, 'epoch')}"
+    return trained if count else "without training"
 
 
 def advantage(front: pd.DataFrame) -> tuple[float, float] | None:

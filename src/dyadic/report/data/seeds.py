@@ -167,10 +167,9 @@ def _variants(frame: pd.DataFrame) -> pd.Series:
         told = table.filter(sorted(varying, key=lambda key: "_target_" not in key)[:3])
         words = [" ".join(filter(None, map(_short, row, row.values()))) for row in rows(told)]
         said = pd.Series(words, group.index)
-        costs = group.gbops.map("{:.3g} GBOPS".format)
-        telling = costs if costs.is_unique else "#" + group.configuration.str[:4]
-        alike = said.duplicated(keep=False)
-        names[group.index] = said.where(~alike, (said + " " + telling).str.strip())
+        costs, digests = group.gbops.map("{:.3g} GBOPS".format), "#" + group.configuration.str[:4]
+        told = (said + " " + (costs if costs.is_unique else digests)).str.strip()
+        names[group.index] = said.where(~said.duplicated(keep=False), told)
     return names
 
 

@@ -15,7 +15,7 @@ from dyadic.report.data.frames import groups, rows, where
 from dyadic.report.data.published import tables_of
 from dyadic.report.data.seeds import KINDS, TOO_FEW
 from dyadic.report.data.verdicts import WHERE, pair_of
-from dyadic.report.text import interval, plural, signed
+from dyadic.report.text import interval, number, plural, signed
 
 NOTE = "Band: the 95 % interval of the mean."
 OWN = " Published: the paper's own difference, where it is not far outside."
@@ -100,14 +100,10 @@ def verdict_table(verdicts: pd.DataFrame) -> pd.DataFrame:
             "95 % interval": list(map(interval, verdicts.low, verdicts.high)),
             "by seed": [", ".join(map(signed, pair_of(row).differences)) for row in rows(verdicts)],
             "seeds": verdicts.seeds,
-            "Holm's p": [_p(value) for value in verdicts.holm],
+            "Holm's p": ["< 0.0001" if p < 5e-5 else number(p, ".4f") for p in verdicts.holm],
             "on": [place(row) for row in rows(verdicts)],
         }
     )
-
-
-def _p(value: float) -> str:
-    return "" if value != value else f"{value:.4f}" if value >= 5e-5 else "< 0.0001"
 
 
 def counted(verdicts: pd.DataFrame) -> str:

@@ -1,6 +1,7 @@
 """Files are whole or absent, and a flipped bit in a sealed one is seen."""
 
 import json
+import os
 
 import pytest
 
@@ -71,6 +72,15 @@ def test_temporaries_of_a_killed_process_are_cleared_and_nothing_else(tmp_path):
     assert sorted(
         p.relative_to(tmp_path).as_posix() for p in tmp_path.rglob("*") if p.is_file()
     ) == sorted(kept)
+
+
+def test_where_others_write_only_what_is_old_goes(tmp_path):
+    new, old = tmp_path / ".x.json.12", tmp_path / ".y.json.34"
+    for path in (new, old):
+        path.write_text("{")
+    os.utime(old, (0, 0))
+    clear_temporaries(tmp_path, older=3600)
+    assert list(tmp_path.iterdir()) == [new]
 
 
 def test_no_cell_of_a_table_is_a_formula_and_each_is_read_back(tmp_path):

@@ -61,6 +61,7 @@ def _first(cfg: DictConfig, directory: Path) -> dict[str, Any]:
             left.unlink(missing_ok=True)
     clear_temporaries(directory)
     parts = build(cfg, directory)
+    clear_temporaries(parts.curvatures, older=3600)
     rehearse(parts)
     if parts.deployment is not None:
         for reason in unavailable():

@@ -4,8 +4,9 @@ import csv
 import hashlib
 import json
 import os
+import time
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -40,11 +41,16 @@ def write_atomically(path: Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
-def clear_temporaries(directory: Path) -> None:
-    """Remove what a killed process left half-written, below a folder of this process alone."""
+def clear_temporaries(directory: Path, older: float = 0.0) -> None:
+    """Remove what killed processes left half-written below a folder.
+
+    older  seconds; in a folder into which others write at this moment, more than a writing takes
+    """
     for path in directory.rglob(".*"):
-        if path.suffix[1:].isdecimal() and path.is_file():
-            path.unlink(missing_ok=True)
+        with suppress(FileNotFoundError):  # renamed by its writer at this moment
+            age = time.time() - path.stat().st_mtime
+            if path.suffix[1:].isdecimal() and path.is_file() and age >= older:
+                path.unlink()
 
 
 def write_text(path: Path, content: str) -> None:

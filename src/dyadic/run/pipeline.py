@@ -78,6 +78,11 @@ class Run:
     trial: bool = False
     loggers: list[Logger] = field(default_factory=list)
 
+    @property
+    def curvatures(self) -> Path:
+        """Where the layers' curvatures are kept, for all runs of these results."""
+        return self.cache.parent / "cache"
+
 
 @dataclass(frozen=True)
 class Trained:
@@ -209,7 +214,7 @@ def _sample(run: Run, network: QuantizedNetwork) -> Sample:
         labels=torch.cat([labels for _, labels in batches]).to(device),
         weight=run.weight,
         activation=run.activation,
-        cache=run.cache.parent / "cache",
+        cache=run.curvatures,
         progress=log.info,
     )
 

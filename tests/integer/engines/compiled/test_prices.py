@@ -60,6 +60,18 @@ def test_they_are_measured_once_and_measured_again_where_damaged(monkeypatch, tm
 
 
 @needs_dots
+def test_where_they_cannot_be_kept_they_serve_all_the_same(monkeypatch, tmp_path):
+    def full(path):
+        raise OSError("no space left on device")
+
+    monkeypatch.setenv("DYADIC_CACHE", str(tmp_path))
+    monkeypatch.setattr(prices, "write_atomically", full)
+    monkeypatch.setattr(prices, "measure", lambda path: SETS[path].prices)
+    assert prices.known(BEST) == SETS[BEST].prices
+    assert not list(tmp_path.glob("*.json"))
+
+
+@needs_dots
 def test_they_are_measured(monkeypatch):
     monkeypatch.setattr(prices, "LAYERS", ((16, 16, 12), (32, 16, 12), (16, 32, 12)))
     monkeypatch.setattr(prices, "OTHERS", 1)

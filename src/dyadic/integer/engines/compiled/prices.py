@@ -7,6 +7,7 @@ import hashlib
 import json
 import platform
 from collections.abc import Iterator
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
@@ -41,7 +42,7 @@ def known(path: str) -> Prices:
     if kept.keys() == SETS[path].prices.keys():
         return kept
     measured = measure(path)
-    with write_atomically(file) as temporary:
+    with suppress(OSError), write_atomically(file) as temporary:  # a full disk costs a measurement
         temporary.write_text(json.dumps(measured), encoding="utf-8")
     return measured
 

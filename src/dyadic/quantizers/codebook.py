@@ -6,6 +6,7 @@ codebook fake-quantizes in training, counts the bits of storage, draws the level
 gives the integer program its weights; nothing recomputes levels on its own.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -13,6 +14,7 @@ import torch
 from torch import Tensor
 
 SQRT2 = 2.0**0.5
+FEW = 40  # thresholds up to which a comparison with each is faster than a binary search
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,7 +81,9 @@ class Codebook:
 
     def quantize(self, x: Tensor) -> Tensor:
         """Codes 0 .. K - 1, int64, shaped like x: the cell of `x / scale`, in exact arithmetic."""
-        x = widened(x)
+        return self._cells(widened(x)).long()
+
+    def _cells(self, x: Tensor) -> Tensor:
         if self.scale.ndim == 0:
             return _count(x, self._thresholds(self.scale.double(), x))
         one = torch.ones((), dtype=torch.float64, device=x.device)
@@ -99,14 +103,15 @@ class Codebook:
     def dequantize(self, codes: Tensor) -> Tensor:
         """Values of the codes, in the scale's dtype."""
         levels = self.levels.to(self.scale.device, self.scale.dtype)
-        return levels[codes] * self.scale
+        return _pick(levels, codes) * self.scale
 
     def __call__(self, x: Tensor) -> Tensor:
         """`dequantize(quantize(x))` in x's dtype, computed in the wider one of x and the scale."""
+        cells = self._cells(widened(x))
         levels = self.levels.to(x.device, torch.promote_types(widened(x).dtype, self.scale.dtype))
         if self.scale.ndim == 0:
-            return (levels * self.scale).to(x.dtype)[self.quantize(x)]
-        return (levels[self.quantize(x)] * self.scale).to(x.dtype)
+            return _pick((levels * self.scale).to(x.dtype), cells)
+        return (_pick(levels, cells) * self.scale).to(x.dtype)
 
 
 def widened(x: Tensor) -> Tensor:
@@ -117,10 +122,23 @@ def widened(x: Tensor) -> Tensor:
 def octave(x: Tensor, dim: int | None = None) -> Tensor:
     """The e with 2^(e - 1) <= max|x| < 2^e, int; 0 where all is 0.
 
-    `ldexp(x, -e)` is exact, and its squares and sums leave float32 for no finite x.
+    `shifted(x, -e)` is exact, and its squares and sums leave float32 for no finite x.
     """
     largest = x.abs().amax() if dim is None else x.abs().amax(dim=dim, keepdim=True)
     return torch.frexp(largest).exponent
+
+
+def shifted(x: Tensor, exponent: Tensor) -> Tensor:
+    """The product of x and 2^exponent, an int tensor that broadcasts; exact unless it underflows.
+
+    Two products, as 2^exponent itself may not fit float32. (`torch.ldexp` takes one value at a
+    time, 40 times as long.)
+
+    >>> shifted(torch.tensor([3.0, 2.0**-149]), torch.tensor([-1, 149]))
+    tensor([1.5000, 1.0000])
+    """
+    one, half = torch.ones_like(exponent, dtype=x.dtype), exponent // 2
+    return x * torch.ldexp(one, half) * torch.ldexp(one, exponent - half)
 
 
 def memory_order(x: Tensor) -> list[int]:
@@ -128,12 +146,31 @@ def memory_order(x: Tensor) -> list[int]:
     return sorted(range(x.ndim), key=lambda axis: -x.stride(axis))
 
 
-def _count(x: Tensor, thresholds: Tensor) -> Tensor:
-    """How many of the ascending thresholds are at most x, int64, in x's memory layout."""
+def _in_memory_order(x: Tensor, function: Callable[[Tensor], Tensor]) -> Tensor:
+    """A function of x's values as one row, its result in x's shape and memory layout."""
     order = memory_order(x)
+    dense = x.detach().permute(order).contiguous()
     inverse = [order.index(axis) for axis in range(x.ndim)]
-    flat = x.permute(order).contiguous()
-    return torch.bucketize(flat, thresholds, right=True).permute(inverse)
+    return function(dense.view(-1)).view(dense.shape).permute(inverse)
+
+
+def _count(x: Tensor, thresholds: Tensor) -> Tensor:
+    """How many of the ascending thresholds are at most x, int32; all of them for NaN."""
+
+    def count(row: Tensor) -> Tensor:
+        if len(thresholds) > FEW:
+            return torch.bucketize(row, thresholds, right=True, out_int32=True)
+        found, below = torch.full_like(row, len(thresholds)), torch.empty_like(row)
+        for threshold in thresholds:
+            found -= torch.lt(row, threshold, out=below)
+        return found.int()
+
+    return _in_memory_order(x, count)
+
+
+def _pick(levels: Tensor, codes: Tensor) -> Tensor:
+    """`levels[codes]`, several times as fast."""
+    return _in_memory_order(codes, lambda row: levels.index_select(0, row))
 
 
 def positive(scale: Tensor) -> Tensor:

@@ -15,7 +15,7 @@ from functools import cache
 import torch
 from torch import Tensor
 
-from dyadic.quantizers.codebook import octave
+from dyadic.quantizers.codebook import octave, shifted
 
 ITERATIONS = 100_000  # a bound: 15 levels take 2000
 TOLERANCE = 1e-13
@@ -102,6 +102,6 @@ def standard_deviation(x: Tensor, signed: bool) -> Tensor:
     Shape (), float64: the sum of many small squares does not fit float32.
     """
     unit = octave(x)
-    x = torch.ldexp(x if signed else x.clamp_min(0), -unit)
-    power = torch.ldexp(x.square().mean(dtype=torch.float64), 2 * unit)
+    x = shifted(x if signed else x.clamp_min(0), -unit)
+    power = shifted(x.square().mean(dtype=torch.float64), 2 * unit)
     return (power if signed else 2 * power).sqrt()

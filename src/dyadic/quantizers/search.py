@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable
 import torch
 from torch import Tensor
 
-from dyadic.quantizers.codebook import Codebook, octave
+from dyadic.quantizers.codebook import Codebook, octave, shifted
 
 SAMPLES = 2**16  # of a row that a search looks at
 
@@ -27,7 +27,7 @@ def least_error(
     unit = -octave(rows, dim=1)
     best, least = torch.empty(0), torch.full_like(rows[:, 0], torch.inf)
     for candidate in candidates:
-        error = torch.ldexp(codebook(candidate)(rows) - rows, unit).square().mean(dim=1)
+        error = shifted(codebook(candidate)(rows) - rows, unit).square().mean(dim=1)
         best = torch.where(error < least, candidate, best if len(best) else candidate)
         least = torch.minimum(error, least)
     return best

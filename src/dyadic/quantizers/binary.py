@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from dyadic.errors import check_choice
-from dyadic.quantizers.codebook import Codebook, octave, positive, shifted
+from dyadic.quantizers.codebook import Codebook, octave, positive
 from dyadic.quantizers.quantizer import ScaleOptions, WeightQuantizer, check_bits
 
 
@@ -45,6 +45,6 @@ class Binary(WeightQuantizer):
 
     def fitted(self, rows: Tensor, spread: Callable[[Tensor], Tensor]) -> Codebook:
         unit = octave(rows, dim=1)
-        alpha = positive(shifted(rows, -unit).abs().mean(dim=1))
-        alpha = shifted(alpha, unit[:, 0]) if self.scaled else torch.ones_like(alpha)
+        alpha = positive((rows / unit).abs().mean(dim=1))
+        alpha = alpha * unit[:, 0] if self.scaled else torch.ones_like(alpha)
         return Codebook(spread(alpha), torch.tensor([-1, 1]), self.bits)

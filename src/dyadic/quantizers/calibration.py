@@ -11,7 +11,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from dyadic.quantizers.codebook import Codebook, octave, shifted
+from dyadic.quantizers.codebook import Codebook, octave
 from dyadic.quantizers.search import least_error, sample
 
 RangeCodebook = Callable[[Tensor, Tensor], Codebook]
@@ -78,7 +78,7 @@ def _entropy_limit(magnitudes: Tensor, cells: int, bins: int) -> Tensor:
     if top == 0:
         return top
     unit = octave(top)
-    scaled, end = shifted(magnitudes.float(), -unit), shifted(top, -unit).item()
+    scaled, end = magnitudes.float() / unit, (top / unit).item()
     histogram = torch.histc(scaled, bins, min=0.0, max=end).double().cpu()
     # Zero is represented without an error whatever the range (ReLU outputs are full of it).
     histogram[0] = (histogram[0] - (magnitudes == 0).sum().cpu()).clamp_min(0)

@@ -120,25 +120,16 @@ def widened(x: Tensor) -> Tensor:
 
 
 def octave(x: Tensor, dim: int | None = None) -> Tensor:
-    """The e with 2^(e - 1) <= max|x| < 2^e, int; 0 where all is 0.
+    """The power of two 2^e with 2^(e - 1) <= max|x| < 2^e, in x's dtype; 1 where all is 0.
 
-    `shifted(x, -e)` is exact, and its squares and sums leave float32 for no finite x.
+    x / 2^e is exact, and its squares and sums leave float32 for no finite x. From 2^-126 to 2^126,
+    where its reciprocal is normal too.
+
+    >>> octave(torch.tensor([3.0, -5.0]))
+    tensor(8.)
     """
     largest = x.abs().amax() if dim is None else x.abs().amax(dim=dim, keepdim=True)
-    return torch.frexp(largest).exponent
-
-
-def shifted(x: Tensor, exponent: Tensor) -> Tensor:
-    """The product of x and 2^exponent, an int tensor that broadcasts; exact unless it underflows.
-
-    Two products, as 2^exponent itself may not fit float32. (`torch.ldexp` takes one value at a
-    time, 40 times as long.)
-
-    >>> shifted(torch.tensor([3.0, 2.0**-149]), torch.tensor([-1, 149]))
-    tensor([1.5000, 1.0000])
-    """
-    one, half = torch.ones_like(exponent, dtype=x.dtype), exponent // 2
-    return x * torch.ldexp(one, half) * torch.ldexp(one, exponent - half)
+    return torch.ldexp(torch.ones_like(largest), torch.frexp(largest).exponent.clamp(-126, 126))
 
 
 def memory_order(x: Tensor) -> list[int]:

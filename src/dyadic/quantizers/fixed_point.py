@@ -64,13 +64,17 @@ class FixedPoint(Quantizer):
             self.xi.update(standard_deviation(x, self.signed))
 
     def codebook(self, x: Tensor | None = None) -> Codebook:
-        if not self.xi.known and x is None:
-            raise unobserved(self)
-        fitted = None if x is None else standard_deviation(widened(x), self.signed)
-        xi = self.xi.value if self.xi.known or fitted is None else fitted
+        xi = self._xi(x)
         n = fractional_bits(xi, self.step).clamp(self.bits - 128, 126)  # as far as float32 goes
         scale = torch.ldexp(torch.ones_like(xi), -n)
         lo, hi = (-(2 ** (self.bits - 1)), 2 ** (self.bits - 1) - 1)
         if not self.signed:
             lo, hi = 0, 2**self.bits - 1
         return UniformCodebook(scale, lo, hi, self.bits)
+
+    def _xi(self, x: Tensor | None) -> Tensor:
+        if self.xi.known:
+            return self.xi.value
+        if x is None:
+            raise unobserved(self)
+        return standard_deviation(widened(x), self.signed)

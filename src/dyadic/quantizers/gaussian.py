@@ -15,7 +15,7 @@ from functools import cache
 import torch
 from torch import Tensor
 
-from dyadic.quantizers.codebook import octave, shifted
+from dyadic.quantizers.codebook import octave
 
 ITERATIONS = 100_000  # a bound: 15 levels take 2000
 TOLERANCE = 1e-13
@@ -101,7 +101,7 @@ def standard_deviation(x: Tensor, signed: bool) -> Tensor:
 
     Shape (), float64: the sum of many small squares does not fit float32.
     """
+    x = x if signed else x.clamp_min(0)
     unit = octave(x)
-    x = shifted(x if signed else x.clamp_min(0), -unit)
-    power = shifted(x.square().mean(dtype=torch.float64), 2 * unit)
+    power = (x / unit).square().mean(dtype=torch.float64) * unit.double().square()
     return (power if signed else 2 * power).sqrt()

@@ -9,7 +9,7 @@ from abc import abstractmethod
 import torch
 from torch import Tensor, nn
 
-from dyadic.quantizers.codebook import octave, positive, shifted, widened
+from dyadic.quantizers.codebook import octave, positive, widened
 from dyadic.quantizers.quantizer import Quantizer, check_bits, unobserved
 from dyadic.quantizers.statistics import Remembered
 from dyadic.quantizers.straight_through import identity
@@ -109,7 +109,7 @@ class Lsq(LearnedQuantizer):
 
     def _start(self, x: Tensor) -> Tensor:
         unit = octave(x)
-        step = shifted(2 * shifted(x, -unit).abs().mean() / self.hi**0.5, unit)
+        step = 2 * (x / unit).abs().mean() / self.hi**0.5 * unit
         return representable(step, largest=1)
 
     def _scale(self, size: Tensor) -> Tensor:

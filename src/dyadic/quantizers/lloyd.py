@@ -13,7 +13,7 @@ from typing import Unpack
 from torch import Tensor
 
 from dyadic.errors import check_least
-from dyadic.quantizers.codebook import Codebook, octave, positive, shifted
+from dyadic.quantizers.codebook import Codebook, octave, positive
 from dyadic.quantizers.quantizer import WeightOptions, WeightQuantizer, check_bits
 from dyadic.quantizers.uniform_codebook import UniformCodebook
 
@@ -24,12 +24,12 @@ def least_squares_scale(rows: Tensor, largest: int, iterations: int) -> Tensor:
     It starts from s = 2 max|y| / (2^b - 1), largest = 2^(b-1) - 1, as the authors' code.
     """
     unit = octave(rows, dim=1)
-    rows = shifted(rows, -unit)
+    rows = rows / unit
     s = positive(rows.abs().amax(dim=1) / (largest + 0.5))
     for _ in range(iterations):
         q = (rows / s[:, None]).round_().clamp_(-largest, largest)
         s = positive((rows * q).sum(dim=1) / q.square().sum(dim=1).clamp_min(1))
-    return shifted(s, unit[:, 0])
+    return s * unit[:, 0]
 
 
 class Lloyd(WeightQuantizer):

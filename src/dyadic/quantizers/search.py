@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable
 import torch
 from torch import Tensor
 
-from dyadic.quantizers.codebook import Codebook, octave, shifted
+from dyadic.quantizers.codebook import Codebook, octave
 
 SAMPLES = 2**16  # of a row that a search looks at
 
@@ -24,10 +24,10 @@ def least_error(
     candidate, with a scale that broadcasts against the rows.
     """
     rows = sample(rows)
-    unit = -octave(rows, dim=1)
+    unit = octave(rows, dim=1)
     best, least = torch.empty(0), torch.full_like(rows[:, 0], torch.inf)
     for candidate in candidates:
-        error = shifted(codebook(candidate)(rows) - rows, unit).square().mean(dim=1)
+        error = ((codebook(candidate)(rows) - rows) / unit).square().mean(dim=1)
         best = torch.where(error < least, candidate, best if len(best) else candidate)
         least = torch.minimum(error, least)
     return best

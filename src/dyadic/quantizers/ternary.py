@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from dyadic.errors import UserError, check_choice
-from dyadic.quantizers.codebook import Codebook, octave, positive, shifted
+from dyadic.quantizers.codebook import Codebook, octave, positive
 from dyadic.quantizers.quantizer import ScaleOptions, WeightQuantizer, check_bits
 from dyadic.quantizers.uniform_codebook import HALF_STEP, UniformCodebook
 
@@ -37,11 +37,11 @@ def exact_alpha(rows: Tensor) -> Tensor:
 def twn_alpha(rows: Tensor) -> tuple[Tensor, Tensor]:
     """Threshold 0.7 mean|w| of each row [R, n], and the mean magnitude above it."""
     unit = octave(rows, dim=1)
-    magnitudes = shifted(rows.abs(), -unit)
+    magnitudes = rows.abs() / unit
     threshold = TWN_FACTOR * magnitudes.mean(dim=1)
     above = magnitudes > threshold[:, None]
     alpha = (magnitudes * above).sum(dim=1) / above.sum(dim=1).clamp_min(1)
-    return shifted(threshold, unit[:, 0]), shifted(alpha, unit[:, 0])
+    return threshold * unit[:, 0], alpha * unit[:, 0]
 
 
 class Ternary(WeightQuantizer):

@@ -57,6 +57,13 @@ NETWORKS: dict[str, tuple[Callable[[], nn.Module], tuple[int, int, int], tuple[i
     "resnet20": (lambda: resnet20(classes=10, channels=1), (1, 28, 28), (1, 64)),
 }
 CALIBRATION_IMAGES = 4
+KINDS = {
+    "W8A8": (8, 16),
+    "W4A4": (4, 16),
+    "W8A8, 8-bit streams": (8, 8),
+    "W4A4, 8-bit streams": (4, 8),
+}
+"""Programs by name: bits of weights and activations, and of what is added between layers."""
 AVX2 = {"ONEDNN_MAX_CPU_ISA": "AVX2", "ATEN_CPU_CAPABILITY": "avx2"}
 
 Run = Callable[[], object]
@@ -80,8 +87,8 @@ def float_network(name: str) -> nn.Module:
     return model.eval()
 
 
-def integer_program(name: str, bits: int = 8) -> Program:
-    """The network lowered with weights (per channel) and activations of `bits`, 16-bit streams."""
+def integer_program(name: str, bits: int = 8, stream_bits: int = 16) -> Program:
+    """The network lowered with weights (per channel) and activations of `bits`."""
     shape = NETWORKS[name][1]
     images = torch.randint(0, 256, (CALIBRATION_IMAGES, *shape), dtype=torch.uint8)
     model = normalized(float_network(name), _Statistics(shape[0]))
@@ -89,7 +96,7 @@ def integer_program(name: str, bits: int = 8) -> Program:
     widths = {layer.name: (bits, bits) for layer in network.layers}
     network.quantize(widths, lambda bits: Uniform(bits, granularity="per_channel"), Uniform)
     network.calibrate([images])
-    deployed, note = Deployment().prepare(network.eval(), [images])
+    deployed, note = Deployment(stream_bits=stream_bits).prepare(network.eval(), [images])
     return lower(deployed, name, note).program
 
 
@@ -107,12 +114,12 @@ class _Images(CalibrationDataReader):
 
 
 def write_models(name: str, directory: Path) -> None:
-    """The programs of 8 and of 4 bits, and ONNX Runtime's static QDQ model (u8 activations, s8
+    """The programs of `KINDS`, and ONNX Runtime's static QDQ model (u8 activations, s8
     weights per channel).
     """
     shape = NETWORKS[name][1]
-    for bits in (8, 4):
-        save(integer_program(name, bits), directory / f"{name}-{bits}")
+    for kind, widths in KINDS.items():
+        save(integer_program(name, *widths), directory / f"{name} {kind}")
     exported, prepared = directory / "float.onnx", directory / "prepared.onnx"
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the exporter's remarks about itself
@@ -172,9 +179,9 @@ def openvino(name: str, batch: int, directory: Path, threads: int) -> Run:
     return lambda: request.infer(feed)
 
 
-def compiled(name: str, batch: int, directory: Path, threads: int, path: str, bits: int) -> Run:
+def compiled(name: str, batch: int, directory: Path, threads: int, path: str, kind: str) -> Run:
     """The compiled engine on the saved program."""
-    engine = CompiledEngine(load(directory / f"{name}-{bits}"), threads, path)
+    engine = CompiledEngine(load(directory / f"{name} {kind}"), threads, path)
     images = np.random.default_rng(1).integers(0, 256, (batch, *NETWORKS[name][1]), np.uint8)
     return lambda: engine.run(images)
 
@@ -192,14 +199,14 @@ def variants(
     if importlib.util.find_spec("openvino"):
         table["OpenVINO INT8"] = lambda: openvino(name, batch, directory, threads)
     for path in ("avx2",) if limited else available_paths():
-        for bits in (8, 4):
-            table[f"dyadic W{bits}A{bits}, {path}"] = lambda path=path, bits=bits: compiled(
-                name, batch, directory, threads, path, bits
+        for kind in list(KINDS)[: 4 if path == available_paths()[0] else 2]:
+            table[f"dyadic {kind}, {path}"] = lambda path=path, kind=kind: compiled(
+                name, batch, directory, threads, path, kind
             )
     if name == "resnet8" and not limited:
         for build in BUILDS:
             table[f"exported C W8A8, {build}, one thread"] = lambda build=build: exported(
-                load(directory / f"{name}-8"), batch, directory, build
+                load(directory / f"{name} W8A8"), batch, directory, build
             )
     return table
 

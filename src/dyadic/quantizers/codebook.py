@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 SQRT2 = 2.0**0.5
-FEW = 40  # thresholds up to which a comparison with each is faster than a binary search
+FEW = 40  # thresholds up to which a processor compares with each sooner than it searches
 
 
 @dataclass(frozen=True, eq=False)
@@ -149,7 +149,7 @@ def _count(x: Tensor, thresholds: Tensor) -> Tensor:
     """How many of the ascending thresholds are at most x, int32; all of them for NaN."""
 
     def count(row: Tensor) -> Tensor:
-        if len(thresholds) > FEW:
+        if len(thresholds) > FEW or row.device.type != "cpu":
             return torch.bucketize(row, thresholds, right=True, out_int32=True)
         found, below = torch.full_like(row, len(thresholds)), torch.empty_like(row)
         for threshold in thresholds:

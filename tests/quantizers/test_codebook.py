@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dyadic.quantizers import Codebook
+from dyadic.quantizers.codebook import FEW
 
 level_lists = st.lists(st.integers(-50, 50), min_size=2, max_size=12, unique=True).map(sorted)
 floats = st.floats(-100, 100, width=32)
@@ -45,6 +46,18 @@ def test_ties_go_away_from_zero_or_towards_it(ties_up: bool) -> None:
     ties = torch.tensor([-1.5, -0.5, 0.5, 1.5], dtype=torch.float64) * book.scale.double()
     away, towards = [0, 1, 3, 4], [1, 2, 2, 3]
     assert book.quantize(ties).tolist() == (away if ties_up else towards)
+
+
+@pytest.mark.parametrize("count", [2, 3, FEW + 1, FEW + 2, 255])
+def test_few_and_many_levels_are_searched_to_the_same_cells(count: int) -> None:
+    book = Codebook(torch.tensor(0.25), torch.arange(count), 8)
+    x = torch.randn(2, 3, 5, 5).mul_(count / 8).contiguous(memory_format=torch.channels_last)
+    x[0, 0, 0], x[1, 1, 1] = torch.nan, torch.inf
+    found, ratio = book.quantize(x), (x.double() / 0.25)[..., None]
+    assert torch.equal(found, (count - 1) - (ratio < book.cuts).sum(-1))
+    assert torch.equal(book(x), found * 0.25)
+    assert found.dtype == torch.int64
+    assert book(x).stride() == x.stride()
 
 
 def test_a_sum_with_sqrt_2_is_a_level() -> None:

@@ -13,7 +13,7 @@ from dyadic.quantizers.power_of_two import PowerOfTwo
 from dyadic.quantizers.ternary import Ternary
 from dyadic.quantizers.uniform import Uniform
 from dyadic.schedules.blend import set_blend
-from dyadic.schedules.sampling import Sampler, patches
+from dyadic.schedules.sampling import Sampler, input_patches
 from dyadic.schedules.two_step import Target, TwoStep, scale_is_free
 
 PER_FILTER = functools.partial(Ternary, granularity="per_channel")
@@ -34,7 +34,7 @@ def test_a_patch_times_the_weight_is_the_convolution(conv):
     x = torch.randn(3, 4, 7, 9).double()
     y = F.conv2d(x, conv.weight, None, conv.stride, conv.padding, conv.dilation, conv.groups)
     image, row, column = Sampler(50, seed=0).draw(3, *y.shape[2:])
-    inputs = patches(x, conv, image, row, column)
+    inputs = input_patches(x, conv, image, row, column)
     weight = conv.weight.flatten(1).reshape(conv.groups, -1, inputs.shape[2])
     product = torch.einsum("ngm,gfm->ngf", inputs, weight).flatten(1)
     assert torch.allclose(product, y[image, :, row, column])

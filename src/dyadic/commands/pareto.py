@@ -22,20 +22,20 @@ from dyadic.report.charts.drawing import svg
 from dyadic.report.fronts import advantage, omega_figure, scored
 from dyadic.run.pipeline import Run, allocation_problem, float_baseline, float_network
 
-OWN = {"measure": "gbops", "points": 21, "random": 10}
+OPTIONS = {"measure": "gbops", "points": 21, "random": 10}
 """Choices of this command alone: what is limited, how many budgets, random allocations of each."""
 
 
 def pareto(choices: Sequence[str]) -> str:
     """Solve for every budget, write `results/pareto/NAME.csv` and `.svg`; returns what they say.
 
-    choices   as `run.py` takes them, and those of `OWN`; without an allocation, allocation=ilp
+    choices   as `run.py` takes them, and those of `OPTIONS`; without an allocation, allocation=ilp
 
     The sensitivity is measured once, on the float network of a run with the same choices; the same
     command writes the same files again. Raises UserError for choices that make no front.
     """
     cfg = _composed(choices)
-    measure, points, random = (cfg.get(key, value) for key, value in OWN.items())
+    measure, points, random = (cfg.get(key, value) for key, value in OPTIONS.items())
     _check(measure, points, random)
     run = build(cfg, Path(cfg.results_dir, "pareto"))
     front = _front(run, measure, points, random)
@@ -51,7 +51,7 @@ def pareto(choices: Sequence[str]) -> str:
 
 def _composed(choices: Sequence[str]) -> DictConfig:
     """The configuration of a run with these choices."""
-    given = [f"+{choice}" if choice.partition("=")[0] in OWN else choice for choice in choices]
+    given = [f"+{choice}" if choice.partition("=")[0] in OPTIONS else choice for choice in choices]
     if not any(choice.startswith("allocation=") for choice in given):
         given.append("allocation=ilp")
     return composed(given)

@@ -51,7 +51,7 @@ def main() -> None:
     # W&B's greeting and farewell are not the result (WANDB_SILENT=false shows them).
     os.environ.setdefault("WANDB_SILENT", "true")
     register_run_name()
-    command(hydra.main(version_base="1.3", config_path=str(CONF), config_name="config")(job))
+    run_main(hydra.main(version_base="1.3", config_path=str(CONF), config_name="config")(job))
 
 
 def register_run_name() -> None:
@@ -103,7 +103,7 @@ def _clear_if_dead(outcomes: Path) -> None:
         shutil.rmtree(outcomes, ignore_errors=True)
 
 
-def command(main: Callable[[], Any]) -> None:
+def run_main(main: Callable[[], Any]) -> None:
     """Call a Hydra main; a sweep ends with one line, and with exit code 1 if a job failed.
 
     A terminated sweep takes its worker processes with it. A mistake in the choices is one line and

@@ -194,11 +194,11 @@ def blocks(options: Any) -> Iterator[tuple[Path, str, str]]:
     yield options.experiments / "README.md", "claims", block(table)
     root = options.experiments.parent / "README.md"
     text = root.read_text(encoding="utf-8") if root.is_file() else ""
-    shown = {"papers": markdown(verdicts.scoreboard(table)), "results": headline(options.out)}
+    shown = {"papers": markdown(verdicts.scoreboard(table)), "results": results_block(options.out)}
     yield from ((root, mark, block) for mark, block in shown.items() if marks(mark)[0] in text)
 
 
-def headline(tables: Path) -> str:
+def results_block(tables: Path) -> str:
     """The arms of `SHOWN` that have run, in Markdown; what is not trained stands apart."""
     paths = [tables / f"{name}.csv" for name in SHOWN]
     found = [read_csv(path) for path in paths if path.is_file()]
@@ -217,7 +217,7 @@ def block(table: pd.DataFrame) -> str:
     return markdown(pd.concat([pd.DataFrame(first), shown, table[verdicts.WHERE[:3]]], axis=1))
 
 
-def act(options: Any) -> int:
+def _act(options: Any) -> int:
     """Write everything; or with --check 1 where a README is not what the table says."""
     if not options.check:
         update(options)
@@ -228,7 +228,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Entry point; returns the exit code."""
     folders = {"runs": Path("results/runs"), "out": Path("results/tables")}
     options: dict[str, Any] = {**folders, "experiments": Path("experiments"), "check": False}
-    return command("claims", act, arguments, **options)
+    return command("claims", _act, arguments, **options)
 
 
 if __name__ == "__main__":

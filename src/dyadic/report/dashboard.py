@@ -31,7 +31,7 @@ from dyadic.report.command import command
 from dyadic.report.data.frames import ordered, rows, where
 from dyadic.report.data.published import read_published, read_tables
 from dyadic.report.data.runs import kind_of, overview
-from dyadic.report.data.seeds import SETTING, configurations, finished
+from dyadic.report.data.seeds import SETTING, configurations, done_runs
 from dyadic.report.data.verdicts import read_verdicts, scoreboard
 from dyadic.report.fronts import front_sections, read_fronts
 from dyadic.report.page.claims import papers
@@ -40,7 +40,7 @@ from dyadic.report.page.run import comparisons, detail
 from dyadic.report.text import plural
 
 DETAILED, WATCH_SECONDS = 48, 5
-COLUMNS = [  # of the table of runs: key, heading, whether it is a number
+HEADINGS = [  # of the table of runs: key, heading, whether it is a number
     *[("name", "run", False), ("method", "method", False), ("bits", "bits", True)],
     *[("top1", "top-1, %", True), ("drop", "drop", True), ("seeds", "mean of seeds", True)],
     *[("seed", "seed", True), ("size", "MiB", True)],
@@ -110,7 +110,7 @@ def _content(
     by_name = {r.name: (r, row) for r, row in zip(records, frame.itertuples(), strict=True)}
     details = [detail(*by_name[name]) for name in sorted(chosen(frame))]
     stopped = where(frame, frame.status.isin([FAILED, BROKEN]))
-    columns = [c for c in COLUMNS if c[0] not in ("model", "dataset") or len(set(frame[c[0]])) > 1]
+    columns = [c for c in HEADINGS if c[0] not in ("model", "dataset") or len(set(frame[c[0]])) > 1]
     return {
         "made": datetime.now().strftime("%Y-%m-%d %H:%M"),
         "methods": len(set(table.method)),
@@ -147,7 +147,7 @@ def run_rows(frame: pd.DataFrame, table: pd.DataFrame) -> list[dict[str, Any]]:
 
 def integers(frame: pd.DataFrame) -> tuple[str, str, str]:
     """Whether integers and float64 agree: verdict (`good`, `bad`, `open`), claim, explanation."""
-    done = finished(frame)
+    done = done_runs(frame)
     checked = where(done, done.integer_passed.notna())
     if checked.empty:
         return "open", "No run has been checked on integers yet.", ""
@@ -168,14 +168,14 @@ def chosen(frame: pd.DataFrame) -> list[str]:
     The best ones on the whole training set first, and with integers checked.
     """
     recent = ordered(frame, "ended", descending=True)
-    running, done = where(recent, recent.status == "running"), finished(recent)
+    running, done = where(recent, recent.status == "running"), done_runs(recent)
     later = (done.dataset == GENERATED) * 4 + (done.held_out > 0) * 2 + done.integer_passed.isna()
     best = ordered(done.assign(later=later), "top1", descending=True)
     best = ordered(best.drop_duplicates([*SETTING, "method", "bits", "allocation"]), "later")
     return list(dict.fromkeys([*running.name, *best.name, *done.name]))[:DETAILED]
 
 
-def act(options: Any) -> int:
+def _act(options: Any) -> int:
     """Write the page, or with --watch again and again until it is interrupted."""
     if not options.runs.is_dir():
         raise UserError(f"no folder {options.runs}; `make run` makes the first run record")
@@ -191,7 +191,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Entry point; returns the exit code."""
     gc.set_threshold(200_000)  # records are a million objects that stay: looking for others is slow
     runs, out = Path("results/runs"), Path("results/dashboard.html")
-    return command("dashboard", act, arguments, runs=runs, out=out, watch=False)
+    return command("dashboard", _act, arguments, runs=runs, out=out, watch=False)
 
 
 if __name__ == "__main__":

@@ -20,17 +20,17 @@ COSTS = {
 }
 """By what a budget limits: the column, its name and unit."""
 
-SOURCES = {"random": 4, "ilp": 0, "uniform": 2}  # slots of colour and shape; the last is on top
-FACTS = ["dataset", "model", "method", "sensitivity", "float_seed", "float_network"]
+SLOTS = {"random": 4, "ilp": 0, "uniform": 2}  # slots of colour and shape; the last is on top
+SUBJECT = ["dataset", "model", "method", "sensitivity", "float_seed", "float_network"]
 CHOICE = ["source", "measure", "share", "budget", "fill_seed", "proven", "omega"]
-KNOWN = [*FACTS, *CHOICE, *(cost[0] for cost in COSTS.values())]
+KNOWN = [*SUBJECT, *CHOICE, *(cost[0] for cost in COSTS.values())]
 KNOWN += ["training", "top1", "top1_sd", "runs"]
 
 
 def read_fronts(folder: Path) -> dict[str, pd.DataFrame]:
     """Every front in the folder by its file's stem; files with other columns are left out."""
     frames = {path.stem: read_csv(path) for path in sorted(folder.glob("*.csv"))}
-    needed = {*FACTS, *CHOICE}
+    needed = {*SUBJECT, *CHOICE}
     return {stem: frame for stem, frame in frames.items() if needed <= set(frame.columns)}
 
 
@@ -144,7 +144,7 @@ def _drawn(
 ) -> Drawing:
     """A value against the cost: random allocations first and faint, the ILP's joined."""
     cost, name, unit = COSTS[str(front.measure.iloc[0])]
-    rank = front.source.map([*SOURCES].index)
+    rank = front.source.map([*SLOTS].index)
     table = front.assign(rank=rank).sort_values(["rank", cost])
     points = {
         "series": table.source,
@@ -155,7 +155,7 @@ def _drawn(
         "weight": table.source.map({"random": 0.4}).fillna(1.0),
         "says": [_hint(row, cost, unit) for row in rows(table)],
     }
-    return scores(title, pd.DataFrame(points), (f"{name}, {unit}", label), SOURCES, note, log=log)
+    return scores(title, pd.DataFrame(points), (f"{name}, {unit}", label), SLOTS, note, log=log)
 
 
 def _hint(row: dict[str, Any], cost: str, unit: str) -> str:

@@ -42,13 +42,13 @@ def inputs(sampler: Sampler, layer: nn.Conv2d | nn.Linear) -> Take:
 
     def take(x: Tensor, y: Tensor) -> Tensor:
         if isinstance(layer, nn.Conv2d):
-            return patches(x, layer, *sampler.draw(len(y), *y.shape[2:]))
+            return input_patches(x, layer, *sampler.draw(len(y), *y.shape[2:]))
         return x[sampler.draw(len(x), 1, 1)[0]][:, None]
 
     return take
 
 
-def patches(x: Tensor, conv: nn.Conv2d, image: Tensor, row: Tensor, column: Tensor) -> Tensor:
+def input_patches(x: Tensor, conv: nn.Conv2d, image: Tensor, row: Tensor, column: Tensor) -> Tensor:
     """The input patch of each output position, [N, groups, m], in the order of the weight."""
     assert isinstance(conv.padding, tuple), "padding given as text has no numbers"
     top, left = conv.padding

@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 RunChoices = Mapping[str, Any]
 """Of a run, plain values: `dataset` and `model` with their options, `seed`."""
 
-TRAINED_ON = {"holdout": 0, "train_share": 1.0}
+WHICH_IMAGES = {"holdout": 0, "train_share": 1.0}
 """Options of a data set that say which of its images are trained on, and their usual values."""
 
 SEEN = ("classes", "channels", "mean", "std", "image_size", "source")
@@ -142,7 +142,7 @@ def _record(path: Path) -> dict[str, Any]:
 def _on_the_same(record: RunChoices, choices: RunChoices) -> bool:
     """Whether a shipped network was trained on the images that this run trains on."""
     theirs, ours = record["recipe"]["dataset"], choices["dataset"]
-    return all(theirs.get(key, x) == ours.get(key, x) for key, x in TRAINED_ON.items())
+    return all(theirs.get(key, x) == ours.get(key, x) for key, x in WHICH_IMAGES.items())
 
 
 def _differences(record: RunChoices, choices: RunChoices) -> str:

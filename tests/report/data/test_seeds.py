@@ -12,7 +12,7 @@ from scipy import stats
 from dyadic.record.read import read_records
 from dyadic.report.data.runs import overview
 from dyadic.report.data.seeds import Paired, configurations, holm, paired
-from dyadic.report.data.winners import ALONE, UNSHARED, floor, front, winners
+from dyadic.report.data.winners import ALONE, UNSHARED, axis_start, front, winners
 
 
 @pytest.fixture(scope="module")
@@ -140,8 +140,8 @@ def test_the_front_holds_exactly_the_points_that_none_beats(pairs: list[tuple[in
 
 
 def test_an_axis_is_cut_only_under_a_collapse() -> None:
-    assert floor(pd.Series([92.0, 91.5, 91.0])) is None
-    cut = floor(pd.Series([92.0, 91.5, 91.0, 10.0]))
+    assert axis_start(pd.Series([92.0, 91.5, 91.0])) is None
+    cut = axis_start(pd.Series([92.0, 91.5, 91.0, 10.0]))
     assert cut is not None
     assert 10 < cut < 91
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-BLOCK = 2**16  # values packed at a time; a multiple of 8, so every block ends on a byte
+PACKED_AT_ONCE = 2**16  # values packed at a time; a multiple of 8, so every block ends on a byte
 
 
 def packed_bytes(count: int, bits: int) -> int:
@@ -21,17 +21,17 @@ def pack(codes: np.ndarray, bits: int) -> np.ndarray:
     [33, 3]
     """
     flat = codes.reshape(-1)
-    blocks = [flat[start : start + BLOCK] for start in range(0, len(flat), BLOCK)]
+    blocks = [flat[start : start + PACKED_AT_ONCE] for start in range(0, len(flat), PACKED_AT_ONCE)]
     return np.concatenate([np.zeros(0, np.uint8), *(_pack_block(b, bits) for b in blocks)])
 
 
 def unpack(packed: np.ndarray, count: int, bits: int) -> np.ndarray:
     """The first `count` codes of `packed`, uint8 for up to 8 bits, else uint16."""
-    step = packed_bytes(BLOCK, bits)
+    step = packed_bytes(PACKED_AT_ONCE, bits)
     codes = np.empty(count, np.uint8 if bits <= 8 else np.uint16)
-    for start in range(0, count, BLOCK):
-        block = codes[start : start + BLOCK]
-        block[:] = _unpack_block(packed[start // BLOCK * step :][:step], len(block), bits)
+    for start in range(0, count, PACKED_AT_ONCE):
+        block = codes[start : start + PACKED_AT_ONCE]
+        block[:] = _unpack_block(packed[start // PACKED_AT_ONCE * step :][:step], len(block), bits)
     return codes
 
 

@@ -28,7 +28,7 @@ from dyadic.errors import UserError
 from dyadic.report.data.frames import rows
 from dyadic.report.text import signed
 
-FLOAT = "float"
+FLOAT_NET = "float"
 REPEAT = "python run.py -m +experiments={}"
 GOOD = {"top1": 1.0, "top5": 1.0, "top1_error": -1.0, "top5_error": -1.0, "top1_drop": -1.0}
 """The metrics that can be compared, and whether more is better."""
@@ -92,7 +92,7 @@ def parse(experiment: str, node: dict[str, Any]) -> Claim:
         paper, table, statement = (str(node[key]) for key in ("paper", "table", "statement"))
     except (KeyError, TypeError, AttributeError) as error:
         raise UserError(f"experiments/{experiment}.yaml: claim is not complete: {error}") from error
-    for name in {n for c in comparisons for n in (c.better, c.worse)} - {FLOAT, *arms}:
+    for name in {n for c in comparisons for n in (c.better, c.worse)} - {FLOAT_NET, *arms}:
         raise UserError(f"experiments/{experiment}.yaml: no arm {name}; use {', '.join(arms)}")
     tried = " ".join(str(node.get("tried", "")).split())
     return Claim(experiment, paper, table, statement, arms, comparisons, tried)
@@ -119,7 +119,9 @@ def published_difference(
 ) -> float | None:
     """The paper's own difference in points, more is better; None where it has none."""
     names = [comparison.better, comparison.worse]
-    found = {name: published_row(claim.arms[name], published) for name in names if name != FLOAT}
+    found = {
+        name: published_row(claim.arms[name], published) for name in names if name != FLOAT_NET
+    }
     printed = [row for row in found.values() if row is not None]
     if len(printed) < len(found) or len({row["metric"] for row in printed}) != 1:
         return None

@@ -122,11 +122,11 @@ MEANS = ["top1", "float_top1", "top1_drop", "size_mib", "gbops"]
 CARRIED = ["levels", "mean_bits", "weight", "allocation", "recipe"]
 CARRIED += ["activation_bits", "epochs_quantize"]
 KEYS = [*SETTING, "method", "bits", "configuration"]
-FLOAT = "float"
+FLOAT_WORD = "float"
 """What a record calls the quantizer of a side that has none."""
 
 
-def finished(overview: pd.DataFrame) -> pd.DataFrame:
+def done_runs(overview: pd.DataFrame) -> pd.DataFrame:
     """The runs that have ended and have a top-1."""
     return where(overview, (overview.status == "done") & overview.top1.notna())
 
@@ -138,7 +138,7 @@ def configurations(overview: pd.DataFrame) -> pd.DataFrame:
     or their mean), `enough` seeds for a verdict, and `variant`, how a row differs from its method's
     others. A method that ran with several quantizers of weights is as many, named by its own.
     """
-    done = finished(overview)
+    done = done_runs(overview)
     last = done.drop_duplicates(KEYS, keep="last").filter([*KEYS, *CARRIED])
     frame = over_seeds(done, KEYS, MEANS).merge(last, on=KEYS)
     frame["by_seed"] = pd.Series([by_seed(group) for _, group in groups(done, KEYS)], dtype=object)

@@ -13,10 +13,10 @@ from typing import Any
 import pandas as pd
 
 from dyadic.record.read import Record, numbers, read_csv
-from dyadic.report.data.claims import FLOAT, Claim, Comparison, published_difference
+from dyadic.report.data.claims import FLOAT_NET, Claim, Comparison, published_difference
 from dyadic.report.data.frames import groups, rows, where
 from dyadic.report.data.runs import overview
-from dyadic.report.data.seeds import KINDS, SETTING, Paired, by_seed, finished, holm, paired
+from dyadic.report.data.seeds import KINDS, SETTING, Paired, by_seed, done_runs, holm, paired
 
 WHERE = ["dataset", "network", "hardware", "float network"]
 """How the tables call what `SETTING` names."""
@@ -37,11 +37,11 @@ class Trial:
     def judge(self, comparison: Comparison) -> Paired:
         """Compare the seeds that both arms have; that of `float` comes from the other's runs."""
         names = (comparison.better, comparison.worse)
-        own = self.arms.get(next((name for name in names if name != FLOAT), ""))
+        own = self.arms.get(next((name for name in names if name != FLOAT_NET), ""))
         if own is None:
             return Paired(())
         better, worse = (
-            by_seed(own, "float_top1") if name == FLOAT else by_seed(self.arms[name])
+            by_seed(own, "float_top1") if name == FLOAT_NET else by_seed(self.arms[name])
             for name in names
         )
         return paired(better, worse, comparison.margin)
@@ -49,7 +49,7 @@ class Trial:
 
 def finished_runs(records: Sequence[Record]) -> pd.DataFrame:
     """The finished runs as `overview` has them, with `config`, their resolved choices."""
-    done = finished(overview(records))
+    done = done_runs(overview(records))
     configs = {record.name: record.choices for record in records}
     return done.assign(config=[configs[name] for name in done.name])
 

@@ -7,7 +7,7 @@ import pandas as pd
 
 from dyadic.record.schema import FLOAT_BITS
 from dyadic.report.data.frames import groups, ordered, rows, where
-from dyadic.report.data.seeds import FLOAT, HELD, NOT_HELD, NOT_RUN, SETTING, Paired, paired
+from dyadic.report.data.seeds import FLOAT_WORD, HELD, NOT_HELD, NOT_RUN, SETTING, Paired, paired
 from dyadic.report.text import plural
 
 LIKE = ["activation_bits", "epochs_quantize"]
@@ -20,7 +20,7 @@ LEAD = ["second", "methods", "pair", "verdict"]
 
 def quantized(table: pd.DataFrame) -> pd.DataFrame:
     """The rows most of whose weights are quantized: others show what a part of a method does."""
-    return where(table, (table.weight != FLOAT) & ~(table.mean_bits > FLOAT_BITS / 2))
+    return where(table, (table.weight != FLOAT_WORD) & ~(table.mean_bits > FLOAT_BITS / 2))
 
 
 def comparable(table: pd.DataFrame) -> pd.DataFrame:
@@ -63,7 +63,7 @@ def width_of(row: dict[str, Any]) -> str:
 def alike(row: dict[str, Any]) -> str:
     """What rows must share to be compared, beside the width, in words."""
     activations, epochs = (row[key] for key in LIKE)
-    kind = activations if activations in ("", FLOAT) else f"{activations}-bit"
+    kind = activations if activations in ("", FLOAT_WORD) else f"{activations}-bit"
     said = [f"{kind} activations"] * bool(kind)
     if epochs == epochs:
         said.append(f"{plural(int(epochs), 'epoch')} of training" if epochs else "no training")
@@ -77,7 +77,7 @@ def front(points: pd.DataFrame, cost: str, gain: str = "top1") -> pd.DataFrame:
     return where(ascending, ascending[gain] > best_before)
 
 
-def floor(values: pd.Series) -> float | None:
+def axis_start(values: pd.Series) -> float | None:
     """Where an axis of accuracies may begin so that collapsed runs do not flatten the others.
 
     None when no value lies further below the best than four times the median does (at least two

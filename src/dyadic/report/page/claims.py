@@ -17,8 +17,8 @@ from dyadic.report.data.seeds import KINDS, TOO_FEW
 from dyadic.report.data.verdicts import WHERE, pair_of
 from dyadic.report.text import interval, number, plural, signed
 
-NOTE = "Band: the 95 % interval of the mean."
-OWN = " Published: the paper's own difference, where it is not far outside."
+BAND_NOTE = "Band: the 95 % interval of the mean."
+PUBLISHED_NOTE = " Published: the paper's own difference, where it is not far outside."
 WIDE = " The axis is even near zero and logarithmic beyond."
 
 LINE, FAR = 66, 15.0  # letters of a claim on a line of its picture; points that are many
@@ -139,7 +139,7 @@ def _picture(own: pd.DataFrame) -> Drawing:
     places |= {"height": step * len(own), "marks": list(dict.fromkeys(marks.mark))}
     ticks = [tick for tick in TICKS if low <= tick <= high] if far else None
     declared = declaration("claims", scale="symlog" if far else "linear", ticks=ticks, **places)
-    note = NOTE + OWN * ("published" in set(marks.mark)) + WIDE * far
+    note = BAND_NOTE + PUBLISHED_NOTE * ("published" in set(marks.mark)) + WIDE * far
     data = {"rows": table[["claim", "lines", "says", "verdict", "low", "high"]], "marks": marks}
     return Drawing(f"{counted(own)}: {place(own.iloc[0])}", declared, data, note)
 

@@ -12,7 +12,7 @@ from dyadic.report.charts.drawing import Drawing
 from dyadic.report.data import winners as ahead
 from dyadic.report.data.frames import groups, ordered, rows, where
 from dyadic.report.data.runs import flat, kind_of
-from dyadic.report.data.seeds import LEAST, SETTING, finished
+from dyadic.report.data.seeds import LEAST, SETTING, done_runs
 from dyadic.report.text import interval, number, percent, plural, signed
 
 HEADLINE_BITS, GENERATED = 4, "synthetic"
@@ -36,7 +36,7 @@ def settings(
     found = []
     table = table.assign(series=list(map(_series, rows(table))))
     table = table.assign(slot=table.series.rank(method="dense").fillna(1).astype(int) - 1)
-    done, tables = finished(runs), dict(groups(table, SETTING))
+    done, tables = done_runs(runs), dict(groups(table, SETTING))
     titles = _titles(ordered(done, SETTING).drop_duplicates(SETTING), records)
     for (key, own), title in zip(groups(done, SETTING), titles, strict=True):
         found.append(_setting(own, tables[key]) | {"title": title})
@@ -161,7 +161,7 @@ def _drawn(
     table: pd.DataFrame, x: str, labels: tuple[str, str], title: str, note: str, **more: Any
 ) -> Drawing:
     """A point a configuration, the axis cut under a collapse."""
-    low = ahead.floor(table.top1)
+    low = ahead.axis_start(table.top1)
     if low is not None:
         note += f" {plural(int((table.top1 < low).sum()), 'value')} below {low:.0f} % not drawn."
         table = where(table, table.top1 >= low)
@@ -196,7 +196,7 @@ def _words(row: dict[str, Any]) -> str:
 
 def _pareto(table: pd.DataFrame, cost: str, label: str) -> Drawing:
     table = ahead.leading(table, ["series", cost])
-    best, low = ahead.front(table, cost), ahead.floor(table.top1)
+    best, low = ahead.front(table, cost), ahead.axis_start(table.top1)
     best = best if low is None else where(best, best.top1 >= low)
     # A label that would lie on the one before it is left out
     near = best[cost].astype(float) < 1.3 * best[cost].astype(float).shift()

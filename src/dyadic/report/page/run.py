@@ -18,10 +18,10 @@ from dyadic.report.data.runs import flat
 from dyadic.report.text import number, plural
 
 HISTOGRAMS, LAYERS, CLASSES, IMAGES = 24, 60, 12, 12  # that are shown at most
-REPEAT = (
+REPEAT_RUN = (
     "python run.py --config-path results/runs/{} --config-name config results_dir=results/repeated"
 )
-FILES = ["config.yaml", "layers.csv", "program.json", "program.onnx", "c", "run.log"]
+SHOWN_FILES = ["config.yaml", "layers.csv", "program.json", "program.onnx", "c", "run.log"]
 """What a reader may open, as far as the run has it."""
 
 Arrays = Mapping[str, NDArray[Any]]
@@ -37,8 +37,8 @@ def detail(record: Record, row: Any) -> dict[str, Any]:
     figures = [_training(record), _confusion(arrays, classes), _strip(layers, record)]
     return {
         "name": record.name,
-        "command": REPEAT.format(record.name),
-        "files": [name for name in FILES if (record.path / name).exists()],
+        "command": REPEAT_RUN.format(record.name),
+        "files": [name for name in SHOWN_FILES if (record.path / name).exists()],
         "facts": _facts(record, row),
         "figures": [figure for figure in figures if figure is not None],
         "layers": _layers(layers, record),

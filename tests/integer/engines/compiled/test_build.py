@@ -12,6 +12,7 @@ from dyadic.errors import UserError
 from dyadic.integer.engines.available import engines
 from dyadic.integer.engines.compiled import CompiledEngine, binding, build, opened
 from dyadic.integer.engines.compiled.build import CompilerNotFound, find_compiler, library
+from dyadic.record.fingerprint import of_file
 
 
 @pytest.fixture(autouse=True)
@@ -67,7 +68,7 @@ def test_a_damaged_library_is_made_again(monkeypatch, tmp_path, damage):
     whole.unlink()  # other tests have it loaded
     whole.write_bytes(content if damage == "bit" else content[: len(content) // 2])
     library.cache_clear()
-    assert build.checksum(library("portable")) == library("portable").stem[-16:]
+    assert of_file(library("portable")) == library("portable").stem[-16:]
 
 
 @pytest.mark.parametrize("home", ["nobody's", "file"])

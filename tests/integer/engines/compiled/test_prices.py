@@ -18,21 +18,21 @@ needs_dots = pytest.mark.skipif(BEST == "portable", reason="no dot products here
 
 @pytest.fixture(autouse=True)
 def _forget():
-    prices.known.cache_clear()
+    prices.prices_of.cache_clear()
     yield
-    prices.known.cache_clear()
+    prices.prices_of.cache_clear()
 
 
 def test_a_fit_finds_the_prices_that_made_the_times():
     counts = np.random.default_rng(0).integers(0, 100, (12, 5)).astype(float)
     counts[:, 3] = 0  # never counted, no price
     wanted = np.array([2.0, 0.5, 0, 0, 7])
-    assert np.allclose(prices.fit(counts, counts @ wanted), wanted)
+    assert np.allclose(prices.fit_prices(counts, counts @ wanted), wanted)
 
 
 def test_no_price_is_negative():
     counts = np.array([[1.0, 10], [2, 10], [3, 10]])
-    made = prices.fit(counts, np.array([3.0, 2, 1]))
+    made = prices.fit_prices(counts, np.array([3.0, 2, 1]))
     assert (made >= 0).all()
     assert made.any()
 
@@ -42,20 +42,20 @@ def test_they_are_measured_once_and_measured_again_where_damaged(monkeypatch, tm
     monkeypatch.setenv("DYADIC_CACHE", str(tmp_path))
     measured = []
 
-    def measure(path):
+    def measure_prices(path):
         measured.append(path)
         return {name: 1.0 + len(measured) for name in SETS[path].prices}
 
-    monkeypatch.setattr(prices, "measure", measure)
-    first = prices.known(BEST)
-    prices.known.cache_clear()
-    assert prices.known(BEST) == first
+    monkeypatch.setattr(prices, "measure_prices", measure_prices)
+    first = prices.prices_of(BEST)
+    prices.prices_of.cache_clear()
+    assert prices.prices_of(BEST) == first
     (file,) = tmp_path.glob("*.json")
     assert json.loads(file.read_text()) == first
     for damage in ("{", "[]", '{"dot8": 1}', '{"dot8": null}'):
         file.write_text(damage)
-        prices.known.cache_clear()
-        assert prices.known(BEST) != first
+        prices.prices_of.cache_clear()
+        assert prices.prices_of(BEST) != first
     assert len(measured) == 5
 
 
@@ -66,8 +66,8 @@ def test_where_they_cannot_be_kept_they_serve_all_the_same(monkeypatch, tmp_path
 
     monkeypatch.setenv("DYADIC_CACHE", str(tmp_path))
     monkeypatch.setattr(prices, "write_atomically", full)
-    monkeypatch.setattr(prices, "measure", lambda path: SETS[path].prices)
-    assert prices.known(BEST) == SETS[BEST].prices
+    monkeypatch.setattr(prices, "measure_prices", lambda path: SETS[path].prices)
+    assert prices.prices_of(BEST) == SETS[BEST].prices
     assert not list(tmp_path.glob("*.json"))
 
 
@@ -75,13 +75,13 @@ def test_where_they_cannot_be_kept_they_serve_all_the_same(monkeypatch, tmp_path
 def test_they_are_measured(monkeypatch):
     monkeypatch.setattr(prices, "LAYERS", ((16, 16, 12), (32, 16, 12), (16, 32, 12)))
     monkeypatch.setattr(prices, "OTHERS", 1)
-    made = prices.measure(BEST)
+    made = prices.measure_prices(BEST)
     assert made.keys() == SETS[BEST].prices.keys()
     assert made["dot8"] > 0
 
 
 def test_without_dot_products_there_is_nothing_to_measure():
-    assert prices.known("portable") == SETS["portable"].prices
+    assert prices.prices_of("portable") == SETS["portable"].prices
 
 
 @needs_dots

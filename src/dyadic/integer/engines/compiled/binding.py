@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 HEADERS = ("dyadic_kernels.h", "dyadic_gemm.h", "dyadic_engine.h")
-NUMBERS: dict[str, type] = {"int32_t": c_int32, "int64_t": c_int64}
+C_NUMBERS: dict[str, type] = {"int32_t": c_int32, "int64_t": c_int64}
 COMMENT = re.compile(r"/\*.*?\*/", re.DOTALL)
 ENUM = re.compile(r"enum \{(.*?)\}", re.DOTALL)
 STRUCT = re.compile(r"typedef struct \{(.*?)\} (\w+);", re.DOTALL)
@@ -48,7 +48,7 @@ def _type(kind: str, pointer: bool, size: int | None, known: dict[str, type[Stru
     """A field's; a pointer to a structure that a plan is made of keeps its type."""
     if pointer:
         return POINTER(known[kind]) if kind in ("dy_slot", "dy_step") else c_void_p
-    own: Any = known.get(kind) or NUMBERS[kind]
+    own: Any = known.get(kind) or C_NUMBERS[kind]
     return own * size if size else own
 
 
@@ -65,8 +65,8 @@ Conv, Gemm, Lanes = (_made[f"dy_{name}"] for name in ("conv", "gemm", "lanes"))
 Output, Slot, Step, Plan = (_made[f"dy_{name}"] for name in ("output", "slot", "step", "plan"))
 TYPES = {"uint8": C["DY_U8"], "int8": C["DY_S8"], "int16": C["DY_S16"], "int32": C["DY_S32"]}
 STEPS = [name.removeprefix("DY_STEP_").lower() for name in C if name.startswith("DY_STEP_")][:-1]
-UNITS = ("dot8", "dot16", "depthwise")
-FORMS = ("int8", "int16", "int32", "int64", "shift")
+GEMM_UNITS = ("dot8", "dot16", "depthwise")
+CONV_FORMS = ("int8", "int16", "int32", "int64", "shift")
 NONE = -1
 
 

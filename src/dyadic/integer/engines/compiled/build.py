@@ -16,6 +16,7 @@ from pathlib import Path
 
 from dyadic.errors import UserError
 from dyadic.integer.engines.compiled.sets import FLAGS, SETS
+from dyadic.record.fingerprint import of_file
 from dyadic.record.places import cache_directory
 
 SOURCES = Path(__file__).parent / "c"
@@ -56,7 +57,7 @@ def library(path: str) -> Path:
     flags = (*FLAGS, *SETS[path].flags)
     key = _key(compiler, flags, sorted(SOURCES.glob("*.[ch]")))
     kept = sorted(directory.glob(f"{path}-{key}-*.so"))
-    whole = next((file for file in kept if file.stem.endswith(checksum(file))), None)
+    whole = next((file for file in kept if file.stem == f"{path}-{key}-{of_file(file)}"), None)
     return whole or _build(compiler, flags, directory, f"{path}-{key}")
 
 
@@ -65,7 +66,7 @@ def _build(compiler: str, flags: Sequence[str], directory: Path, name: str) -> P
     with tempfile.TemporaryDirectory(dir=directory) as beside:
         built = Path(beside) / "built.so"
         compile_library(compiler, flags, built)
-        target = directory / f"{name}-{checksum(built)}.so"
+        target = directory / f"{name}-{of_file(built)}.so"
         return built.replace(target)
 
 
@@ -89,8 +90,3 @@ def _key(compiler: str, flags: Sequence[str], files: Sequence[Path]) -> str:
     for file in files:
         digest.update(file.name.encode() + b"\0" + file.read_bytes())
     return digest.hexdigest()[:16]
-
-
-def checksum(file: Path) -> str:
-    """Of a file's content."""
-    return hashlib.sha256(file.read_bytes()).hexdigest()[:16]

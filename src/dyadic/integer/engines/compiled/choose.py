@@ -21,7 +21,7 @@ from dyadic.integer.program.operations import Concat, Conv, Flatten, Linear, Pro
 
 BLOCK = 16  # output channels side by side
 TWO_BYTES = (-256, 254)  # what a sum of two int8 can be
-WORD = 4  # bytes of the input that one lane of a dot product takes
+WORD_BYTES = 4  # bytes of the input that one lane of a dot product takes
 WASTE = 1.4  # of products, by padding or on the border, that reading in place may cost
 WASTE_STRIDED = 2.5  # gathering what strides skip costs more than reading it in place
 LONG_ROW = 4  # shorter ones leave tiles half empty
@@ -141,7 +141,7 @@ def parts(operation: Conv, way: Choice, proof: Proof, path: InstructionSet) -> d
     """
     channels, inputs = operation.weights.codes.shape[:2]
     outputs, wide = -(-channels // BLOCK), winograd.VECTOR // path.vector
-    words = -(-inputs * way.item // WORD)
+    words = -(-inputs * way.item // WORD_BYTES)
     rows, columns = proof.shapes[operation.name][1:]
     made = {"finished": rows * columns * outputs * wide}
     if way.patch is None:
@@ -181,7 +181,7 @@ def _waste(operation: Conv, unit: str) -> float:
     depths = []
     for in_place in (True, False):
         number, elements = stretches(operation, in_place, dense=True)
-        depths.append(number * -(-elements * item // WORD))
+        depths.append(number * -(-elements * item // WORD_BYTES))
     return depths[0] / depths[1]
 
 

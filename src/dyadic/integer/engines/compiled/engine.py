@@ -8,7 +8,7 @@ from dyadic.errors import UserError
 from dyadic.integer.engines.compiled import binding
 from dyadic.integer.engines.compiled.choose import Prices
 from dyadic.integer.engines.compiled.opened import Opened
-from dyadic.integer.engines.compiled.prices import known
+from dyadic.integer.engines.compiled.prices import prices_of
 from dyadic.integer.engines.compiled.sets import available_paths
 from dyadic.integer.engines.images import check_images
 from dyadic.integer.program.bounds import Proof, prove
@@ -45,7 +45,7 @@ class CompiledEngine:
         if self.path not in available_paths():
             have = ", ".join(available_paths())
             raise UserError(f"path={self.path} is not available here; this processor has {have}")
-        bought = known(self.path) if prices is None else prices
+        bought = prices_of(self.path) if prices is None else prices
         self._planned = Opened(self.proof, self.path, prices=bought)
 
     @property

@@ -15,7 +15,7 @@ from dyadic.errors import UserError
 from dyadic.integer.engines.compiled.build import SOURCES
 from dyadic.integer.engines.compiled.fusion import single
 from dyadic.integer.engines.compiled.layout import plan
-from dyadic.integer.engines.compiled.source import Source
+from dyadic.integer.engines.compiled.source import ModelSource
 from dyadic.integer.engines.compiled.steps import StepBuilder
 from dyadic.integer.engines.compiled.text import comment
 from dyadic.integer.engines.reference import ReferenceEngine
@@ -137,7 +137,7 @@ def export_c(
     layout = plan(groups, proof, {}, share=True)
     steps = StepBuilder(layout, proof, {}, shifts=True)
     steps.build(groups)
-    source = Source(steps, layout, proof)
+    source = ModelSource(steps, layout, proof)
     title = comment(program.name)
     model = "".join(source.text(title, classes or [str(i) for i in range(count)]))
     numbers = _numbers(program.input_shape, count, source)
@@ -160,7 +160,7 @@ def rename(text: str, prefix: str) -> str:
     return text
 
 
-def _numbers(shape: Shape, classes: int, source: Source) -> dict[str, int]:
+def _numbers(shape: Shape, classes: int, source: ModelSource) -> dict[str, int]:
     names = ("channels", "height", "width")
     sizes = {"arena": source.arena, "constants": source.constants, "stack": STACK}
     return {

@@ -60,20 +60,20 @@ def fuse(program: Program, hosts: set[str], most: int) -> tuple[Group, ...]:
     named = {operation.name: operation for operation in program.operations}
     logits = program.operations[-1].name
     groups: list[Group] = []
-    known = {"input"}
+    made = {"input"}
     for operation in program.operations:
-        if operation.name in known:
+        if operation.name in made:
             continue
         group = Group(operation)
         if isinstance(operation, Linear) and operation.name in hosts:
             group = _with_add(group, readers, logits)
-            if not _ready(group, named, known):
+            if not _ready(group, named, made):
                 group = Group(operation)
-            elif group.add and group.residual not in known:
+            elif group.add and group.residual not in made:
                 groups.append(Group(named[group.residual]))
             group = _with_requantize(group, readers, logits, most)
-        known.update((operation.name, *group.inputs, group.made))
-        known.update(rescaling.name for rescaling in group.requantize)
+        made.update((operation.name, *group.inputs, group.made))
+        made.update(rescaling.name for rescaling in group.requantize)
         groups.append(group)
     return tuple(groups)
 
@@ -88,11 +88,11 @@ def _with_add(group: Group, readers: Readers, logits: str) -> Group:
     return replace(group, add=add, residual=others[0]) if len(others) == 1 else group
 
 
-def _ready(group: Group, named: dict[str, Operation], known: set[str]) -> bool:
+def _ready(group: Group, named: dict[str, Operation], made: set[str]) -> bool:
     """Whether the residual exists, or is a rescaling that can be done right before."""
     residual = named.get(group.residual)
-    early = isinstance(residual, Requantize) and residual.inputs[0] in known
-    return group.residual in known or early or group.add is None
+    early = isinstance(residual, Requantize) and residual.inputs[0] in made
+    return group.residual in made or early or group.add is None
 
 
 def _with_requantize(group: Group, readers: Readers, logits: str, most: int) -> Group:

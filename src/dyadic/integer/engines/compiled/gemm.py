@@ -7,7 +7,7 @@ import numpy as np
 
 from dyadic.integer.engines.compiled.choose import (
     BLOCK,
-    WORD,
+    WORD_BYTES,
     Choice,
     fits,
     is_depthwise,
@@ -60,7 +60,7 @@ class Gemm:
         return len(self.biases[0]) // BLOCK
 
 
-def pack(
+def pack_gemm(
     operation: Linear, choice: Choice, source: Slot, largest: int, path: InstructionSet
 ) -> Gemm:
     """The layer for the place where its input lives; no accumulator is beyond `largest`."""
@@ -169,7 +169,7 @@ def _product(
 def _row(operation: Linear, source: Slot, choice: Choice) -> int:
     """Bytes of a gathered row, whole words."""
     taps = as_conv(operation.weights.codes)[0, 0].size
-    return -(-taps * source.shape[0] * choice.item // WORD) * WORD
+    return -(-taps * source.shape[0] * choice.item // WORD_BYTES) * WORD_BYTES
 
 
 def _offsets(operation: Linear, number: int, source: Slot) -> np.ndarray:
@@ -189,9 +189,9 @@ def pack_plane(plane: np.ndarray, rows: tuple[int, int], item: int, copies: int 
     parts = [first, plane - first][:copies]
     outputs = len(plane)
     depth = [part.transpose(0, 2, 3, 1).reshape(outputs, *rows) for part in parts]
-    padding = (0, -outputs % BLOCK), (0, 0), (0, -(rows[1] * item) % WORD // item)
+    padding = (0, -outputs % BLOCK), (0, 0), (0, -(rows[1] * item) % WORD_BYTES // item)
     table = np.pad(np.concatenate(depth, axis=1), padding).astype(f"int{8 * item}")
-    blocks = table.reshape(-1, BLOCK, table[0].size * item // WORD, WORD // item)
+    blocks = table.reshape(-1, BLOCK, table[0].size * item // WORD_BYTES, WORD_BYTES // item)
     return np.ascontiguousarray(blocks.transpose(0, 2, 1, 3))
 
 

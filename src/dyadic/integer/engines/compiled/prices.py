@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from dyadic.integer.engines.compiled import binding
-from dyadic.integer.engines.compiled.build import checksum, library
+from dyadic.integer.engines.compiled.build import library
 from dyadic.integer.engines.compiled.choose import Prices, parts
 from dyadic.integer.engines.compiled.opened import Opened
 from dyadic.integer.engines.compiled.sets import SETS
@@ -23,25 +23,26 @@ from dyadic.integer.program.bounds import Proof, prove
 from dyadic.integer.program.dyadic import dyadic
 from dyadic.integer.program.operations import Conv, Flatten, Normalize, Program, Weights
 from dyadic.record.files import write_atomically
+from dyadic.record.fingerprint import of_file
 from dyadic.record.places import cache_directory
 
 LAYERS = ((64, 64, 28), (256, 64, 12), (64, 256, 12), (256, 256, 8))  # inputs, outputs, pixels
-ROUNDS = 5  # other work on the machine counts little in the least of them
+PROFILES = 5  # other work on the machine counts little in the least of them
 OTHERS = 2**25  # bytes that other layers touch in between
 DECISIVE = 1e12  # no layer costs as much
 
 
 @cache
-def known(path: str) -> Prices:
+def prices_of(path: str) -> Prices:
     """The prices of an instruction set on this machine, which has it."""
     if not SETS[path].dots:
         return SETS[path].prices
-    name = f"{path}-{checksum(library(path))}-{_processor()}.json"
+    name = f"{path}-{of_file(library(path))}-{_processor()}.json"
     file = cache_directory() / name
     kept = _read(file)
     if kept.keys() == SETS[path].prices.keys():
         return kept
-    measured = measure(path)
+    measured = measure_prices(path)
     with suppress(OSError), write_atomically(file) as temporary:  # a full disk costs a measurement
         temporary.write_text(json.dumps(measured), encoding="utf-8")
     return measured
@@ -54,7 +55,7 @@ def preferring(path: str, points: int) -> Prices:
     return prices | reads | ({f"read{points}": -DECISIVE} if points else {})
 
 
-def measure(path: str) -> dict[str, float]:
+def measure_prices(path: str) -> dict[str, float]:
     """Nanoseconds of every part, from some layers by every way that there is."""
     names = list(SETS[path].prices)
     counts, times = [], []
@@ -66,10 +67,12 @@ def measure(path: str) -> dict[str, float]:
         made = parts(conv, opened.steps.choices["conv"], proof, SETS[path])
         counts.append([made.get(name, 0) for name in names])
         times.append(_least(opened, proof))
-    return dict(zip(names, fit(np.array(counts, float), np.array(times)).tolist(), strict=True))
+    return dict(
+        zip(names, fit_prices(np.array(counts, float), np.array(times)).tolist(), strict=True)
+    )
 
 
-def fit(counts: np.ndarray, times: np.ndarray) -> np.ndarray:
+def fit_prices(counts: np.ndarray, times: np.ndarray) -> np.ndarray:
     """Prices [parts], none negative, so that `counts @ prices` is near the times, relatively."""
     rows = counts / times[:, None]
     kept = np.any(rows, axis=0, keepdims=True)[0]
@@ -110,7 +113,7 @@ def _least(opened: Opened, proof: Proof) -> int:
     layer = [step.kind for step in opened.steps.steps].index(binding.STEPS.index("gemm"))
     others = np.zeros(OTHERS, np.uint8)
     times = []
-    for _ in range(ROUNDS):
+    for _ in range(PROFILES):
         others += 1
         times.append(int(opened.profile(images, threads=1)[layer]))
     return min(times)
@@ -128,6 +131,6 @@ def _processor() -> str:
     """A hash of what this machine's processor says that it is."""
     file = Path("/proc/cpuinfo")
     lines = file.read_text(errors="replace").splitlines() if file.exists() else []
-    told = [x for x in lines if x.startswith(("model", "cpu family", "stepping", "CPU "))]
-    names = {*told, platform.machine(), platform.processor()}
+    names = {x for x in lines if x.startswith(("model", "cpu family", "stepping", "CPU "))}
+    names |= {platform.machine(), platform.processor()}
     return hashlib.sha256("\n".join(sorted(names)).encode()).hexdigest()[:16]

@@ -6,7 +6,7 @@ import numpy as np
 
 from dyadic.integer.engines.compiled import binding
 from dyadic.integer.engines.compiled.choose import BLOCK, Choice
-from dyadic.integer.engines.compiled.gemm import Gemm, pack
+from dyadic.integer.engines.compiled.gemm import Gemm, pack_gemm
 from dyadic.integer.engines.compiled.lanes import Lanes, spread
 from dyadic.integer.engines.compiled.layout import LINE, Slot
 from dyadic.integer.engines.compiled.patches import pack_patches
@@ -43,7 +43,7 @@ class Memory:
         return binding.Lanes(b, c, up, rounds, lanes.high, lanes.lo, lanes.hi)
 
 
-def product(
+def as_gemm(
     operation: Linear,
     choice: Choice,
     source: Slot,
@@ -57,7 +57,7 @@ def product(
         assert isinstance(operation, Conv)
         gemm = pack_patches(operation, choice, choice.patch, largest, path)
     else:
-        gemm = pack(operation, choice, source, largest, path)
+        gemm = pack_gemm(operation, choice, source, largest, path)
     made = _structure(gemm, choice, memory)
     made.fold = _is_point(operation) and source.shape[1:] == target.shape[1:] == (1, 1)
     if operation.odd:
@@ -67,7 +67,7 @@ def product(
 
 def _structure(gemm: Gemm, choice: Choice, memory: Memory) -> Structure:
     made = binding.Gemm(
-        unit=binding.UNITS.index(choice.unit),
+        unit=binding.GEMM_UNITS.index(choice.unit),
         in_place=choice.in_place,
         flip=gemm.flip,
         limit=gemm.limit,

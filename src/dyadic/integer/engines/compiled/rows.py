@@ -23,7 +23,7 @@ class Rows:
     wide: bool
 
 
-def rows(operation: Linear, bound: Accumulator, source: str, shifts: bool) -> Rows:
+def weight_rows(operation: Linear, bound: Accumulator, source: str, shifts: bool) -> Rows:
     """Weights in the narrowest form for an input of type `source`; or as shifts, if `shifts`."""
     planes = tuple(as_conv(plane).transpose(0, 2, 3, 1) for plane in operation.weights.planes)
     wide = bound.split or bound.dtype == "int64"

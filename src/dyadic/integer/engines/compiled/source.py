@@ -10,7 +10,7 @@ from dyadic.integer.engines.compiled import binding
 from dyadic.integer.engines.compiled.layout import Layout
 from dyadic.integer.engines.compiled.rows import shift_codes
 from dyadic.integer.engines.compiled.steps import StepBuilder
-from dyadic.integer.engines.compiled.text import comment, declare, literal, numbers
+from dyadic.integer.engines.compiled.text import c_list, comment, declare, literal
 from dyadic.integer.program.bounds import Proof
 from dyadic.integer.program.names import identifiers
 from dyadic.integer.program.operations import Linear
@@ -38,8 +38,8 @@ CALLS = {
     "repeat": "dy_repeat({times_y}, {times_x}, &in, &out, 0, in.height);",
     "flatten": "dy_flatten(&in, &out, 0, in.height);",
 }
-POINTERS = ("thresholds", "values", "channels", "rows", "columns", "bias")
-NUMBERS = ("lo", "hi", "count", "times_y", "times_x")
+STEP_POINTERS = ("thresholds", "values", "channels", "rows", "columns", "bias")
+STEP_NUMBERS = ("lo", "hi", "count", "times_y", "times_x")
 
 CLASSIFY = """\
 int dyadic_classify_in(void *arena, const uint8_t *image, int32_t *logits)
@@ -92,11 +92,11 @@ class Part:
 
 def form_type(conv: Structure) -> str:
     """The type of the unpacked weights."""
-    form = binding.FORMS[conv.form]
+    form = binding.CONV_FORMS[conv.form]
     return "uint8" if form == "shift" else form
 
 
-class Source:
+class ModelSource:
     """dyadic_model.c, made from the engine's steps with nothing fused."""
 
     def __init__(self, steps: StepBuilder, layout: Layout, proof: Proof) -> None:
@@ -126,7 +126,7 @@ class Source:
             calls.append(f"    /* {comment(name)} */\n{self._places(step)}    {call}\n")
         yield "\nstatic const dy_place places[] = {\n"
         for slot in self.steps.slots():
-            yield f"    {{{numbers(_place(slot))}}},\n"
+            yield f"    {{{c_list(_place(slot))}}},\n"
         yield "};\n\n"
         names = ", ".join(map(literal, classes))
         yield f"const char *const dyadic_class_names[] = {{{names}}};\n\n"
@@ -153,9 +153,9 @@ class Source:
         """What a step declares, and its call."""
         kind, here = _kind(step), self.named[self.slots[step.target]]
         declared: list[str] = []
-        fields = {key: getattr(step, key) for key in NUMBERS}
+        fields = {key: getattr(step, key) for key in STEP_NUMBERS}
         fields |= {"top": step.window.pad_y, "left": step.window.pad_x}
-        for key in POINTERS:
+        for key in STEP_POINTERS:
             if address := getattr(step, key):
                 fields[key] = self._array(f"{key}_{here}", self.kept[address], declared)
         if kind == "convolve":
@@ -186,25 +186,25 @@ class Source:
         ]
         bias = self._array(f"bias_{here}", self.kept[conv.bias], declared)
         odd_b = self._kept(conv.odd_b, f"oddmultiplier_{here}", declared)
-        sizes = numbers((conv.groups, conv.group_in, conv.group_out, conv.form, conv.wide))
+        sizes = c_list((conv.groups, conv.group_in, conv.group_out, conv.form, conv.wide))
         scale = self._scale(conv.scale, here, declared)
         value = f"{{{_fields(conv.window)}, {sizes}, NULL, NULL, {bias}, {odd_b}, {scale}}}"
         part = self._part(step)
         codes_name = self._array(f"codes_{here}", packed, declared)
-        last = numbers((weights.bits, part.groups, part.outputs))
+        last = c_list((weights.bits, part.groups, part.outputs))
         pointers = ", ".join([codes_name, *levels, "NULL"][:3])
         value = f"{{{value}, {pointers}, {last}}}"
         return self._constant("dy_packed", f"layer_{here}", value, declared)
 
     def _levels(self, conv: Structure, row: np.ndarray) -> np.ndarray:
-        if binding.FORMS[conv.form] == "shift":
+        if binding.CONV_FORMS[conv.form] == "shift":
             return shift_codes(row)
         return row.astype(form_type(conv))
 
     def _scale(self, scale: Structure, here: str, declared: list[str]) -> str:
         b = self._kept(scale.b, f"multiplier_{here}", declared)
         c = self._kept(scale.c, f"shift_{here}", declared)
-        return f"{{{b}, {c}, {numbers((scale.per_channel, scale.lo, scale.hi))}}}"
+        return f"{{{b}, {c}, {c_list((scale.per_channel, scale.lo, scale.hi))}}}"
 
     def _kept(self, address: int | None, name: str, declared: list[str]) -> str:
         return self._array(name, self.kept[address], declared) if address else "NULL"
@@ -238,4 +238,4 @@ def _place(slot: Structure) -> tuple[int, ...]:
 
 
 def _fields(window: Structure) -> str:
-    return f"{{{numbers([getattr(window, field[0]) for field in window._fields_])}}}"
+    return f"{{{c_list([getattr(window, field[0]) for field in window._fields_])}}}"

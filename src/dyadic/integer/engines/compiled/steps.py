@@ -12,8 +12,8 @@ from dyadic.integer.engines.compiled.choose import BLOCK, Choice
 from dyadic.integer.engines.compiled.fusion import Group
 from dyadic.integer.engines.compiled.lanes import Lanes
 from dyadic.integer.engines.compiled.layout import Layout, Slot
-from dyadic.integer.engines.compiled.products import Memory, layer_window, product
-from dyadic.integer.engines.compiled.rows import rows
+from dyadic.integer.engines.compiled.products import Memory, as_gemm, layer_window
+from dyadic.integer.engines.compiled.rows import weight_rows
 from dyadic.integer.engines.compiled.sets import SETS, InstructionSet
 from dyadic.integer.program import operations as ops
 from dyadic.integer.program.bounds import Proof
@@ -91,7 +91,7 @@ class StepBuilder:
 
     def _conv(self, operation: ops.Linear) -> Structure:
         bound, source = self.proof.accumulators[operation.name], operation.inputs[0]
-        packed = rows(operation, bound, self.layout.slots[source].dtype, self.shifts)
+        packed = weight_rows(operation, bound, self.layout.slots[source].dtype, self.shifts)
         groups = operation.groups if isinstance(operation, ops.Conv) else 1
         outputs, group_in = operation.weights.codes.shape[:2]
         planes = [self.memory.keep(plane, plane.dtype.str) for plane in packed.planes]
@@ -100,7 +100,7 @@ class StepBuilder:
             groups=groups,
             group_in=group_in,
             group_out=outputs // groups,
-            form=binding.FORMS.index(packed.form),
+            form=binding.CONV_FORMS.index(packed.form),
             wide=packed.wide,
             weights=planes[0],
             odd=planes[1] if operation.odd else None,
@@ -225,7 +225,7 @@ class StepBuilder:
         source, target = (self.layout.slots[n] for n in (operation.inputs[0], group.outputs[0]))
         largest = self.proof.accumulators[operation.name].largest
         choice = self.choices[operation.name]
-        step.gemm, room = product(
+        step.gemm, room = as_gemm(
             operation, choice, source, target, largest, self.path, self.memory
         )
         self.scratch = max(self.scratch, room)

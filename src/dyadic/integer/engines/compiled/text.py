@@ -25,11 +25,11 @@ def declare(name: str, array: np.ndarray, into: list[str]) -> str:
     values = array.ravel().tolist() or [0]
     into.append(f"static const {array.dtype.name}_t {name}[{len(values)}] = {{\n")
     for start in range(0, len(values), VALUES_PER_LINE):
-        into.append(numbers(values[start : start + VALUES_PER_LINE]) + ",\n")
+        into.append(c_list(values[start : start + VALUES_PER_LINE]) + ",\n")
     into.append("};\n")
     return name
 
 
-def numbers(values: Sequence[int]) -> str:
+def c_list(values: Sequence[int]) -> str:
     """A list in C."""
     return ", ".join(map(str, values))

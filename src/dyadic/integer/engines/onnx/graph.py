@@ -17,7 +17,7 @@ from dyadic.integer.program.dyadic import WORD, plain_limit
 from dyadic.integer.program.operations import INT32, Dyadic
 
 OPSET, IR_VERSION = 18, 9  # the first with bitwise operators; ONNX Runtime 1.14 and later
-KINDS = {
+ONNX_TYPES = {
     "int32": TensorProto.INT32,
     "int64": TensorProto.INT64,
     "uint8": TensorProto.UINT8,
@@ -62,7 +62,7 @@ class Graph:
 
     def cast(self, x: str, kind: str, output: str | None = None) -> str:
         """Another integer type; values that do not fit keep their low bits."""
-        return self.node("Cast", x, to=KINDS[kind], output=output)
+        return self.node("Cast", x, to=ONNX_TYPES[kind], output=output)
 
     def total(self, terms: list[str]) -> str:
         """The sum of tensors of one type."""

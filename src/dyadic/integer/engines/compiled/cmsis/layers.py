@@ -4,7 +4,7 @@ from math import prod
 
 import numpy as np
 
-from dyadic.integer.engines.compiled.cmsis.tensors import Call, Tensors
+from dyadic.integer.engines.compiled.cmsis.tensors import CmsisCall, Tensors
 from dyadic.integer.engines.compiled.text import declare
 from dyadic.integer.program.operations import Conv, Linear, Operation, Requantize, SumPool
 from dyadic.integer.program.requirements import require
@@ -36,7 +36,7 @@ class Layers(Tensors):
     ) -> None:  # fmt: skip
         """One filter for each output channel, [1, rows, columns, channels]."""
         source = self._tensor(layer, source)
-        call = Call(layer.name, "", (source,), layer.name)
+        call = CmsisCall(layer.name, "", (source,), layer.name)
         here = self.named[layer.name]
         codes = declare(f"dyadic_weights_{here}", filters.astype(np.int8), call.declared)
         multiple = filters.shape[-1] // self.grids[source][0]
@@ -58,14 +58,14 @@ class Layers(Tensors):
         require(bits <= 32, operation, f"CMSIS-NN: an accumulator of {bits} bits; it has 32")
         return weights
 
-    def _layer(self, operation: Linear) -> tuple[Call, str]:
+    def _layer(self, operation: Linear) -> tuple[CmsisCall, str]:
         source = self._tensor(operation, operation.inputs[0])
         shape = self.proof.shapes[operation.name]
         self.grids[operation.name] = shape if len(shape) == 3 else (shape[0], 1, 1)
-        return Call(operation.name, "", (source,), operation.name), source
+        return CmsisCall(operation.name, "", (source,), operation.name), source
 
     def _params(
-        self, call: Call, kind: str, layer: Linear | Requantize, source: str,
+        self, call: CmsisCall, kind: str, layer: Linear | Requantize, source: str,
         window: Conv | SumPool, multiple: str,
     ) -> str:  # fmt: skip
         """A static structure of offsets, window and clamp."""
@@ -82,8 +82,8 @@ class Layers(Tensors):
         return f"&{name}"
 
     def _finish(
-        self, call: Call, function: str, params: str, dims: str, filters: str, bias: np.ndarray,
-        layer: Linear | Requantize,
+        self, call: CmsisCall, function: str, params: str, dims: str, filters: str,
+        bias: np.ndarray, layer: Linear | Requantize,
     ) -> None:  # fmt: skip
         """The call itself, with its scale, bias and the size of its buffer."""
         (source,) = call.reads

@@ -12,7 +12,7 @@ from math import prod
 import numpy as np
 
 from dyadic.integer.engines.compiled.cmsis.layers import Layers
-from dyadic.integer.engines.compiled.cmsis.tensors import NARROW, Call
+from dyadic.integer.engines.compiled.cmsis.tensors import NARROW, CmsisCall
 from dyadic.integer.program.bounds import Proof
 from dyadic.integer.program.dyadic import dyadic, requantize
 from dyadic.integer.program.operations import (
@@ -116,7 +116,7 @@ class Model(Layers):
             f"        {-self._offset(operation.name)}, {out[0]}, {out[1]}, {clamp}, "
             f"{prod(self.grids[first])}) != 0;"
         )
-        self.calls.append(Call(operation.name, text, tuple(names), operation.name))
+        self.calls.append(CmsisCall(operation.name, text, tuple(names), operation.name))
 
     def _average(self, operation: Requantize, pool: SumPool) -> None:
         """Sums times b / 2^c: a depthwise convolution with ones, which rounds as we do."""
@@ -152,7 +152,7 @@ class Model(Layers):
             f"{self._dims(1, rows, columns, 1)}, {self._image(operation.name)}, "
             f"{self._at(operation.name)}) != 0;"
         )
-        self.calls.append(Call(operation.name, text, (source,), operation.name))
+        self.calls.append(CmsisCall(operation.name, text, (source,), operation.name))
 
     def _copied(self, operation: Operation, name: str) -> str:
         """An input of an operation that only copies: it has the same offset."""
@@ -173,7 +173,7 @@ class Model(Layers):
                 f"arm_concatenation_s8_x({self._at(source)}, {channels}, {columns}, {rows}, 1, "
                 f"{self._at(operation.name)}, {whole}, {channel});"
             )
-            self.calls.append(Call(operation.name, text, (source,), operation.name))
+            self.calls.append(CmsisCall(operation.name, text, (source,), operation.name))
             channel += channels
 
     @_emit.register
@@ -188,7 +188,7 @@ class Model(Layers):
             f"{-self._offset(source)}, {self._image(source)},\n"
             f"        {self._dims(0, top, left, 0)}, {self._dims(0, bottom, right, 0)}) != 0;"
         )
-        self.calls.append(Call(operation.name, text, (source,), operation.name))
+        self.calls.append(CmsisCall(operation.name, text, (source,), operation.name))
 
     @_emit.register
     def _(self, operation: Multiply) -> None:
@@ -204,7 +204,7 @@ class Model(Layers):
             f"{-self._offset(operation.name)}, {b}, {shift}, {clamp}, "
             f"{prod(self.grids[x])}) != 0;"
         )
-        self.calls.append(Call(operation.name, text, (x, y), operation.name))
+        self.calls.append(CmsisCall(operation.name, text, (x, y), operation.name))
 
     @_emit.register
     def _(self, operation: Flatten) -> None:

@@ -24,7 +24,7 @@ NARROW = "deploy.stream_bits=8 keeps what is between layers in 8 bits"
 
 
 @dataclass
-class Call:
+class CmsisCall:
     """A line of the model: what it reads and writes in the arena, and the size of its buffer."""
 
     name: str
@@ -39,14 +39,14 @@ class Tensors:
     """Tensors by name, NHWC in one arena of s8, and the calls so far."""
 
     def __init__(self, proof: Proof) -> None:
-        self.proof, self.calls = proof, list[Call]()
+        self.proof, self.calls = proof, list[CmsisCall]()
         operations = proof.program.operations
         names = [operation.name for operation in operations]
         plain = identifiers(names, taken=["input"])
         self.named = {"input": "input", **dict(zip(names, plain, strict=True))}
         self.operations = {operation.name: operation for operation in operations}
         self.same = {}  # flattened tensors are their inputs
-        self.alike = {  # what is copied has the offset of the tensor that it goes into
+        self.stored_as = {  # what is copied has the offset of the tensor that it goes into
             name: o.name
             for o in operations
             if isinstance(o, Concat | MaxPool | Pad)
@@ -87,7 +87,7 @@ class Tensors:
     def _pixels(self, name: str, tables: np.ndarray) -> None:
         """The image, [channel][row][column], through a table a channel."""
         shape = self.grids["input"]
-        call = Call(name, "", (), name)
+        call = CmsisCall(name, "", (), name)
         here = self.named[name]
         values = (tables - self._offset(name)).astype(np.int8)
         table = declare(f"dyadic_table_{here}", values, call.declared)
@@ -101,8 +101,8 @@ class Tensors:
 
     def _range(self, name: str) -> Range:
         """All values that are stored with the tensor's offset."""
-        while name in self.alike:
-            name = self.alike[name]
+        while name in self.stored_as:
+            name = self.stored_as[name]
         return self.proof.ranges[name]
 
     def _fits(self, name: str) -> bool:
@@ -158,7 +158,7 @@ class Tensors:
         return max(map(abs, self.proof.ranges[name]))
 
     def _quantization(
-        self, call: Call, operation: Operation, scale: Dyadic, largest: int, channels: int
+        self, call: CmsisCall, operation: Operation, scale: Dyadic, largest: int, channels: int
     ) -> tuple[str, str]:
         b, shift = self._scale(operation, scale, largest, channels)
         here = self.named[operation.name]

@@ -32,7 +32,7 @@ def _own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(autouse=True)
 def _same_prices(monkeypatch: pytest.MonkeyPatch) -> None:
     """Algorithms are chosen by the same prices on every machine, however busy."""
-    monkeypatch.setattr(engine, "known", lambda path: SETS[path].prices)
+    monkeypatch.setattr(engine, "prices_of", lambda path: SETS[path].prices)
 
 
 @pytest.fixture(scope="session")

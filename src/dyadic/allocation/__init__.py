@@ -1,21 +1,16 @@
 """How many bits each layer gets: cost, sensitivity and the solvers between them."""
 
-from dyadic.allocation.allocation import Allocation, Constrained, Fixed
+from dyadic.allocation.allocation import Constrained, Fixed
 from dyadic.allocation.closed_form import ClosedForm
-from dyadic.allocation.cost import LayerCost, gbops, size_mib
+from dyadic.allocation.cost import LayerCost
 from dyadic.allocation.latency import LatencyTable
 from dyadic.allocation.problem import Problem
-from dyadic.allocation.solve import Solution
 from dyadic.allocation.solvers.exhaustive import exhaustive
 from dyadic.allocation.solvers.greedy import greedy
 from dyadic.allocation.solvers.ilp import Cbc, Highs
 from dyadic.allocation.solvers.random_fill import RandomFill
-from dyadic.network.insert import FLOAT, Bits
 
 __all__ = [
-    "FLOAT",
-    "Allocation",
-    "Bits",
     "Cbc",
     "ClosedForm",
     "Constrained",
@@ -25,9 +20,6 @@ __all__ = [
     "LayerCost",
     "Problem",
     "RandomFill",
-    "Solution",
     "exhaustive",
-    "gbops",
     "greedy",
-    "size_mib",
 ]

@@ -9,9 +9,9 @@ power of two. Values are two's complement integers times 2^-n.
 import torch
 from torch import Tensor
 
-from dyadic.quantizers.codebook import Codebook, widened
+from dyadic.quantizers.codebook import Codebook
 from dyadic.quantizers.gaussian import mid_rise_step, standard_deviation
-from dyadic.quantizers.quantizer import Quantizer, check_bits, unobserved
+from dyadic.quantizers.quantizer import Quantizer, check_bits, given
 from dyadic.quantizers.statistics import MOMENTUM, RunningMean
 from dyadic.quantizers.straight_through import StraightThrough, clipped
 from dyadic.quantizers.uniform_codebook import UniformCodebook
@@ -75,6 +75,4 @@ class FixedPoint(Quantizer):
     def _xi(self, x: Tensor | None) -> Tensor:
         if self.xi.known:
             return self.xi.value
-        if x is None:
-            raise unobserved(self)
-        return standard_deviation(widened(x), self.signed)
+        return standard_deviation(given(self, x), self.signed)

@@ -103,9 +103,8 @@ class WeightQuantizer(Quantizer):
         self.granularity = granularity_of(granularity, group_size)
 
     def codebook(self, x: Tensor | None = None) -> Codebook:
-        if x is None:
-            raise unobserved(self)
-        rows = self.granularity.rows(widened(x))
+        x = given(self, x)
+        rows = self.granularity.rows(x)
         return self.fitted(rows, lambda scale: self.granularity.spread(scale, x.shape))
 
     @abstractmethod
@@ -120,12 +119,14 @@ def check_bits(name: str, bits: int, smallest: int, largest: int = LARGEST_BITS)
         raise UserError(f"{name} with bits={bits}; it takes {right} bits")
 
 
-def unobserved(quantizer: Quantizer) -> UserError:
-    """The error of a codebook that is asked for before there is anything to fit it to."""
+def given(quantizer: Quantizer, x: Tensor | None) -> Tensor:
+    """What a codebook is fitted to, widened; UserError where there is nothing."""
+    if x is not None:
+        return widened(x)
     name = type(quantizer).__name__
     if getattr(quantizer, "dynamic", False):
-        return UserError(
+        raise UserError(
             f"{name} fits its range to every tensor; what needs a fixed one, as integer programs "
             "do, needs dynamic=False"
         )
-    return UserError(f"{name} has seen no tensor yet; calibrate it, or give it a tensor to fit")
+    raise UserError(f"{name} has seen no tensor yet; calibrate it, or give it a tensor to fit")

@@ -12,30 +12,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from dyadic.integer.engines.images import batches
+from dyadic.integer.program import operations as ops
 from dyadic.integer.program.bounds import Accumulator, Proof, prove
 from dyadic.integer.program.dyadic import requantize, requantize_pair
-from dyadic.integer.program.operations import (
-    ZEROS,
-    AdaptiveSumPool,
-    Add,
-    Concat,
-    Conv,
-    Flatten,
-    Linear,
-    Lookup,
-    MaxPool,
-    Multiply,
-    Normalize,
-    Operation,
-    Pad,
-    Program,
-    Relu,
-    Repeat,
-    Requantize,
-    Select,
-    SumPool,
-    Threshold,
-)
 from dyadic.integer.program.windows import windows
 
 INT64_MIN = -(2**63)
@@ -48,9 +27,7 @@ class ReferenceEngine:
     (`dyadic.integer.program.bounds.prove`).
     """
 
-    name = "reference"
-
-    def __init__(self, program: Program | Proof) -> None:
+    def __init__(self, program: ops.Program | Proof) -> None:
         self.proof = prove(program)
         self.program = self.proof.program
 
@@ -75,25 +52,25 @@ class ReferenceEngine:
                 tensors[operation.name] = self.compute(operation, *inputs)
             yield tensors
 
-    def compute(self, operation: Operation, *inputs: Tensor) -> Tensor:
+    def compute(self, operation: ops.Operation, *inputs: Tensor) -> Tensor:
         """One operation on int64 tensors [N, C, H, W] or [N, F]."""
         return _apply(operation, self.proof, *inputs)
 
 
 @singledispatch
-def _apply(operation: Operation, proof: Proof, *inputs: Tensor) -> Tensor:
+def _apply(operation: ops.Operation, proof: Proof, *inputs: Tensor) -> Tensor:
     """The operation on int64 tensors [N, C, H, W] or [N, F]."""
     raise TypeError(f"{type(operation).__name__} is no operation of a program")
 
 
 @_apply.register
-def _(operation: Normalize, proof: Proof, pixels: Tensor) -> Tensor:
+def _(operation: ops.Normalize, proof: Proof, pixels: Tensor) -> Tensor:
     bias = torch.from_numpy(operation.bias).view(1, -1, 1, 1)
     return requantize((pixels << 8) + bias, operation.scale, operation.lo, operation.hi)
 
 
 @_apply.register
-def _(operation: Linear, proof: Proof, x: Tensor) -> Tensor:
+def _(operation: ops.Linear, proof: Proof, x: Tensor) -> Tensor:
     planes = [torch.from_numpy(plane) for plane in operation.weights.planes]
     bound, bias = proof.accumulators[operation.name], torch.from_numpy(operation.bias)
     even, lo, hi = _accumulate(operation, bound, x, planes[0], bias), operation.lo, operation.hi
@@ -104,46 +81,46 @@ def _(operation: Linear, proof: Proof, x: Tensor) -> Tensor:
 
 
 def _accumulate(
-    operation: Linear, bound: Accumulator, x: Tensor, weight: Tensor, bias: Tensor | None
+    operation: ops.Linear, bound: Accumulator, x: Tensor, weight: Tensor, bias: Tensor | None
 ) -> Tensor:
     """The sums of products, int64, in the fastest type that holds every partial sum exactly."""
     exact = ((torch.float32, 2**24), (torch.float64, 2**53), (torch.int64, 2**63))
     dtype = next(kind for kind, limit in exact if bound.largest < limit)
     x, weight, bias = x.to(dtype), weight.to(dtype), None if bias is None else bias.to(dtype)
-    if not isinstance(operation, Conv):
+    if not isinstance(operation, ops.Conv):
         return F.linear(x, weight, bias).long()
     window = (operation.stride, operation.padding, operation.dilation, operation.groups)
     return F.conv2d(x, weight, bias, *window).long()
 
 
 @_apply.register
-def _(operation: Requantize, proof: Proof, x: Tensor) -> Tensor:
+def _(operation: ops.Requantize, proof: Proof, x: Tensor) -> Tensor:
     return requantize(x, operation.scale, operation.lo, operation.hi)
 
 
 @_apply.register
-def _(operation: Threshold, proof: Proof, x: Tensor) -> Tensor:
+def _(operation: ops.Threshold, proof: Proof, x: Tensor) -> Tensor:
     cell = torch.bucketize(x.contiguous(), torch.from_numpy(operation.thresholds), right=True)
     return torch.from_numpy(operation.values)[cell]
 
 
 @_apply.register
-def _(operation: Add, proof: Proof, x: Tensor, y: Tensor) -> Tensor:
+def _(operation: ops.Add, proof: Proof, x: Tensor, y: Tensor) -> Tensor:
     return (x + y).clamp(operation.lo, operation.hi)
 
 
 @_apply.register
-def _(operation: Relu, proof: Proof, x: Tensor) -> Tensor:
+def _(operation: ops.Relu, proof: Proof, x: Tensor) -> Tensor:
     return x.clamp(min=0)
 
 
 @_apply.register
-def _(operation: Concat, proof: Proof, *inputs: Tensor) -> Tensor:
+def _(operation: ops.Concat, proof: Proof, *inputs: Tensor) -> Tensor:
     return torch.cat(inputs, dim=1)
 
 
 @_apply.register
-def _(operation: MaxPool, proof: Proof, x: Tensor) -> Tensor:
+def _(operation: ops.MaxPool, proof: Proof, x: Tensor) -> Tensor:
     before, after = [], []
     axes = zip(
         x.shape[2:],
@@ -162,9 +139,9 @@ def _(operation: MaxPool, proof: Proof, x: Tensor) -> Tensor:
     return x.amax((4, 5))
 
 
-@_apply.register(SumPool)
-@_apply.register(AdaptiveSumPool)
-def _(operation: SumPool | AdaptiveSumPool, proof: Proof, x: Tensor) -> Tensor:
+@_apply.register(ops.SumPool)
+@_apply.register(ops.AdaptiveSumPool)
+def _(operation: ops.SumPool | ops.AdaptiveSumPool, proof: Proof, x: Tensor) -> Tensor:
     """A window's sum is the difference of two sums from the first row (or column) on."""
     for axis, window in zip((2, 3), windows(operation, x.shape[2:]), strict=True):
         sums = torch.cat([torch.zeros_like(x.narrow(axis, 0, 1)), x.cumsum(axis)], axis)
@@ -175,34 +152,34 @@ def _(operation: SumPool | AdaptiveSumPool, proof: Proof, x: Tensor) -> Tensor:
 
 
 @_apply.register
-def _(operation: Lookup, proof: Proof, x: Tensor) -> Tensor:
+def _(operation: ops.Lookup, proof: Proof, x: Tensor) -> Tensor:
     return torch.from_numpy(operation.values)[x - operation.lo]
 
 
 @_apply.register
-def _(operation: Multiply, proof: Proof, x: Tensor, y: Tensor) -> Tensor:
+def _(operation: ops.Multiply, proof: Proof, x: Tensor, y: Tensor) -> Tensor:
     y = y.view(*y.shape, *[1] * (x.ndim - y.ndim))
     return requantize(x * y, operation.scale, operation.lo, operation.hi)
 
 
 @_apply.register
-def _(operation: Select, proof: Proof, x: Tensor) -> Tensor:
+def _(operation: ops.Select, proof: Proof, x: Tensor) -> Tensor:
     channels = torch.from_numpy(operation.channels)
-    kept = (channels != ZEROS).long().view(-1, *[1] * (x.ndim - 2))
+    kept = (channels != ops.ZEROS).long().view(-1, *[1] * (x.ndim - 2))
     return x.index_select(1, channels.clamp(min=0)) * kept
 
 
 @_apply.register
-def _(operation: Pad, proof: Proof, x: Tensor) -> Tensor:
+def _(operation: ops.Pad, proof: Proof, x: Tensor) -> Tensor:
     return F.pad(x, operation.padding)
 
 
 @_apply.register
-def _(operation: Repeat, proof: Proof, x: Tensor) -> Tensor:
+def _(operation: ops.Repeat, proof: Proof, x: Tensor) -> Tensor:
     rows, columns = operation.times
     return x.repeat_interleave(rows, dim=2).repeat_interleave(columns, dim=3)
 
 
 @_apply.register
-def _(operation: Flatten, proof: Proof, x: Tensor) -> Tensor:
+def _(operation: ops.Flatten, proof: Proof, x: Tensor) -> Tensor:
     return x.flatten(1)

@@ -29,8 +29,6 @@ class CompiledEngine:
     that cannot be proven exact; UserError for a path that this processor does not have.
     """
 
-    name = "compiled"
-
     def __init__(
         self,
         program: Program | Proof,

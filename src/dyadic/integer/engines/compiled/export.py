@@ -5,7 +5,7 @@ told of them; weights lie packed in their own width, and powers of two become sh
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from math import prod
 from pathlib import Path
 
@@ -17,12 +17,12 @@ from dyadic.integer.engines.compiled.fusion import single
 from dyadic.integer.engines.compiled.layout import plan
 from dyadic.integer.engines.compiled.source import ModelSource
 from dyadic.integer.engines.compiled.steps import StepBuilder
-from dyadic.integer.engines.compiled.text import comment
+from dyadic.integer.engines.compiled.text import c_list, comment
 from dyadic.integer.engines.reference import ReferenceEngine
 from dyadic.integer.program.bounds import Proof, prove
 from dyadic.integer.program.operations import Program
 from dyadic.integer.program.requirements import Shape
-from dyadic.record.files import write_atomically
+from dyadic.record.files import write_text
 
 COPIED = (
     "dyadic_kernels.h",
@@ -126,8 +126,7 @@ def export_c(
     Raises: ProgramError for a program that cannot be proven exact; UserError for a prefix that is
     no C identifier, or another number of names than of classes.
     """
-    if not PREFIX.fullmatch(prefix):
-        raise UserError(f"prefix={prefix!r}; up to 40 letters, digits and '_', a letter first")
+    check_prefix(prefix)
     proof = prove(program)
     program = proof.program
     (count,) = proof.shapes[program.operations[-1].name]
@@ -144,12 +143,24 @@ def export_c(
     texts = {Path(name).name: (SOURCES / name).read_text("utf-8") for name in COPIED}
     texts["dyadic_model.c"] = model
     texts["dyadic_model.h"] = HEADER.format(name=title, **numbers)
-    texts["dyadic_test.c"] = _test(proof)
+    texts["dyadic_test.c"] = TEST.format(
+        images=TEST_IMAGES, rows=expected_rows(proof), seed=SEED, factor=FACTOR, increment=INCREMENT
+    )
     readme = (SOURCES / "export/README.md").read_text("utf-8")
     texts["README.md"] = readme.format(name=title, weights=source.weights, **numbers)
+    write_renamed(texts, Path(directory), prefix)
+
+
+def check_prefix(prefix: str) -> None:
+    """Raise UserError where a name cannot begin with it."""
+    if not PREFIX.fullmatch(prefix):
+        raise UserError(f"prefix={prefix!r}; up to 40 letters, digits and '_', a letter first")
+
+
+def write_renamed(texts: Mapping[str, str], directory: Path, prefix: str) -> None:
+    """Write the files, their names and contents under the prefix, each atomically."""
     for name, text in texts.items():
-        with write_atomically(Path(directory) / rename(name, prefix)) as temporary:
-            temporary.write_text(rename(text, prefix), encoding="utf-8")
+        write_text(directory / rename(name, prefix), rename(text, prefix))
 
 
 def rename(text: str, prefix: str) -> str:
@@ -180,9 +191,9 @@ def noise(count: int) -> Iterable[int]:
         yield state >> 24
 
 
-def _test(proof: Proof) -> str:
+def expected_rows(proof: Proof) -> str:
+    """The reference's logits for the test's images, as rows of an array in C."""
     shape = proof.program.input_shape
     images = np.fromiter(noise(TEST_IMAGES * prod(shape)), np.uint8).reshape(-1, *shape)
     logits = ReferenceEngine(proof).run(images).tolist()
-    rows = ",\n".join("    {" + ", ".join(map(str, row)) + "}" for row in logits)
-    return TEST.format(images=TEST_IMAGES, rows=rows, seed=SEED, factor=FACTOR, increment=INCREMENT)
+    return ",\n".join(f"    {{{c_list(row)}}}" for row in logits)

@@ -23,8 +23,6 @@ class OnnxEngine:
     cannot read or that has other inputs or outputs than the program.
     """
 
-    name = "onnx"
-
     def __init__(self, program: Program | Proof, path: Path | None = None) -> None:
         self.proof = prove(program)
         self.program = self.proof.program

@@ -8,36 +8,15 @@ import onnx
 
 from dyadic.integer.engines.onnx.graph import Graph, Term
 from dyadic.integer.engines.onnx.layers import layer
+from dyadic.integer.program import operations as ops
 from dyadic.integer.program.bounds import Proof, prove
 from dyadic.integer.program.names import identifiers
-from dyadic.integer.program.operations import (
-    INT32,
-    ZEROS,
-    AdaptiveSumPool,
-    Add,
-    Concat,
-    Flatten,
-    Linear,
-    Lookup,
-    MaxPool,
-    Multiply,
-    Normalize,
-    Operation,
-    Pad,
-    Program,
-    Relu,
-    Repeat,
-    Requantize,
-    Select,
-    SumPool,
-    Threshold,
-)
 from dyadic.integer.program.windows import windows
 
 UNREACHED = 2**40  # a threshold above every int32
 
 
-def onnx_model(program: Program | Proof, outputs: Sequence[str] = ()) -> onnx.ModelProto:
+def onnx_model(program: ops.Program | Proof, outputs: Sequence[str] = ()) -> onnx.ModelProto:
     """The ONNX model of a program; it returns the tensors of these operations, or the logits.
 
     Tensors are called like their operations where ONNX's names allow it (`identifiers`).
@@ -59,24 +38,24 @@ def onnx_model(program: Program | Proof, outputs: Sequence[str] = ()) -> onnx.Mo
 
 
 @singledispatch
-def _emit(operation: Operation, graph: Graph, proof: Proof, inputs: list[str]) -> str:
+def _emit(operation: ops.Operation, graph: Graph, proof: Proof, inputs: list[str]) -> str:
     """Add the nodes of an operation on int32 tensors; its int32 tensor is named `graph.here`."""
     raise TypeError(f"{type(operation).__name__} is no operation of a program")
 
 
 @_emit.register
-def _(operation: Normalize, graph: Graph, proof: Proof, inputs: list[str]) -> str:
+def _(operation: ops.Normalize, graph: Graph, proof: Proof, inputs: list[str]) -> str:
     pixels = graph.node("Mul", graph.cast(inputs[0], "int64"), graph.constant(256))
     acc = graph.node("Add", pixels, graph.constant(operation.bias.reshape(1, -1, 1, 1)))
     term = Term(acc, operation.scale, np.abs(operation.bias) + 256 * 255)
     return graph.requantize([term], (operation.lo, operation.hi), 3, graph.here)
 
 
-_emit.register(Linear, layer)
+_emit.register(ops.Linear, layer)
 
 
 @_emit.register
-def _(operation: Requantize, graph: Graph, proof: Proof, inputs: list[str]) -> str:
+def _(operation: ops.Requantize, graph: Graph, proof: Proof, inputs: list[str]) -> str:
     lo, hi = proof.ranges[operation.inputs[0]]
     acc, rank = graph.cast(inputs[0], "int64"), len(proof.shapes[operation.name])
     term = Term(acc, operation.scale, np.array([max(-lo, hi)]))
@@ -84,7 +63,7 @@ def _(operation: Requantize, graph: Graph, proof: Proof, inputs: list[str]) -> s
 
 
 @_emit.register
-def _(operation: Threshold, graph: Graph, proof: Proof, inputs: list[str]) -> str:
+def _(operation: ops.Threshold, graph: Graph, proof: Proof, inputs: list[str]) -> str:
     """Binary search for the cell; the sign bit of x - threshold says which half to leave."""
     rounds = len(operation.thresholds).bit_length()
     padded = np.full(2**rounds, UNREACHED)
@@ -103,23 +82,23 @@ def _(operation: Threshold, graph: Graph, proof: Proof, inputs: list[str]) -> st
 
 
 @_emit.register
-def _(operation: Add, graph: Graph, proof: Proof, inputs: list[str]) -> str:
+def _(operation: ops.Add, graph: Graph, proof: Proof, inputs: list[str]) -> str:
     total = graph.node("Add", *inputs)
     return graph.clamp(total, operation.lo, operation.hi, output=graph.here)
 
 
 @_emit.register
-def _(operation: Relu, graph: Graph, proof: Proof, inputs: list[str]) -> str:
+def _(operation: ops.Relu, graph: Graph, proof: Proof, inputs: list[str]) -> str:
     return graph.node("Max", inputs[0], graph.constant(0, "int32"), output=graph.here)
 
 
 @_emit.register
-def _(operation: Concat, graph: Graph, proof: Proof, inputs: list[str]) -> str:
+def _(operation: ops.Concat, graph: Graph, proof: Proof, inputs: list[str]) -> str:
     return graph.node("Concat", *inputs, axis=1, output=graph.here)
 
 
 @_emit.register
-def _(operation: MaxPool, graph: Graph, proof: Proof, inputs: list[str]) -> str:
+def _(operation: ops.MaxPool, graph: Graph, proof: Proof, inputs: list[str]) -> str:
     """Along the rows and then the columns, a maximum of shifted slices."""
     x, size = inputs[0], proof.shapes[operation.inputs[0]][1:]
     for axis, positions in enumerate(proof.shapes[operation.name][1:]):
@@ -128,7 +107,9 @@ def _(operation: MaxPool, graph: Graph, proof: Proof, inputs: list[str]) -> str:
         after = max(0, reach - size[axis] - before)
         pads = np.zeros((2, 4), np.int64)
         pads[:, axis + 2] = before, after
-        x = graph.node("Pad", x, graph.constant(pads.ravel()), graph.constant(INT32[0], "int32"))
+        x = graph.node(
+            "Pad", x, graph.constant(pads.ravel()), graph.constant(ops.INT32[0], "int32")
+        )
         x, length = _maxima(graph, x, axis + 2, before + size[axis] + after, kernel)
         x = _slice(graph, x, axis + 2, 0, length, stride)
         x = _slice(graph, x, axis + 2, 0, positions, 1)
@@ -151,9 +132,11 @@ def _slice(graph: Graph, x: str, axis: int, start: int, end: int, step: int) -> 
     return graph.node("Slice", x, *(graph.constant([n]) for n in (start, end, axis, step)))
 
 
-@_emit.register(SumPool)
-@_emit.register(AdaptiveSumPool)
-def _(operation: SumPool | AdaptiveSumPool, graph: Graph, proof: Proof, inputs: list[str]) -> str:
+@_emit.register(ops.SumPool)
+@_emit.register(ops.AdaptiveSumPool)
+def _(
+    operation: ops.SumPool | ops.AdaptiveSumPool, graph: Graph, proof: Proof, inputs: list[str]
+) -> str:
     """A window's sum is the difference of two sums from the first row (or column) on."""
     x = graph.cast(inputs[0], "int64")
     pairs = zip((2, 3), windows(operation, proof.shapes[operation.inputs[0]][1:]), strict=True)
@@ -171,14 +154,14 @@ def _(operation: SumPool | AdaptiveSumPool, graph: Graph, proof: Proof, inputs: 
 
 
 @_emit.register
-def _(operation: Lookup, graph: Graph, proof: Proof, inputs: list[str]) -> str:
+def _(operation: ops.Lookup, graph: Graph, proof: Proof, inputs: list[str]) -> str:
     cell = graph.node("Sub", inputs[0], graph.constant(operation.lo, "int32"))
     values = graph.constant(operation.values, "int32")
     return graph.node("Gather", values, cell, output=graph.here)
 
 
 @_emit.register
-def _(operation: Multiply, graph: Graph, proof: Proof, inputs: list[str]) -> str:
+def _(operation: ops.Multiply, graph: Graph, proof: Proof, inputs: list[str]) -> str:
     x, y = (graph.cast(tensor, "int64") for tensor in inputs)
     ranks = [len(proof.shapes[name]) for name in operation.inputs]
     if ranks[1] < ranks[0]:
@@ -189,8 +172,8 @@ def _(operation: Multiply, graph: Graph, proof: Proof, inputs: list[str]) -> str
 
 
 @_emit.register
-def _(operation: Select, graph: Graph, proof: Proof, inputs: list[str]) -> str:
-    kept = operation.channels != ZEROS
+def _(operation: ops.Select, graph: Graph, proof: Proof, inputs: list[str]) -> str:
+    kept = operation.channels != ops.ZEROS
     chosen = graph.constant(np.where(kept, operation.channels, 0))
     x = graph.node("Gather", inputs[0], chosen, axis=1, output=graph.here if kept.all() else None)
     if kept.all():
@@ -200,14 +183,14 @@ def _(operation: Select, graph: Graph, proof: Proof, inputs: list[str]) -> str:
 
 
 @_emit.register
-def _(operation: Pad, graph: Graph, proof: Proof, inputs: list[str]) -> str:
+def _(operation: ops.Pad, graph: Graph, proof: Proof, inputs: list[str]) -> str:
     left, right, top, bottom = operation.padding
     pads = graph.constant([0, 0, top, left, 0, 0, bottom, right])
     return graph.node("Pad", inputs[0], pads, graph.constant(0, "int32"), output=graph.here)
 
 
 @_emit.register
-def _(operation: Repeat, graph: Graph, proof: Proof, inputs: list[str]) -> str:
+def _(operation: ops.Repeat, graph: Graph, proof: Proof, inputs: list[str]) -> str:
     _, rows, columns = proof.shapes[operation.inputs[0]]
     row, column = (
         graph.constant(np.repeat(np.arange(n), times))
@@ -218,5 +201,5 @@ def _(operation: Repeat, graph: Graph, proof: Proof, inputs: list[str]) -> str:
 
 
 @_emit.register
-def _(operation: Flatten, graph: Graph, proof: Proof, inputs: list[str]) -> str:
+def _(operation: ops.Flatten, graph: Graph, proof: Proof, inputs: list[str]) -> str:
     return graph.node("Flatten", inputs[0], axis=1, output=graph.here)

@@ -13,24 +13,9 @@ import numpy as np
 
 from dyadic.integer.engines.compiled.cmsis.layers import Layers
 from dyadic.integer.engines.compiled.cmsis.tensors import NARROW, CmsisCall
+from dyadic.integer.program import operations as ops
 from dyadic.integer.program.bounds import Proof
 from dyadic.integer.program.dyadic import dyadic, requantize
-from dyadic.integer.program.operations import (
-    INT32,
-    Add,
-    Concat,
-    Conv,
-    Flatten,
-    Linear,
-    MaxPool,
-    Multiply,
-    Normalize,
-    Operation,
-    Pad,
-    Relu,
-    Requantize,
-    SumPool,
-)
 from dyadic.integer.program.requirements import require
 
 ONE = dyadic(1.0)
@@ -51,51 +36,55 @@ class Model(Layers):
         return self._text(self.logits)
 
     @singledispatchmethod
-    def _emit(self, operation: Operation) -> None:
+    def _emit(self, operation: ops.Operation) -> None:
         require(False, operation, "CMSIS-NN has no such function")
 
     @_emit.register
-    def _(self, operation: Normalize) -> None:
+    def _(self, operation: ops.Normalize) -> None:
         pixels = (np.arange(256) << 8) + operation.bias[:, None]
         codes = requantize(pixels[None], operation.scale, operation.lo, operation.hi)
         self._pixels(operation.name, codes[0])
 
     @_emit.register
-    def _(self, operation: Conv) -> None:
+    def _(self, operation: ops.Conv) -> None:
         self._convolve(operation)
 
     @_emit.register
-    def _(self, operation: Linear) -> None:
+    def _(self, operation: ops.Linear) -> None:
         self._connect(operation)
 
     @_emit.register
-    def _(self, operation: Requantize) -> None:
+    def _(self, operation: ops.Requantize) -> None:
         (name,) = operation.inputs
-        if add := self._wide(name, Add):
-            assert isinstance(add, Add)
+        if add := self._wide(name, ops.Add):
+            assert isinstance(add, ops.Add)
             self._sum(operation, add, operation)
-        elif pool := self._wide(name, SumPool):
-            assert isinstance(pool, SumPool)
+        elif pool := self._wide(name, ops.SumPool):
+            assert isinstance(pool, ops.SumPool)
             self._average(operation, pool)
         else:
             self._sum(operation, None, operation)
 
     @_emit.register
-    def _(self, operation: Relu) -> None:
-        self._sum(operation, None, Requantize(operation.name, operation.inputs, ONE, 0, INT32[1]))
+    def _(self, operation: ops.Relu) -> None:
+        self._sum(
+            operation, None, ops.Requantize(operation.name, operation.inputs, ONE, 0, ops.INT32[1])
+        )
 
     @_emit.register
-    def _(self, operation: Add) -> None:
+    def _(self, operation: ops.Add) -> None:
         if self._fits(operation.name):
             self._sum(operation, operation, None)
         else:
             self._only_rescaled(operation)
 
-    def _sum(self, operation: Operation, add: Add | None, scale: Requantize | None) -> None:
+    def _sum(
+        self, operation: ops.Operation, add: ops.Add | None, scale: ops.Requantize | None
+    ) -> None:
         """X * b + 0, or (x + y) rescaled: arm_elementwise_add_s8 has a scale for each."""
         names = [self._tensor(operation, n) for n in (add or operation).inputs]
         first, second = names[0], names[-1]
-        dn, lo, hi = ONE, INT32[0], INT32[1]
+        dn, lo, hi = ONE, ops.INT32[0], ops.INT32[1]
         if add:
             lo, hi = add.lo, add.hi
         if scale:
@@ -118,29 +107,29 @@ class Model(Layers):
         )
         self.calls.append(CmsisCall(operation.name, text, tuple(names), operation.name))
 
-    def _average(self, operation: Requantize, pool: SumPool) -> None:
+    def _average(self, operation: ops.Requantize, pool: ops.SumPool) -> None:
         """Sums times b / 2^c: a depthwise convolution with ones, which rounds as we do."""
         channels = self.grids[self.same.get(pool.inputs[0], pool.inputs[0])][0]
         ones = np.ones((1, *pool.kernel, channels), np.int64)
         self._depthwise(operation, pool.inputs[0], pool, ones, np.zeros(channels, np.int64))
 
     @_emit.register
-    def _(self, operation: SumPool) -> None:
+    def _(self, operation: ops.SumPool) -> None:
         plain = operation.counted == "kernel" and not operation.ceil
         require(plain, operation, "CMSIS-NN: windows that are cut off at the border")
         if self._fits(operation.name):
-            itself = Requantize(operation.name, (operation.name,), ONE, *INT32)
+            itself = ops.Requantize(operation.name, (operation.name,), ONE, *ops.INT32)
             self._average(itself, operation)
         else:
             self._only_rescaled(operation)
 
-    def _only_rescaled(self, operation: Operation) -> None:
+    def _only_rescaled(self, operation: ops.Operation) -> None:
         """A tensor of more than 8 bits is made in the calls of its readers, or refused there."""
         last = self.proof.program.operations[-1]
         require(operation.name != last.name, operation, f"CMSIS-NN has logits of 8 bits; {NARROW}")
 
     @_emit.register
-    def _(self, operation: MaxPool) -> None:
+    def _(self, operation: ops.MaxPool) -> None:
         source = self._copied(operation, operation.inputs[0])
         self._grid(operation, self.grids[source][0], operation.name)
         geometry = ", ".join(f"{{{x}, {y}}}" for y, x in (operation.stride, operation.padding))
@@ -154,7 +143,7 @@ class Model(Layers):
         )
         self.calls.append(CmsisCall(operation.name, text, (source,), operation.name))
 
-    def _copied(self, operation: Operation, name: str) -> str:
+    def _copied(self, operation: ops.Operation, name: str) -> str:
         """An input of an operation that only copies: it has the same offset."""
         source = self._tensor(operation, name)
         same = self._offset(source) == self._offset(operation.name)
@@ -162,7 +151,7 @@ class Model(Layers):
         return source
 
     @_emit.register
-    def _(self, operation: Concat) -> None:
+    def _(self, operation: ops.Concat) -> None:
         self.grids[operation.name] = self.proof.shapes[operation.name]
         whole, rows, columns = self.grids[operation.name]
         channel = 0
@@ -177,7 +166,7 @@ class Model(Layers):
             channel += channels
 
     @_emit.register
-    def _(self, operation: Pad) -> None:
+    def _(self, operation: ops.Pad) -> None:
         source = self._copied(operation, operation.inputs[0])
         left, right, top, bottom = operation.padding
         grows = min(operation.padding) >= 0
@@ -191,7 +180,7 @@ class Model(Layers):
         self.calls.append(CmsisCall(operation.name, text, (source,), operation.name))
 
     @_emit.register
-    def _(self, operation: Multiply) -> None:
+    def _(self, operation: ops.Multiply) -> None:
         x, y = (self._tensor(operation, name) for name in operation.inputs)
         require(self.grids[x] == self.grids[y], operation, "CMSIS-NN multiplies equal shapes only")
         largest = self._largest(x) * self._largest(y)
@@ -207,6 +196,6 @@ class Model(Layers):
         self.calls.append(CmsisCall(operation.name, text, (x, y), operation.name))
 
     @_emit.register
-    def _(self, operation: Flatten) -> None:
+    def _(self, operation: ops.Flatten) -> None:
         (name,) = operation.inputs
         self.same[operation.name] = self.same.get(name, name)

@@ -9,7 +9,7 @@ from omegaconf import OmegaConf
 from torch import nn
 
 from dyadic.models import NormalizePixels, normalized
-from dyadic.network.layers import weight_layers
+from dyadic.network.layers import shape_of, weight_layers
 from dyadic.network.trace import trace
 
 CONF = Path(__file__).resolve().parents[2] / "conf" / "model"
@@ -85,5 +85,5 @@ def test_the_cifar_stem_keeps_small_images_large(name: str) -> None:
         model, images = build(name, 10, 1, stem="cifar"), torch.zeros(1, 1, 32, 32)
     first, *_, last, _ = weight_layers(trace(model, images), (1, 32, 32))
     assert first.module.kernel_size == (3, 3)
-    assert first.output_shape == (64, 32, 32)
-    assert last.output_shape[1:] == (4, 4)
+    assert shape_of(first.node) == (64, 32, 32)
+    assert shape_of(last.node)[1:] == (4, 4)

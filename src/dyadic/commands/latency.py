@@ -16,7 +16,7 @@ from dyadic.allocation.cost import LayerCost
 from dyadic.allocation.latency import LatencyTable, Timer, measure
 from dyadic.errors import check_least
 from dyadic.integer.engines.compiled import CompiledEngine
-from dyadic.integer.engines.compiled.sets import available_paths
+from dyadic.integer.engines.compiled.sets import available_paths, cpu_lines
 from dyadic.integer.program import operations as ops
 from dyadic.integer.program.bounds import Proof, prove
 from dyadic.integer.program.dyadic import dyadic
@@ -57,12 +57,8 @@ def measure_run(directory: Path, out: Path | None, threads: int = 1) -> str:
 
 def processor() -> str:
     """The processor's name."""
-    info = Path("/proc/cpuinfo")
-    for line in info.read_text().splitlines() if info.exists() else []:
-        key, _, value = line.partition(":")
-        if key.strip() == "model name":
-            return value.strip()
-    return platform.processor() or platform.machine()
+    named = (line.partition(":")[2].strip() for line in cpu_lines() if line[:10] == "model name")
+    return next(named, platform.processor() or platform.machine())
 
 
 def _cost(layer: ops.Linear, proof: Proof) -> LayerCost:

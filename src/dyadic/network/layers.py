@@ -40,7 +40,6 @@ class Layer:
     nodes where it is called: once, but for a layer that the network shares
     macs  multiply-accumulates for one image, of all calls
     order position among the weight layers, in execution order
-    output_shape  of the first call
     """
 
     name: str
@@ -50,7 +49,6 @@ class Layer:
     parameters: int
     macs: int
     order: int
-    output_shape: tuple[int, ...]
 
     @property
     def node(self) -> fx.Node:
@@ -91,7 +89,7 @@ def _layer(network: fx.GraphModule, nodes: tuple[fx.Node, ...], order: int) -> L
     assert isinstance(module, nn.Conv2d | nn.Linear)
     weights, positions = module.weight.numel(), sum(prod(shape[1:]) for shape in shapes)
     kind = "conv" if isinstance(module, nn.Conv2d) else "linear"
-    return Layer(name, module, nodes, kind, weights, weights * positions, order, shapes[0])
+    return Layer(name, module, nodes, kind, weights, weights * positions, order)
 
 
 def batch_norm_after(network: fx.GraphModule, node: fx.Node) -> fx.Node | None:

@@ -10,6 +10,7 @@ import torch
 from lightning_fabric import Fabric
 
 from dyadic.errors import UserError
+from dyadic.integer.engines.compiled.sets import features
 
 TRIM_THRESHOLD, MMAP_MAX = -1, -4  # of glibc's malloc.h
 
@@ -100,5 +101,4 @@ def keep_memory() -> None:
 def _has_bf16() -> bool:
     if torch.cuda.is_available():
         return torch.cuda.is_bf16_supported()
-    info = Path("/proc/cpuinfo")
-    return info.exists() and "avx512_bf16" in info.read_text()
+    return "avx512_bf16" in features()

@@ -17,7 +17,7 @@ from dyadic.integer.engines.compiled import binding
 from dyadic.integer.engines.compiled.build import library
 from dyadic.integer.engines.compiled.choose import Prices, parts
 from dyadic.integer.engines.compiled.opened import Opened
-from dyadic.integer.engines.compiled.sets import SETS
+from dyadic.integer.engines.compiled.sets import SETS, cpu_lines
 from dyadic.integer.engines.compiled.winograd import ALGORITHMS
 from dyadic.integer.program.bounds import Proof, prove
 from dyadic.integer.program.dyadic import dyadic
@@ -129,8 +129,6 @@ def _read(file: Path) -> dict[str, float]:
 
 def _processor() -> str:
     """A hash of what this machine's processor says that it is."""
-    file = Path("/proc/cpuinfo")
-    lines = file.read_text(errors="replace").splitlines() if file.exists() else []
-    names = {x for x in lines if x.startswith(("model", "cpu family", "stepping", "CPU "))}
+    names = {x for x in cpu_lines() if x.startswith(("model", "cpu family", "stepping", "CPU "))}
     names |= {platform.machine(), platform.processor()}
     return hashlib.sha256("\n".join(sorted(names)).encode()).hexdigest()[:16]

@@ -74,20 +74,22 @@ SETS: dict[str, InstructionSet] = {
 @cache
 def available_paths() -> tuple[str, ...]:
     """Names of the sets that this processor has, best first; "portable" is always one."""
-    have = _features()
+    have = features()
     return tuple(name for name, path in SETS.items() if path.needs <= have)
 
 
-def _features() -> frozenset[str]:
+def cpu_lines() -> list[str]:
+    """The lines in which Linux describes the processors; none on another system."""
+    file = Path("/proc/cpuinfo")
+    return file.read_text(errors="replace").splitlines() if file.exists() else []
+
+
+def features() -> frozenset[str]:
     """What the processor can do, by Linux's names."""
-    information = Path("/proc/cpuinfo")
-    if information.exists():
-        lines = information.read_text(errors="replace").splitlines()
-        flags = (line for line in lines if line.startswith(("flags", "Features")))
-        return frozenset(next(flags, "").partition(":")[2].split())
     if platform.system() == "Darwin":
         return _darwin()
-    return frozenset()
+    flags = (line for line in cpu_lines() if line.startswith(("flags", "Features")))
+    return frozenset(next(flags, "").partition(":")[2].split())
 
 
 def _darwin() -> frozenset[str]:

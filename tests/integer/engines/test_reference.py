@@ -7,7 +7,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 from hypothesis import given, settings
-from tests.integer.random_programs import one_layer, programs, random_images
+from tests.integer.by_hand import one_layer
+from tests.integer.random_programs import programs, random_images
 
 from dyadic.errors import UserError
 from dyadic.integer.engines.reference import ReferenceEngine

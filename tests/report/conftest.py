@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from tests.report.workplace import Workplace
 
 METHODS = {
     # method: (largest loss of top-1 at 2 bits, levels as a function of the bits)
@@ -200,3 +201,8 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (running / "history.csv").write_text(half[: len(half) * 2 // 3])
     (root / "empty").mkdir()
     return root
+
+
+@pytest.fixture
+def workplace(tmp_path):
+    return Workplace(tmp_path)

@@ -2,7 +2,6 @@
 
 import json
 import re
-import shutil
 from pathlib import Path
 
 import pandas as pd
@@ -13,14 +12,17 @@ from hypothesis import settings as profile
 from hypothesis import strategies as st
 
 from dyadic.record.read import read_records
-from dyadic.report.dashboard import write_dashboard
 from dyadic.report.data.runs import NUMBERS, TEXTS, overview
 from dyadic.report.data.seeds import configurations
 from dyadic.report.data.winners import ALONE, LIKE, comparable, winners
 from dyadic.report.page import overview as page
 
 METHODS = ("inq", "log2", "uniform")
+
+
 KINDS = [("float", 0.0), ("float", 4.0), ("4", 0.0)]  # activations, epochs
+
+
 runs_strategy = st.lists(
     st.tuples(
         st.sampled_from(METHODS),
@@ -33,7 +35,11 @@ runs_strategy = st.lists(
     max_size=40,
     unique_by=lambda run: run[:3],
 )
+
+
 Run = tuple[str, float, int, int, tuple[str, float]]
+
+
 Key = tuple[str, float, tuple[str, float]]
 
 
@@ -182,81 +188,6 @@ def test_the_setting_with_the_most_evidence_speaks_first(make_run, tmp_path: Pat
     assert first["headline"][0].startswith("At 4 bits ")
     words = "No two methods have run at the same width and training; log2 at 4 bits."
     assert second["headline"][0] == words
-
-
-@pytest.fixture(scope="module")
-def shown(runs: Path, tmp_path_factory: pytest.TempPathFactory) -> str:
-    """The page of the made-up runs and made-up verdicts, one run of them damaged."""
-    root = tmp_path_factory.mktemp("said")
-    shutil.copytree(runs, root / "runs")
-    damaged = sorted((root / "runs").glob("log2-*"))[0] / "summary.json"
-    damaged.write_text(damaged.read_text().replace("99.71", "Infinity"))
-    for path, wrong in zip(sorted((root / "runs").glob("inq-5*")), (3, 0, 1), strict=True):
-        summary = json.loads((path / "summary.json").read_text())
-        summary["integer"]["mismatched_logits"] = wrong
-        (path / "summary.json").write_text(json.dumps(summary))
-    tried = [(0.0, (1.0, 1.1, 0.9, 1.0, 1.2)), (1.0, (-1.0, -1.1, -0.9, -1.0, -1.2))]
-    tried += [(0.0, (1.0, -1.0, 0.5, -0.4, 0.1)), (0.0, (1.0, 2.0)), (0.5, ())]
-    said = {"paper": "inq", "table": "Table 3", "network": "resnet8", "dataset": "x"}
-    claims = [
-        said
-        | {"experiment": f"x{k % 2}", "claim": f"{k}", "margin": margin, "hardware": "cpu"}
-        | {"differences": " ".join(f"{seed}:{margin + d}" for seed, d in enumerate(differences))}
-        | {"seeds": len(differences)}
-        for k, (margin, differences) in enumerate(tried)
-    ]
-    (root / "tables").mkdir()
-    pd.DataFrame(claims).to_csv(root / "tables" / "claims.csv", index=False)
-    write_dashboard(root / "runs", root / "page.html", root, root / "tables")
-    return (root / "page.html").read_text()
-
-
-def texts_of(page: str, name: str) -> list[list[str]]:
-    """The cells of a table of the page."""
-    body = page.partition(f'aria-label="{name}"')[2].partition("</table>")[0]
-    cells = [re.findall(r"<t[dh][^>]*>(.*?)</t[dh]>", row, re.DOTALL) for row in body.split("<tr>")]
-    return [[re.sub("<[^>]+>", "", cell).strip() for cell in row] for row in cells[1:]]
-
-
-def test_counts_are_those_of_the_table_of_runs(shown: str) -> None:
-    counts = dict(re.findall(r"<dt>(\w+)</dt><dd>(\d+)</dd>", shown))
-    rows = texts_of(shown, "Table of runs")[1:]
-    said = [row[9] for row in rows]
-    assert int(counts["done"]) == sum(text in ("equal", "differ") for text in said)
-    assert int(counts["broken"]) == sum(text.startswith("broken") for text in said) == 1
-    assert int(counts["running"]) == sum(text.startswith("running") for text in said) == 1
-    assert len(texts_of(shown, "Failed and broken runs")) == 2
-    differ = said.count("differ")
-    assert differ == 2
-    assert f"Integers differ in {differ} of {counts['done']} runs." in shown
-    summaries = re.findall(r'<p class="sub">(\d+) finished runs?, (\d+) seeds?,', shown)
-    assert sum(int(runs) for runs, _ in summaries) == int(counts["done"])
-    details = re.search(r"(\d+) of (\d+) runs: those in progress", shown)
-    assert int(details[1]) == shown.count('<details id="run-')
-    assert int(details[2]) == len(rows)
-
-
-def test_verdicts_are_counted_as_their_tables_say(shown: str) -> None:
-    head, (paper, *counts) = texts_of(shown, "Claims by paper")
-    board = dict(zip(head[1:], map(int, counts), strict=True))
-    assert (paper, board.pop("most seeds")) == ("inq", 5)
-    assert board == dict.fromkeys(
-        ["held", "did not hold", "undecided", "too few seeds", "not run"], 1
-    )
-    found = dict.fromkeys(board, 0)
-    for experiment in ("x0", "x1"):
-        rows, own = texts_of(shown, f"Verdicts of {experiment}")[1:], dict.fromkeys(board, 0)
-        for row in rows:
-            kind = next(kind for kind in board if row[1].startswith(kind))
-            own[kind] += 1
-            found[kind] += 1
-            ends = [float(end.replace("\u2212", "-")) for end in row[4].split(" to ") if end]
-            margin = {"1": 1.0, "4": 0.5}.get(row[0], 0.0)
-            assert (kind == "held") == (len(ends) == 2 and row[5] == "5" and ends[0] >= margin)
-            assert (kind == "did not hold") == (len(ends) == 2 and ends[1] < margin)
-        words = ", ".join(f"{count} {kind}" for kind, count in own.items() if count)
-        assert f"{experiment}: Table 3; {words}</h4>" in shown
-    assert found == board
 
 
 def test_titles_say_what_tells_settings_apart(make_run, tmp_path: Path) -> None:

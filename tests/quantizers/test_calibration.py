@@ -1,5 +1,8 @@
 """Range estimators against brute force and against each other."""
 
+import math
+
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -78,3 +81,42 @@ def test_entropy_and_mse_cut_an_outlier_off() -> None:
 def test_entropy_keeps_a_uniform_distribution_whole() -> None:
     rows = torch.linspace(0, 1, 100_001)[None]
     assert entropy(rows, 8, False)[1].item() == 1.0
+
+
+def divergence(counts: list[float], width: int, cells: int) -> float:
+    """KL(P || Q), bin by bin."""
+    p = counts[:width]
+    p[-1] += sum(counts[width:])
+    q = [0.0] * width
+    for cell in range(cells):
+        inside = [j for j in range(width) if j * cells // width == cell]
+        filled = [j for j in inside if counts[j] > 0]
+        for j in filled:
+            q[j] = sum(counts[i] for i in inside) / len(filled)
+    q = [max(value / sum(q), 1e-10) for value in q]
+    p = [value / sum(p) for value in p]
+    return sum(a * math.log(a / b) for a, b in zip(p, q, strict=True) if a > 0)
+
+
+@pytest.mark.parametrize("signed", [True, False])
+@pytest.mark.parametrize("spread", [0.05, 0.2, 1.0])
+@pytest.mark.parametrize("bits", [2, 3, 4])
+def test_entropy_is_the_least_divergence_bin_by_bin(bits: int, spread: float, signed: bool) -> None:
+    bins, x = 128, torch.randn(4000).mul_(spread).clamp(-1, 1)
+    x[:500], x[-1] = 0.0, 1.0  # a power of two: bins are exact
+    magnitudes = x.abs() if signed else x.clamp_min(0)
+    counts = [*np.histogram(magnitudes[magnitudes > 0].numpy(), bins, (0, 1))[0].astype(float)]
+    cells = 2 ** (bits - signed)
+    best = min(range(cells, bins + 1), key=lambda width: divergence(counts, width, cells))
+    low, high = entropy(x[None], bits, signed, bins=bins)
+    assert high.item() == best / bins
+    assert low.item() == (max(-best / bins, x.min().item()) if signed else 0)
+
+
+def test_mse_takes_the_same_share_of_both_ends() -> None:
+    w = torch.cat([torch.randn(2000).clamp(-2, 2), torch.tensor([6.0, -3.0])])
+    low, high = mse(w[None], 3, True, grid(3, signed=True))
+    ends = [(torch.tensor(-3 * k / 80), torch.tensor(6 * k / 80)) for k in range(1, 81)]
+    errors = [(grid(3, signed=True)(*pair)(w) - w).square().mean().item() for pair in ends]
+    best = ends[errors.index(min(errors))]
+    assert (low.item(), high.item()) == pytest.approx((best[0].item(), best[1].item()))

@@ -64,12 +64,12 @@ def entropy(
     """The range whose quantized histogram of magnitudes has the least KL divergence.
 
     KL(P || Q) of the clipped histogram P, outliers in its last bin, and of Q, P's unclipped part
-    merged into 2**bits equal cells and spread again over the bins that are not empty (Migacz 2017,
-    TensorRT's calibration). Signed: one magnitude for both ends.
+    merged into equal cells and spread again over the bins that are not empty (Migacz 2017,
+    TensorRT's calibration). 2^bits cells; signed: half of them, and one magnitude for both ends.
     """
     low, high = minmax(rows, bits, signed)
     magnitudes = sample(rows).abs() if signed else sample(rows).clamp_min(0)
-    limit = torch.stack([_entropy_limit(row, 2**bits, bins) for row in magnitudes])
+    limit = torch.stack([_entropy_limit(row, 2 ** (bits - signed), bins) for row in magnitudes])
     return torch.maximum(low, -limit), torch.minimum(high, limit)
 
 

@@ -35,7 +35,7 @@ def test_a_row_says_whether_the_integers_are_equal_or_why_there_are_none(rows: l
     assert plain["operations"] == inq["operations"]
     assert coverage.CONTROL not in inq
     assert other["integers"] == "refused"
-    assert "native group norm" in other["note"] or "group norm" in other["note"]
+    assert "group norm" in other["note"]
 
 
 def test_the_tables_are_written_where_their_marks_are(

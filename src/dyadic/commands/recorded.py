@@ -15,6 +15,7 @@ from dyadic.commands.parts import part
 from dyadic.errors import UserError
 from dyadic.record.config import read_config
 from dyadic.record.moved import today
+from dyadic.record.schema import CONFIG
 
 DATA = "dyadic.data."  # whose classes and functions read images and write none
 OF_THE_USER = {"data_dir", "_args_"}  # else a download could go where the record wants it
@@ -28,7 +29,7 @@ def recorded_data(directory: Path, data_dir: Path | None, allow: Collection[str]
 
     Raises UserError for a directory without a run, and for a record that names anything else.
     """
-    config = directory / "config.yaml"
+    config = directory / CONFIG
     if not config.exists():
         raise UserError(f"{directory} holds no run; give a directory such as results/runs/NAME")
     choices = read_config(config)

@@ -34,6 +34,7 @@ from dyadic.errors import UserError, first_line
 from dyadic.record.files import write_text
 from dyadic.record.identity import WATCHING, run_digest
 from dyadic.record.places import CONF
+from dyadic.record.schema import ERROR
 from dyadic.record.show import finished, print_finished
 
 log = logging.getLogger(__name__)
@@ -179,8 +180,8 @@ def _run(cfg: DictConfig, directory: Path) -> None:
 
 @contextlib.contextmanager
 def _reason_kept(directory: Path, first: bool) -> Iterator[None]:
-    """Leave why a run failed in its `error.txt`, and nothing where it went well."""
-    path = directory / "error.txt"
+    """Leave why a run failed in its `ERROR`, and nothing where it went well."""
+    path = directory / ERROR
     try:
         yield
     except BrokenPipeError:

@@ -14,6 +14,11 @@ from torch import Tensor, nn
 ZEROS = -1  # in `Select`: a channel of zeros
 
 
+def two(value: int | Sequence[int]) -> tuple[int, int]:
+    """What holds for rows and for columns, of one number or of two."""
+    return (value, value) if isinstance(value, int) else (value[0], value[-1])
+
+
 class Constant(nn.Module):
     """A constant or parameter that broadcasts over images, and over pixels or not at all.
 

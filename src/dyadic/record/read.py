@@ -175,8 +175,8 @@ def read_record(path: Path) -> Record | None:
         record = Record(path, summary, str(summary.get("status", "done")))
         reason = _damage(record)
         return Record(path, summary, BROKEN, reason) if reason else record
-    if (path / "error.txt").is_file():
-        text = (path / "error.txt").read_text(encoding="utf-8", errors="replace").strip()
+    if (path / schema.ERROR).is_file():
+        text = (path / schema.ERROR).read_text(encoding="utf-8", errors="replace").strip()
         return Record(path, {}, FAILED, text.splitlines()[-1] if text else "no reason was written")
     touched = [p.stat().st_mtime for p in path.glob("*") if p.suffix in (".yaml", ".csv")]
     if not touched:

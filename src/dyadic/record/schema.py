@@ -13,6 +13,7 @@ VERSION = 2  # 1 had no identity, and named nothing
 
 CONFIG, HISTORY, LAYERS = "config.yaml", "history.csv", "layers.csv"
 HISTOGRAMS, SUMMARY = "histograms.npz", "summary.json"
+ERROR = "error.txt"  # why a run failed
 
 HISTORY_COLUMNS: dict[str, type] = {
     "epoch": int,

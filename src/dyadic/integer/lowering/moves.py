@@ -5,11 +5,11 @@ from typing import Any
 from torch import nn
 
 from dyadic.errors import UserError
-from dyadic.integer.lowering.values import two
 from dyadic.integer.program import operations as ops
 from dyadic.integer.program.requirements import Shape
 from dyadic.integer.program.windows import divisor
 from dyadic.network import forms
+from dyadic.network.forms import two
 
 
 def lower_move(

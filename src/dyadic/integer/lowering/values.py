@@ -31,6 +31,7 @@ from dyadic.errors import UserError
 from dyadic.integer.lowering.cells import CodeSteps, level_integers
 from dyadic.integer.program import operations as ops
 from dyadic.integer.program.dyadic import dyadic, pair
+from dyadic.network.forms import two
 from dyadic.network.weights import latent_weight, weight_quantization
 from dyadic.quantizers.codebook import Codebook
 
@@ -232,11 +233,6 @@ def integer_weights(name: str, module: nn.Conv2d | nn.Linear) -> tuple[ops.Weigh
     kind = np.uint8 if levels.shape[-1] <= 256 else np.uint16
     spread = np.broadcast_to(scale.reshape(-1), len(codes)) / finer
     return ops.Weights(codes.astype(kind), levels * finer, book.bits), spread
-
-
-def two(value: int | tuple[int, ...]) -> tuple[int, int]:
-    """What holds for rows and for columns, of one number or of two."""
-    return (value, value) if isinstance(value, int) else (value[0], value[-1])
 
 
 def _padding(name: str, conv: nn.Conv2d) -> tuple[int, int]:

@@ -1,10 +1,9 @@
 """Pools, and means, sums and maxima over pixels."""
 
-from collections.abc import Sequence
-
 import torch
 from torch import Tensor, fx, nn
 
+from dyadic.network.forms import two
 from dyadic.network.reading import movement
 from dyadic.network.reading.arithmetic import times
 from dyadic.network.reading.calls import Call
@@ -16,7 +15,7 @@ from dyadic.network.reading.spelling import one, reads
 def max_pool(recorder: Recorder, call: Call) -> None:
     """Largest value of each window."""
     kernel, stride, padding = _window(call)
-    options = {"dilation": _two(call["dilation"]), "ceil_mode": call["ceil_mode"]}
+    options = {"dilation": two(call["dilation"]), "ceil_mode": call["ceil_mode"]}
     one(recorder, call, nn.MaxPool2d(kernel, stride, padding, **options))
 
 
@@ -83,8 +82,4 @@ def pixels_of(recorder: Recorder, x: Tensor) -> tuple[fx.Node, int, int] | None:
 
 def _window(call: Call) -> tuple[tuple[int, int], ...]:
     kernel = call["kernel_size"]
-    return tuple(_two(value) for value in (kernel, call["stride"] or kernel, call["padding"]))
-
-
-def _two(value: Sequence[int]) -> tuple[int, int]:
-    return (value[0], value[-1])
+    return tuple(two(value) for value in (kernel, call["stride"] or kernel, call["padding"]))

@@ -36,7 +36,7 @@ class Layers(Tensors):
     ) -> None:  # fmt: skip
         """One filter for each output channel, [1, rows, columns, channels]."""
         source = self._tensor(layer, source)
-        call = CmsisCall(layer.name, "", (source,), layer.name)
+        call = CmsisCall(layer.name, "", (source,))
         here = self.named[layer.name]
         codes = declare(f"dyadic_weights_{here}", filters.astype(np.int8), call.declared)
         multiple = filters.shape[-1] // self.grids[source][0]
@@ -62,7 +62,7 @@ class Layers(Tensors):
         source = self._tensor(operation, operation.inputs[0])
         shape = self.proof.shapes[operation.name]
         self.grids[operation.name] = shape if len(shape) == 3 else (shape[0], 1, 1)
-        return CmsisCall(operation.name, "", (source,), operation.name), source
+        return CmsisCall(operation.name, "", (source,)), source
 
     def _params(
         self, call: CmsisCall, kind: str, layer: Linear | Requantize, source: str,

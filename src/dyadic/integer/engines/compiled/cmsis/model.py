@@ -105,7 +105,7 @@ class Model(Layers):
             f"        {-self._offset(operation.name)}, {out[0]}, {out[1]}, {clamp}, "
             f"{prod(self.grids[first])}) != 0;"
         )
-        self.calls.append(CmsisCall(operation.name, text, tuple(names), operation.name))
+        self.calls.append(CmsisCall(operation.name, text, tuple(names)))
 
     def _average(self, operation: ops.Requantize, pool: ops.SumPool) -> None:
         """Sums times b / 2^c: a depthwise convolution with ones, which rounds as we do."""
@@ -141,7 +141,7 @@ class Model(Layers):
             f"{self._dims(1, rows, columns, 1)}, {self._image(operation.name)}, "
             f"{self._at(operation.name)}) != 0;"
         )
-        self.calls.append(CmsisCall(operation.name, text, (source,), operation.name))
+        self.calls.append(CmsisCall(operation.name, text, (source,)))
 
     def _copied(self, operation: ops.Operation, name: str) -> str:
         """An input of an operation that only copies: it has the same offset."""
@@ -162,7 +162,7 @@ class Model(Layers):
                 f"arm_concatenation_s8_x({self._at(source)}, {channels}, {columns}, {rows}, 1, "
                 f"{self._at(operation.name)}, {whole}, {channel});"
             )
-            self.calls.append(CmsisCall(operation.name, text, (source,), operation.name))
+            self.calls.append(CmsisCall(operation.name, text, (source,)))
             channel += channels
 
     @_emit.register
@@ -177,7 +177,7 @@ class Model(Layers):
             f"{-self._offset(source)}, {self._image(source)},\n"
             f"        {self._dims(0, top, left, 0)}, {self._dims(0, bottom, right, 0)}) != 0;"
         )
-        self.calls.append(CmsisCall(operation.name, text, (source,), operation.name))
+        self.calls.append(CmsisCall(operation.name, text, (source,)))
 
     @_emit.register
     def _(self, operation: ops.Multiply) -> None:
@@ -193,7 +193,7 @@ class Model(Layers):
             f"{-self._offset(operation.name)}, {b}, {shift}, {clamp}, "
             f"{prod(self.grids[x])}) != 0;"
         )
-        self.calls.append(CmsisCall(operation.name, text, (x, y), operation.name))
+        self.calls.append(CmsisCall(operation.name, text, (x, y)))
 
     @_emit.register
     def _(self, operation: ops.Flatten) -> None:

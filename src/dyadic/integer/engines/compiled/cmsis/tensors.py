@@ -25,12 +25,11 @@ NARROW = "deploy.stream_bits=8 keeps what is between layers in 8 bits"
 
 @dataclass
 class CmsisCall:
-    """A line of the model: what it reads and writes in the arena, and the size of its buffer."""
+    """A line of the model, which makes the tensor `name`: what it reads, the size of its buffer."""
 
     name: str
     text: str
     reads: tuple[str, ...]
-    writes: str
     declared: list[str] = field(default_factory=list)
     buffer: str = ""
 
@@ -61,8 +60,8 @@ class Tensors:
         sizes: dict[str, int] = {}
         lives: dict[str, tuple[int, int]] = {}
         for index, call in enumerate(self.calls):
-            sizes[call.writes] = prod(self.grids[call.writes])
-            for name in (*call.reads, call.writes):
+            sizes[call.name] = prod(self.grids[call.name])
+            for name in (*call.reads, call.name):
                 lives[name] = (lives.get(name, (index, index))[0], index)
         lives[logits] = (lives[logits][0], len(self.calls))
         offsets, arena = overlay(sizes, lives)
@@ -87,7 +86,7 @@ class Tensors:
     def _pixels(self, name: str, tables: np.ndarray) -> None:
         """The image, [channel][row][column], through a table a channel."""
         shape = self.grids["input"]
-        call = CmsisCall(name, "", (), name)
+        call = CmsisCall(name, "", ())
         here = self.named[name]
         values = (tables - self._offset(name)).astype(np.int8)
         table = declare(f"dyadic_table_{here}", values, call.declared)
@@ -120,7 +119,7 @@ class Tensors:
         lo, hi = self._range(name)
         message = f"CMSIS-NN: {name!r}, {lo} to {hi}, does not fit 8 bits; {NARROW}"
         require(self._fits(name), reader, message)
-        if name == "input" and not any(call.writes == name for call in self.calls):
+        if name == "input" and not any(call.name == name for call in self.calls):
             self._pixels("input", np.broadcast_to(np.arange(256), (self.grids["input"][0], 256)))
         return name
 

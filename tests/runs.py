@@ -1,5 +1,6 @@
 """Tiny runs for tests: the command line's own configuration, on generated images."""
 
+import csv
 import os
 import shutil
 import subprocess
@@ -36,12 +37,21 @@ def configuration(results: Path, *choices: str) -> DictConfig:
 
 
 def command(results: Path, *choices: str) -> list[str]:
-    """The command line of the same run."""
-    return [sys.executable, str(ROOT / "run.py"), *choices, *TINY, f"results_dir={results}"]
+    """The command line of the same run: flags first; what is chosen is stronger than TINY."""
+    flags = [choice for choice in choices if "=" not in choice]
+    chosen = [*TINY, f"results_dir={results}", *(x for x in choices if "=" in x)]
+    return [sys.executable, str(ROOT / "run.py"), *flags, *chosen]
 
 
-def call(results: Path, *choices: str) -> subprocess.CompletedProcess[str]:
+def call(results: Path, *choices: str, **environment: str) -> subprocess.CompletedProcess[str]:
     """Run it in a process of its own."""
     return subprocess.run(
-        command(results, *choices), cwd=ROOT, capture_output=True, text=True, check=False
-    )
+        command(results, *choices), cwd=ROOT, capture_output=True, text=True, check=False,
+        env=os.environ | environment,
+    )  # fmt: skip
+
+
+def rows_of(path: Path) -> list[dict[str, str]]:
+    """The rows of a CSV."""
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))

@@ -1,14 +1,12 @@
 """Other people's machines: no home, no compiler, a queue's leavings, a closed pipe, Ctrl-C."""
 
-import os
 import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import pytest
-from tests.runs import ROOT, command
+from tests.runs import ROOT, call, command
 from tests.runs import configuration as tiny
 
 from dyadic.commands.build import run
@@ -22,13 +20,6 @@ LOG2 = ("method=log2", "start=train")
 STRAY = {"RANK": "1", "LOCAL_RANK": "1", "SLURM_PROCID": "1", "SLURM_NTASKS": "4"}
 STRAY |= {"SLURM_JOB_ID": "7", "SLURM_JOB_NAME": "x", "SLURM_NTASKS_PER_NODE": "4"}
 NOWHERE = {"HOME": "/proc/none", "XDG_CACHE_HOME": "", "DYADIC_CACHE": "", "CC": "/bin/false"}
-
-
-def call(results: Path, *choices: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        command(results, *choices), cwd=ROOT, capture_output=True, text=True, check=False,
-        env=os.environ | environment,
-    )  # fmt: skip
 
 
 def test_without_home_or_compiler_and_with_a_queues_leavings_a_run_is_whole(tmp_path):

@@ -1,6 +1,5 @@
 """A run as a user sees it: one command, a record, no second run, one line for a mistake."""
 
-import csv
 import json
 import signal
 import subprocess
@@ -11,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from tests.runs import ENGINES, ROOT, call, command, configuration
+from tests.runs import ENGINES, ROOT, call, command, configuration, rows_of
 
 from dyadic.commands.build import build, run
 from dyadic.errors import UserError
@@ -36,8 +35,7 @@ def test_a_run_leaves_a_whole_record(tmp_path):
     assert integer["images"] == 96
     assert integer["engines"] == ENGINES
     assert summary["top1_drop"] == pytest.approx(summary["float_top1"] - summary["top1"], abs=1e-3)
-    with (directory / "layers.csv").open() as file:
-        rows = list(csv.DictReader(file))
+    rows = rows_of(directory / "layers.csv")
     assert [row["weight_bits"] for row in rows] == ["5"] * len(rows)
     assert max(int(row["levels"]) for row in rows) == 17
     assert np.load(directory / "histograms.npz")["confusion"].sum() == 96
@@ -196,7 +194,7 @@ def test_history_has_the_blend_of_each_epochs_last_step(tmp_path):
     )
     run(choices)
     (history,) = tmp_path.glob("runs/*/history.csv")
-    rows = list(csv.DictReader(history.read_text().splitlines()))
+    rows = rows_of(history)
     steps, schedule = int(rows[0]["step"]), build(choices, tmp_path).schedule
     last = [schedule.blend(epoch + 1 - 1 / steps) for epoch in range(3)]
     assert 0 < last[0] < last[1] < last[2] == 1

@@ -13,8 +13,7 @@ from pathlib import Path
 
 import pytest
 from hydra import compose, initialize_config_dir
-from tests import runs
-from tests.runs import ROOT, configuration
+from tests.runs import ROOT, call, command, configuration
 
 from dyadic.commands.build import run
 
@@ -29,17 +28,6 @@ LEARNABLE = (  # in three epochs, by a network of any luck
     *("dataset.classes=4", "dataset.source.train_images=512", "dataset.source.noise=0.2"),
     *("dataset.batch_size=32", "trainer.baseline.epochs=3"),
 )
-
-
-def command(results: Path, *choices: str) -> list[str]:
-    """The command line of a tiny run; the choices decide, also where the tiny run has its own."""
-    return [*runs.command(results, *choices), *(x for x in choices if "=" in x)]
-
-
-def call(results: Path, *choices: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        command(results, *choices), cwd=ROOT, capture_output=True, text=True, check=False
-    )
 
 
 def summaries(results: Path) -> dict[str, dict]:

@@ -1,10 +1,8 @@
 """A trial: every part of a run in seconds, and no record that looks like one."""
 
-import csv
-
 import pytest
 import torch
-from tests.runs import configuration
+from tests.runs import configuration, rows_of
 
 from dyadic.commands.build import build, run
 from dyadic.run.pipeline import float_network
@@ -26,7 +24,7 @@ def test_a_trial_is_seconds_of_every_part_and_no_run(tmp_path):
     assert summary["status"] == "trial"
     assert summary["integer"]["mismatched_logits"] == 0
     assert summary["integer"]["images"] == 64
-    rows = list(csv.DictReader((directory / "history.csv").read_text().splitlines()))
+    rows = rows_of(directory / "history.csv")
     assert [int(row["step"]) for row in rows] == [2, 4, 6, 8]
     assert not (tmp_path / "runs").exists()
     assert not (tmp_path / "baselines").exists()

@@ -1,6 +1,5 @@
 """What a run leaves for W&B and TensorBoard, read back from their own files."""
 
-import csv
 import json
 import os
 import subprocess
@@ -14,7 +13,7 @@ import pytest
 from hydra.types import RunMode
 from pytorch_lightning.loggers import Logger
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-from tests.runs import TINY
+from tests.runs import TINY, rows_of
 
 from dyadic.commands.build import run
 from dyadic.commands.run import composed
@@ -68,11 +67,6 @@ def tracked(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, A
         for key, value in before.items():
             os.environ.pop(key) if value is None else os.environ.update({key: value})
     return folder, summary, Offline(folder)
-
-
-def rows_of(path: Path) -> list[dict[str, str]]:
-    with path.open(newline="") as file:
-        return list(csv.DictReader(file))
 
 
 def test_the_run_is_named_and_grouped_by_its_choices_and_closed(tracked) -> None:

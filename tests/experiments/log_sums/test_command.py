@@ -1,6 +1,5 @@
 """Log-domain accumulation of a whole network: an approximation with the error that it reports."""
 
-import csv
 import json
 import sys
 
@@ -11,7 +10,7 @@ import torch.nn.functional as F
 from experiments.log_sums.arithmetic import approximate_product
 from experiments.log_sums.command import log_domain
 from experiments.log_sums.engine import LogDomainEngine
-from tests.runs import configuration
+from tests.runs import configuration, rows_of
 
 from dyadic.__main__ import main
 from dyadic.commands.build import run
@@ -79,13 +78,8 @@ def test_the_reported_error_is_that_of_the_sums():
 def test_only_layers_with_powers_of_two_on_both_sides_are_approximate(tmp_path):
     summary = run(configuration(tmp_path, *LOG))
     program = load(tmp_path / "runs" / summary["name"])
-    layers = [row["layer"] for row in rows_of(tmp_path, summary["name"], "layers.csv")]
+    layers = [row["layer"] for row in rows_of(tmp_path / "runs" / summary["name"] / "layers.csv")]
     assert list(LogDomainEngine(program).errors) == layers[1:]  # the first one reads the image
-
-
-def rows_of(results, name, file):
-    with (results / "runs" / name / file).open() as text:
-        return list(csv.DictReader(text))
 
 
 def test_a_run_is_evaluated_beside_its_exact_program(tmp_path, capsys):
@@ -100,7 +94,7 @@ def test_a_run_is_evaluated_beside_its_exact_program(tmp_path, capsys):
     assert 0 < found["relative_error"] < 0.5
     assert found["gain"] == pytest.approx(1, abs=0.1)
     assert found["gain_without_floor"] < 0.85  # on the way to ln 2
-    rows = rows_of(tmp_path, summary["name"], "log_domain.csv")
+    rows = rows_of(tmp_path / "runs" / summary["name"] / "log_domain.csv")
     assert rows[0]["accumulation"] == "linear, exact"
     assert {row["accumulation"] for row in rows[1:]} == {"log domain, approximate"}
     mean = np.mean([float(row["relative_error"]) for row in rows[1:]])

@@ -8,13 +8,14 @@ from typing import Any
 import numpy as np
 from tests.integer.random_programs import Builder
 
-from dyadic.integer.program.files import checksum
+from dyadic.integer.program.files import checksum, load
 from dyadic.integer.program.operations import (
     Flatten,
     Linear,
     MaxPool,
     Program,
 )
+from dyadic.integer.program.requirements import ProgramError
 
 
 @cache
@@ -41,3 +42,11 @@ def change(directory: Path, edit: Any) -> None:
 
 def first(tree: dict, kind: str) -> dict:
     return next(o for o in tree["operations"] if o["operation"] == kind)
+
+
+def attempt(directory: Path) -> Program | str:
+    """The program, or why it is none."""
+    try:
+        return load(directory)
+    except ProgramError as error:
+        return str(error)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from hypothesis import given, settings
-from tests.integer.program.saved import sample
+from tests.integer.program.saved import attempt, sample
 from tests.integer.random_programs import programs, random_images, random_program
 from tests.integer.resnet20 import resnet20
 
@@ -133,13 +133,6 @@ def test_missing_and_truncated_files_are_refused(saved: Path, file: str) -> None
     (saved / file).unlink()
     with pytest.raises(ProgramError, match="No such file"):
         load(saved)
-
-
-def attempt(directory: Path) -> Program | str:
-    try:
-        return load(directory)
-    except ProgramError as error:
-        return str(error)
 
 
 @pytest.mark.parametrize("file", ["weights.npz", "program.json"])

@@ -13,13 +13,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tests.integer.program.saved import attempt
 from tests.integer.random_programs import random_images, random_program
 
 from dyadic.integer.engines.available import engines
 from dyadic.integer.program.bounds import prove
-from dyadic.integer.program.files import checksum, load, save
+from dyadic.integer.program.files import checksum, save
 from dyadic.integer.program.operations import Program
-from dyadic.integer.program.requirements import ProgramError
 
 SMALL = 2**16  # elements of a program that is run
 EXTREMES = [
@@ -57,13 +57,6 @@ def mutate(tree: dict[str, Any], rng: random.Random) -> None:
         other[place], container[key] = copy.deepcopy((container[key], other[place]))
 
 
-def outcome(directory: Path) -> Program | str:
-    try:
-        return load(directory)
-    except ProgramError as error:
-        return str(error)
-
-
 def disagreeing(program: Program) -> list[str]:
     """Engines that differ from the reference on two images."""
     images = random_images(program, 2)
@@ -89,7 +82,7 @@ def campaign(directory: Path, cases: int, seed: int) -> tuple[int, int]:
         if isinstance(tree.get("version"), int):
             tree["sha256"] = checksum(tree, packed)
         (directory / "program.json").write_text(json.dumps(tree))
-        found = outcome(directory)
+        found = attempt(directory)
         if isinstance(found, str):
             refused += 1
             assert found.isprintable(), found

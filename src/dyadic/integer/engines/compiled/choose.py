@@ -75,8 +75,8 @@ def choose(
     if path.pairs:
         units = ((layer, _unit(layer, proof, types, path)) for layer in layers)
         types = _widened(program, types, {x.inputs[0] for x, unit in units if unit == "dot16"})
-    bought = prices or path.prices
-    found = {layer.name: _choice(layer, proof, types, path, bought) for layer in layers}
+    prices = prices or path.prices
+    found = {layer.name: _choice(layer, proof, types, path, prices) for layer in layers}
     return Choices({name: choice for name, choice in found.items() if choice}, types)
 
 

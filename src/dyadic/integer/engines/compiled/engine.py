@@ -43,8 +43,8 @@ class CompiledEngine:
         if self.path not in available_paths():
             have = ", ".join(available_paths())
             raise UserError(f"path={self.path} is not available here; this processor has {have}")
-        bought = prices_of(self.path) if prices is None else prices
-        self._planned = Opened(self.proof, self.path, prices=bought)
+        prices = prices_of(self.path) if prices is None else prices
+        self._planned = Opened(self.proof, self.path, prices=prices)
 
     @property
     def algorithms(self) -> dict[str, str]:

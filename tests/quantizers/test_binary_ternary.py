@@ -105,3 +105,12 @@ def test_sets_by_bit_width() -> None:
 def test_wrong_options(kind: type, options: dict) -> None:
     with pytest.raises(UserError):
         kind(**options)
+
+
+def test_twn_takes_what_is_above_its_threshold_and_not_on_it() -> None:
+    # A mean of 1 in float32: the first weight lies on the threshold.
+    book = Ternary(rule="twn").codebook(torch.tensor([0.7, 3.3, 0.0, 0.0]))
+    assert book.scale.item() == torch.tensor(3.3).item()
+    # Here alpha is 2, so the boundary is exact.
+    book = Ternary(rule="twn").codebook(torch.tensor([2.0, 2.0, 0.0, 0.0]))
+    assert book(torch.tensor([0.7, -0.7, 0.71])).tolist() == [0.0, 0.0, 2.0]

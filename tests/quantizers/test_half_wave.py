@@ -88,3 +88,24 @@ def test_sigma_stretches_the_levels() -> None:
 def test_wrong_options(kind: type, options: dict) -> None:
     with pytest.raises(UserError):
         kind(**options)
+
+
+@pytest.mark.parametrize("observed", [True, False])
+@pytest.mark.parametrize("kind", [HalfWave, RoundedHalfWave, SparseHalfWave])
+def test_sigma_is_that_of_the_positive_half(kind: type[HalfWave], observed: bool) -> None:
+    quantizer, x = kind(3), torch.tensor([-9.0, 0.0, 1.0, 2.0])
+    if observed:
+        quantizer.observe(x)
+    sigma = (2 * (1 + 4) / 4) ** 0.5
+    book = quantizer.codebook(None if observed else x)
+    assert book.scale.item() == pytest.approx(sigma * quantizer.grid.unit)
+    assert book.levels[-1].item() == 7
+
+
+def test_zeros_are_measured_in_units() -> None:
+    assert HalfWave(2).codebook(torch.zeros(3)).scale == HalfWave(2, sigma="unit").codebook().scale
+
+
+def test_what_has_seen_nothing_says_so() -> None:
+    with pytest.raises(UserError, match="HalfWave has seen no tensor yet"):
+        HalfWave(2).codebook()

@@ -128,3 +128,21 @@ def test_sqrt_2_is_finer_than_2_at_five_bits() -> None:
 def test_wrong_options(options: dict) -> None:
     with pytest.raises(UserError):
         Logarithmic(**options)
+
+
+@pytest.mark.parametrize("base", BASES)
+def test_the_range_by_mse_reaches_four_octaves_down_and_no_further(base: int | str) -> None:
+    b, steps = BASES[base], 1 if base == 2 else 2
+    lowest = b**2  # the largest of three levels of which 1 is one
+    near, far = lowest * b ** (4 * steps), lowest * b ** (4 * steps + 1)
+    quantizer = Logarithmic(2, signed=False, base=base, fsr="mse")
+    for outlier, expected in [(near, lowest), (far, far)]:
+        x = torch.cat([torch.ones(9999), torch.tensor([outlier])])
+        assert quantizer(x).max().item() == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("base", BASES)
+def test_floors_saturate_from_the_next_power_on(base: int | str) -> None:
+    quantizer = Logarithmic(3, signed=False, base=base, rounding="floor")
+    high = quantizer.codebook(torch.tensor([4.0])).reach[1]
+    assert high.item() == pytest.approx(4 * BASES[base])

@@ -10,7 +10,12 @@ from hypothesis import strategies as st
 
 from dyadic.errors import UserError
 from dyadic.quantizers import PowerOfTwo
-from dyadic.quantizers.power_of_two import exponents, largest_exponent, say_mostly_zeros
+from dyadic.quantizers.power_of_two import (
+    LOWEST_BY_MSE,
+    exponents,
+    largest_exponent,
+    say_mostly_zeros,
+)
 
 
 def value(x: float, s: float, bits: int, **options: str) -> float:
@@ -155,3 +160,9 @@ def test_few_bits_name_the_other_n1_once_and_mse_says_nothing(
     paper, mse = [(book(w) == 0).float().mean() for book in books]
     assert paper > 0.5
     assert mse < paper - 0.2
+
+
+def test_n1_by_mse_goes_as_far_down_as_it_says_and_no_further() -> None:
+    for octaves, expected in [(LOWEST_BY_MSE, 0), (LOWEST_BY_MSE + 1, LOWEST_BY_MSE + 1)]:
+        w = torch.cat([torch.ones(10**6), torch.tensor([2.0**octaves])])
+        assert PowerOfTwo(2, n1="mse")(w).max().log2().item() == expected

@@ -71,3 +71,9 @@ def test_clipped_is_the_mask_of_atens_fake_quantization() -> None:
     assert ours.grad is not None
     assert theirs.grad is not None
     assert torch.equal(ours.grad, theirs.grad)
+
+
+def test_the_ends_of_a_channel_saturate() -> None:
+    book = Codebook(torch.tensor([[1.0], [2.0]]), BOOK.integers, 3, margin=0.5)
+    x = torch.tensor([[-3.5, 0.0, 3.0, 3.5], [-7.0, 0.0, 6.0, 7.0]])
+    assert derivative(clipped, book, x) == [[0.0, 1.0, 1.0, 0.0]] * 2

@@ -41,7 +41,7 @@ from torch import nn
 from dyadic.integer.engines.compiled import CompiledEngine, available_paths
 from dyadic.integer.lowering.deploy import Deployment
 from dyadic.integer.lowering.lower import lower
-from dyadic.integer.program.files import load, save
+from dyadic.integer.program.files import load_proof, save
 from dyadic.integer.program.operations import Program
 from dyadic.models import resnet8, resnet20
 from dyadic.models.normalize import normalized
@@ -181,7 +181,7 @@ def openvino(name: str, batch: int, directory: Path, threads: int) -> Run:
 
 def compiled(name: str, batch: int, directory: Path, threads: int, path: str, kind: str) -> Run:
     """The compiled engine on the saved program."""
-    engine = CompiledEngine(load(directory / f"{name} {kind}"), threads, path)
+    engine = CompiledEngine(load_proof(directory / f"{name} {kind}"), threads, path)
     images = np.random.default_rng(1).integers(0, 256, (batch, *NETWORKS[name][1]), np.uint8)
     return lambda: engine.run(images)
 
@@ -206,7 +206,7 @@ def variants(
     if name == "resnet8" and not limited:
         for build in BUILDS:
             table[f"exported C W8A8, {build}, one thread"] = lambda build=build: exported(
-                load(directory / f"{name} W8A8"), batch, directory, build
+                load_proof(directory / f"{name} W8A8").program, batch, directory, build
             )
     return table
 

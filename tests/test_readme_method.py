@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from tests.runs import ENGINES, TINY
 
-from dyadic.integer.program.files import load
+from dyadic.integer.program.files import load_proof
 
 BLOCK = re.compile(r"```(?:python|yaml)\n# (\S+/threes\.\w+)\n(.*?)```", re.DOTALL)
 CACHES = shutil.ignore_patterns("__pycache__")
@@ -70,7 +70,7 @@ def test_it_trains_under_two_schedules_and_its_integers_are_equal(project, readm
         assert {row["levels"] for row in csv.DictReader(file)} == {"15"}
     with (directory / "history.csv").open() as file:
         assert float(list(csv.DictReader(file))[-1]["quantized_share"]) == 1
-    for operation in load(directory).operations:
+    for operation in load_proof(directory).program.operations:
         if hasattr(operation, "weights"):
             powers = 3 ** np.arange(7)
             assert np.array_equal(operation.weights.levels, [*-powers[::-1], 0, *powers])

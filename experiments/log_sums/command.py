@@ -15,7 +15,7 @@ from experiments.log_sums.engine import LogDomainEngine
 from dyadic.commands.recorded import recorded_images
 from dyadic.errors import UserError, check_least
 from dyadic.integer.engines.reference import ReferenceEngine
-from dyadic.integer.program.files import load
+from dyadic.integer.program.files import load_proof
 from dyadic.integer.program.operations import Linear, Program
 from dyadic.record.files import read_json, write_json, write_rows
 
@@ -38,7 +38,7 @@ def evaluate_run(
         raise UserError(f"{directory} holds no finished run; give one such as results/runs/NAME")
     check_least(1, images=images)
     pixels, labels = recorded_images(directory, data_dir, allow)
-    found, rows = log_domain(load(directory), pixels[:images], labels[:images])
+    found, rows = log_domain(load_proof(directory).program, pixels[:images], labels[:images])
     write_rows(directory / "log_domain.csv", SUM_COLUMNS, rows)
     write_json(path, read_json(path) | {KEY: found})
     return "\n".join(f"{name:<32}{value}" for name, value in found.items())

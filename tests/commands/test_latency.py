@@ -13,7 +13,7 @@ from dyadic.commands.build import run
 from dyadic.commands.pareto import pareto
 from dyadic.errors import UserError
 from dyadic.integer.engines.compiled import CompiledEngine
-from dyadic.integer.program.files import load
+from dyadic.integer.program.files import load_proof
 
 HAWQ = ("method=hawq_v3", "schedule=none", "bits=8")
 
@@ -43,7 +43,7 @@ def test_every_layer_of_the_network_is_timed_at_every_pair_of_widths(measured) -
 
 
 def test_a_record_says_how_each_layer_is_computed(measured) -> None:
-    engine = CompiledEngine(load(measured[0]))
+    engine = CompiledEngine(load_proof(measured[0]))
     with (measured[0] / "layers.csv").open(newline="") as file:
         named = {row["layer"]: row["algorithm"] for row in csv.DictReader(file)}
     assert named == engine.algorithms

@@ -21,7 +21,7 @@ from dyadic.commands.recorded import recorded_data
 from dyadic.errors import UserError
 from dyadic.integer.engines.available import engines
 from dyadic.integer.engines.check import compare
-from dyadic.integer.program.files import checksum, load, save
+from dyadic.integer.program.files import checksum, load_proof, save
 from dyadic.record.config import read_config
 from dyadic.record.files import read_sealed
 from dyadic.record.read import read_record
@@ -55,8 +55,8 @@ EXACT: dict[str, Callable[[Path], Any]] = {
     "baseline.json": lambda path: {k: v for k, v in read_sealed(path).items() if len(k) != 6},
     "weights.pt": lambda path: plain(load_tensors(path)),
     "last.ckpt": lambda path: plain(load_tensors(path)),
-    "program.json": lambda path: repr(load(path.parent)),
-    "weights.npz": lambda path: repr(load(path.parent)),
+    "program.json": lambda path: repr(load_proof(path.parent).program),
+    "weights.npz": lambda path: repr(load_proof(path.parent).program),
 }
 """Files that a run reads back: refused, or the same to the last bit."""
 
@@ -140,7 +140,7 @@ def test_a_mutated_program_is_refused_or_all_engines_agree(tmp_path, tell):
                 tree["sha256"] = checksum(tree, packed)
             (folder / "program.json").write_text(json.dumps(tree))
             try:
-                program = load(folder)
+                program = load_proof(folder).program
                 images = random_images(program, 2)
                 report = compare(engines(program), images, np.zeros(2, np.int64))
                 accepted += 1

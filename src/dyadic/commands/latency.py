@@ -18,9 +18,9 @@ from dyadic.errors import check_least
 from dyadic.integer.engines.compiled import CompiledEngine
 from dyadic.integer.engines.compiled.sets import available_paths, cpu_lines
 from dyadic.integer.program import operations as ops
-from dyadic.integer.program.bounds import Proof, prove
+from dyadic.integer.program.bounds import Proof
 from dyadic.integer.program.dyadic import dyadic
-from dyadic.integer.program.files import load
+from dyadic.integer.program.files import load_proof
 from dyadic.network.insert import Bits
 
 WIDTHS: tuple[Bits, ...] = ((4, 4), (4, 8), (8, 4), (8, 8))
@@ -36,9 +36,8 @@ def measure_run(directory: Path, out: Path | None, threads: int = 1) -> str:
     files and fewer than one thread, CompilerNotFound without a C compiler.
     """
     check_least(1, threads=threads)
-    program = load(directory)
-    proof = prove(program)
-    layers = {o.name: o for o in program.operations if isinstance(o, ops.Linear)}
+    proof = load_proof(directory)
+    layers = {o.name: o for o in proof.program.operations if isinstance(o, ops.Linear)}
     costs = [_cost(layer, proof) for layer in layers.values()]
 
     def prepare(cost: LayerCost, bits: Bits) -> Timer:

@@ -17,7 +17,7 @@ from dyadic.commands.build import run
 from dyadic.errors import UserError
 from dyadic.integer.engines.reference import ReferenceEngine
 from dyadic.integer.program.dyadic import dyadic, requantize
-from dyadic.integer.program.files import load
+from dyadic.integer.program.files import load_proof
 from dyadic.integer.program.operations import Conv, Flatten, Normalize, Program, Threshold, Weights
 
 LOG = ("method=log2", "quantizer/activation=log2", "allocation=weights_and_activations", "bits=4")
@@ -77,7 +77,7 @@ def test_the_reported_error_is_that_of_the_sums():
 
 def test_only_layers_with_powers_of_two_on_both_sides_are_approximate(tmp_path):
     summary = run(configuration(tmp_path, *LOG))
-    program = load(tmp_path / "runs" / summary["name"])
+    program = load_proof(tmp_path / "runs" / summary["name"]).program
     layers = [row["layer"] for row in rows_of(tmp_path / "runs" / summary["name"] / "layers.csv")]
     assert list(LogDomainEngine(program).errors) == layers[1:]  # the first one reads the image
 

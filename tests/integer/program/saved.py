@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from tests.integer.random_programs import Builder
 
-from dyadic.integer.program.files import checksum, load
+from dyadic.integer.program.files import checksum, load_proof
 from dyadic.integer.program.operations import (
     Flatten,
     Linear,
@@ -47,6 +47,6 @@ def first(tree: dict, kind: str) -> dict:
 def attempt(directory: Path) -> Program | str:
     """The program, or why it is none."""
     try:
-        return load(directory)
+        return load_proof(directory).program
     except ProgramError as error:
         return str(error)

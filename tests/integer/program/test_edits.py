@@ -8,7 +8,7 @@ from tests.integer.program.saved import change, first, sample
 from tests.integer.random_programs import random_images
 
 from dyadic.integer.engines.reference import ReferenceEngine
-from dyadic.integer.program.files import ADDED, _Reader, load
+from dyadic.integer.program.files import ADDED, _Reader, load_proof
 from dyadic.integer.program.operations import (
     SumPool,
 )
@@ -106,7 +106,7 @@ EDITS = {
 def test_hand_edited_programs_are_refused(saved: Path, edit: str) -> None:
     change(saved, EDITS[edit])
     with pytest.raises(ProgramError) as caught:
-        load(saved)
+        load_proof(saved)
     assert str(caught.value).isprintable()
     assert len(str(caught.value)) <= 1000
 
@@ -118,7 +118,7 @@ def test_every_file_of_version_1_still_loads(saved: Path) -> None:
     images = random_images(sample(), 2)
     expected = ReferenceEngine(sample()).run(images)
     change(saved, edit)
-    assert np.array_equal(ReferenceEngine(load(saved)).run(images), expected)
+    assert np.array_equal(ReferenceEngine(load_proof(saved)).run(images), expected)
     pool = {"name": "pool", "inputs": ["t0"], "kernel": [2, 2], "stride": [1, 1], "padding": [0, 0]}
     old = _Reader(np.zeros(0, np.uint8), ADDED).operation({"operation": "SumPool", **pool})
     assert old == SumPool("pool", ("t0",), (2, 2), (1, 1), (0, 0), ceil=False, counted="kernel")
@@ -137,4 +137,4 @@ def test_the_operation_is_named(saved: Path) -> None:
 
     change(saved, edit)
     with pytest.raises(ProgramError, match=r"'layer3.1.conv2' \(Conv\): clamp from 9 to 3"):
-        load(saved)
+        load_proof(saved)

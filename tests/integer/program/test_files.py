@@ -14,7 +14,7 @@ from tests.integer.random_programs import programs, random_images, random_progra
 from tests.integer.resnet20 import resnet20
 
 from dyadic.integer.engines.reference import ReferenceEngine
-from dyadic.integer.program.files import load, save, stored_bytes
+from dyadic.integer.program.files import load_proof, save, stored_bytes
 from dyadic.integer.program.operations import (
     Dyadic,
     Program,
@@ -37,7 +37,7 @@ def same(a: Any, b: Any) -> bool:
 def test_what_is_written_comes_back(tmp_path_factory: Any, program: Program) -> None:
     directory = tmp_path_factory.mktemp("program")
     assert save(program, directory) == stored_bytes(program)
-    loaded = load(directory)
+    loaded = load_proof(directory).program
     assert replace(loaded, operations=()) == replace(program, operations=())
     for a, b in zip(program.operations, loaded.operations, strict=True):
         assert type(a) is type(b)
@@ -119,7 +119,7 @@ DAMAGED = {
 def test_damaged_files_are_refused(saved: Path, file: str, damage: str) -> None:
     (saved / file).write_bytes(DAMAGED[file][damage])
     with pytest.raises(ProgramError, match=r"program\.json|weights\.npz") as caught:
-        load(saved)
+        load_proof(saved)
     assert "\n" not in str(caught.value)
 
 
@@ -129,10 +129,10 @@ def test_missing_and_truncated_files_are_refused(saved: Path, file: str) -> None
     for end in range(0, len(whole) - 1, max(1, len(whole) // 40)):
         (saved / file).write_bytes(whole[:end])
         with pytest.raises(ProgramError):
-            load(saved)
+            load_proof(saved)
     (saved / file).unlink()
     with pytest.raises(ProgramError, match="No such file"):
-        load(saved)
+        load_proof(saved)
 
 
 @pytest.mark.parametrize("file", ["weights.npz", "program.json"])

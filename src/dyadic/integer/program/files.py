@@ -90,11 +90,6 @@ def save(program: Program | Proof, directory: Path) -> int:
     return len(packed)
 
 
-def load(directory: Path) -> Program:
-    """The program of a directory; ProgramError as in `load_proof`."""
-    return load_proof(directory).program
-
-
 def load_proof(directory: Path) -> Proof:
     """The program of a directory, proven to be one that every engine runs alike.
 

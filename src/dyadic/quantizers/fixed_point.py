@@ -11,7 +11,7 @@ from torch import Tensor
 
 from dyadic.quantizers.codebook import Codebook
 from dyadic.quantizers.gaussian import mid_rise_step, standard_deviation
-from dyadic.quantizers.quantizer import Quantizer, check_bits, given
+from dyadic.quantizers.quantizer import Quantizer, check_bits, to_fit
 from dyadic.quantizers.statistics import MOMENTUM, RunningMean
 from dyadic.quantizers.straight_through import StraightThrough, clipped
 from dyadic.quantizers.uniform_codebook import UniformCodebook
@@ -75,4 +75,4 @@ class FixedPoint(Quantizer):
     def _xi(self, x: Tensor | None) -> Tensor:
         if self.xi.known:
             return self.xi.value
-        return standard_deviation(given(self, x), self.signed)
+        return standard_deviation(to_fit(self, x), self.signed)

@@ -19,7 +19,7 @@ from torch import Tensor
 from dyadic.errors import UserError, check_choice
 from dyadic.quantizers.codebook import Codebook
 from dyadic.quantizers.gaussian import lloyd_levels, optimal_step, standard_deviation
-from dyadic.quantizers.quantizer import Quantizer, check_bits, given
+from dyadic.quantizers.quantizer import Quantizer, check_bits, to_fit
 from dyadic.quantizers.statistics import MOMENTUM, RunningMean
 from dyadic.quantizers.straight_through import StraightThrough, half_wave_clipped
 from dyadic.quantizers.uniform_codebook import LARGEST_SCALE
@@ -108,7 +108,7 @@ class HalfWaveQuantizer(Quantizer):
             return torch.ones((), dtype=torch.float64)
         if self.sigma.known:
             return self.sigma.value
-        sigma = standard_deviation(given(self, x), signed=False)
+        sigma = standard_deviation(to_fit(self, x), signed=False)
         return torch.where(sigma > 0, sigma, 1.0)
 
 

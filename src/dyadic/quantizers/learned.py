@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from dyadic.quantizers.codebook import octave, positive, widened
-from dyadic.quantizers.quantizer import Quantizer, check_bits, given
+from dyadic.quantizers.quantizer import Quantizer, check_bits, to_fit
 from dyadic.quantizers.statistics import Remembered
 from dyadic.quantizers.straight_through import identity
 from dyadic.quantizers.uniform import symmetric_limits
@@ -44,7 +44,7 @@ class LearnedQuantizer(Quantizer):
             self.started.keep(torch.ones((), dtype=torch.bool, device=x.device))
 
     def codebook(self, x: Tensor | None = None) -> UniformCodebook:
-        size = self.size.detach() if self.started.known else self._start(given(self, x))
+        size = self.size.detach() if self.started.known else self._start(to_fit(self, x))
         return UniformCodebook(self._scale(size), self.lo, self.hi, self.bits)
 
     def forward(self, x: Tensor) -> Tensor:

@@ -17,7 +17,7 @@ from dyadic.errors import check_choice
 from dyadic.quantizers.codebook import SQRT2, Codebook, widened
 from dyadic.quantizers.granularity import PerTensor, granularity_of
 from dyadic.quantizers.powers_codebook import PowersCodebook
-from dyadic.quantizers.quantizer import Quantizer, check_bits, given
+from dyadic.quantizers.quantizer import Quantizer, check_bits, to_fit
 from dyadic.quantizers.search import least_error
 from dyadic.quantizers.statistics import MOMENTUM, RunningMean
 from dyadic.quantizers.straight_through import StraightThrough, identity
@@ -130,7 +130,7 @@ class Logarithmic(Quantizer):
     def codebook(self, x: Tensor | None = None) -> Codebook:
         if self.top.known:
             return self._codebook(self.top.value)
-        x = given(self, x)
+        x = to_fit(self, x)
         rows = self.granularity.rows(x)
         return self._codebook(self.granularity.spread(self._top(rows), x.shape))
 

@@ -103,7 +103,7 @@ class WeightQuantizer(Quantizer):
         self.granularity = granularity_of(granularity, group_size)
 
     def codebook(self, x: Tensor | None = None) -> Codebook:
-        x = given(self, x)
+        x = to_fit(self, x)
         rows = self.granularity.rows(x)
         return self.fitted(rows, lambda scale: self.granularity.spread(scale, x.shape))
 
@@ -119,7 +119,7 @@ def check_bits(name: str, bits: int, smallest: int, largest: int = LARGEST_BITS)
         raise UserError(f"{name} with bits={bits}; it takes {right} bits")
 
 
-def given(quantizer: Quantizer, x: Tensor | None) -> Tensor:
+def to_fit(quantizer: Quantizer, x: Tensor | None) -> Tensor:
     """What a codebook is fitted to, widened; UserError where there is nothing."""
     if x is not None:
         return widened(x)

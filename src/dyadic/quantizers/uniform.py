@@ -11,7 +11,7 @@ from dyadic.errors import UserError
 from dyadic.quantizers.calibration import Calibration, minmax
 from dyadic.quantizers.codebook import Codebook, widened
 from dyadic.quantizers.granularity import PerTensor, granularity_of
-from dyadic.quantizers.quantizer import Quantizer, check_bits, given
+from dyadic.quantizers.quantizer import Quantizer, check_bits, to_fit
 from dyadic.quantizers.rounding import Rounding, nearest_even
 from dyadic.quantizers.statistics import MOMENTUM, RunningRange
 from dyadic.quantizers.straight_through import StraightThrough, clipped
@@ -97,7 +97,7 @@ class Uniform(Quantizer):
     def codebook(self, x: Tensor | None = None) -> Codebook:
         if self.range.known:
             return self._codebook(*self.range.ends)
-        x = given(self, x)
+        x = to_fit(self, x)
         low, high = self._range(x)
         spread = self.granularity.spread
         return self._codebook(spread(low, x.shape), spread(high, x.shape))

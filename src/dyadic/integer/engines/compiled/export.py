@@ -21,7 +21,6 @@ from dyadic.integer.engines.compiled.text import c_list, comment
 from dyadic.integer.engines.reference import ReferenceEngine
 from dyadic.integer.program.bounds import Proof, prove
 from dyadic.integer.program.operations import Program
-from dyadic.integer.program.requirements import Shape
 from dyadic.record.files import write_text
 
 COPIED = (
@@ -31,81 +30,15 @@ COPIED = (
     "export/dyadic_packed.h",
     "export/dyadic_packed.c",
     "export/main.c",
+    "export/dyadic_model.h",
+    "export/dyadic_test.c",
+    "export/README.md",
     "export/Makefile",
 )
 PREFIX = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,39}")
 STACK = 4096  # bytes that a call takes at most: the tests measure it
 TEST_IMAGES = 2
 
-HEADER = """\
-/* {name}: an integer program without floating point, without division. */
-#ifndef DYADIC_MODEL_H
-#define DYADIC_MODEL_H
-
-#include <stdint.h>
-
-#ifdef __cplusplus
-extern "C" {{
-#endif
-
-#define DYADIC_CHANNELS {channels}
-#define DYADIC_HEIGHT {height}
-#define DYADIC_WIDTH {width}
-#define DYADIC_PIXELS {pixels} /* bytes of an image, [channel][row][column] */
-#define DYADIC_CLASSES {classes}
-
-#define DYADIC_ARENA {arena} /* bytes that a call works in */
-#define DYADIC_CONSTANTS {constants} /* bytes of weights, biases, multipliers and tables */
-#define DYADIC_STACK {stack} /* bytes of stack that a call takes at most */
-
-/* The image's class, the index of the largest logit (the first of equals); the logits are on one
- * common scale. The arena is aligned as malloc's memory is; calls with arenas of their own may run
- * side by side. */
-int dyadic_classify_in(void *arena, const uint8_t *image, int32_t *logits);
-
-/* The same in a static arena, one call at a time; not there with DYADIC_NO_ARENA. */
-int dyadic_classify(const uint8_t *image, int32_t *logits);
-
-extern const char *const dyadic_class_names[DYADIC_CLASSES];
-
-/* 0 if this build gives the right logits for some images of noise (in the static arena). */
-int dyadic_test(void);
-
-#ifdef __cplusplus
-}}
-#endif
-
-#endif
-"""
-
-TEST = """\
-/* The reference's logits for images of noise. */
-#include "dyadic_model.h"
-
-#ifndef DYADIC_NO_ARENA
-static const int32_t expected[{images}][DYADIC_CLASSES] = {{
-{rows}
-}};
-
-int dyadic_test(void)
-{{
-    static uint8_t image[DYADIC_PIXELS];
-    int32_t logits[DYADIC_CLASSES], i;
-    uint32_t state = {seed};
-    int test, wrong = 0;
-    for (test = 0; test < {images}; test++) {{
-        for (i = 0; i < DYADIC_PIXELS; i++) {{
-            state = state * {factor}u + {increment}u;
-            image[i] = (uint8_t)(state >> 24);
-        }}
-        dyadic_classify(image, logits);
-        for (i = 0; i < DYADIC_CLASSES; i++)
-            wrong += logits[i] != expected[test][i];
-    }}
-    return wrong != 0;
-}}
-#endif
-"""
 SEED, FACTOR, INCREMENT = 1, 1664525, 1013904223
 
 
@@ -139,16 +72,18 @@ def export_c(
     source = ModelSource(steps, layout, proof)
     title = comment(program.name)
     model = "".join(source.text(title, classes or [str(i) for i in range(count)]))
-    numbers = _numbers(program.input_shape, count, source)
-    texts = {Path(name).name: (SOURCES / name).read_text("utf-8") for name in COPIED}
-    texts["dyadic_model.c"] = model
-    texts["dyadic_model.h"] = HEADER.format(name=title, **numbers)
-    texts["dyadic_test.c"] = TEST.format(
-        images=TEST_IMAGES, rows=expected_rows(proof), seed=SEED, factor=FACTOR, increment=INCREMENT
-    )
-    readme = (SOURCES / "export/README.md").read_text("utf-8")
-    texts["README.md"] = readme.format(name=title, weights=source.weights, **numbers)
-    write_renamed(texts, Path(directory), prefix)
+    fields = {
+        "arena": source.arena,
+        "constants": source.constants,
+        "weights": source.weights,
+        "stack": STACK,
+        "seed": SEED,
+        "factor": FACTOR,
+        "increment": INCREMENT,
+        **fields_of(proof),
+    }
+    write_text(Path(directory) / rename("dyadic_model.c", prefix), rename(model, prefix))
+    write_sources(COPIED, fields, Path(directory), prefix)
 
 
 def check_prefix(prefix: str) -> None:
@@ -157,10 +92,14 @@ def check_prefix(prefix: str) -> None:
         raise UserError(f"prefix={prefix!r}; up to 40 letters, digits and '_', a letter first")
 
 
-def write_renamed(texts: Mapping[str, str], directory: Path, prefix: str) -> None:
-    """Write the files, their names and contents under the prefix, each atomically."""
-    for name, text in texts.items():
-        write_text(directory / rename(name, prefix), rename(text, prefix))
+def write_sources(
+    names: Iterable[str], fields: Mapping[str, object], directory: Path, prefix: str
+) -> None:
+    """Write files of `SOURCES`, each `@field@` filled in, under the prefix, atomically."""
+    for name in names:
+        template = (SOURCES / name).read_text("utf-8")
+        text = re.sub(r"@(\w+)@", lambda found: str(fields[found[1]]), template)
+        write_text(directory / rename(Path(name).name, prefix), rename(text, prefix))
 
 
 def rename(text: str, prefix: str) -> str:
@@ -171,15 +110,19 @@ def rename(text: str, prefix: str) -> str:
     return text
 
 
-def _numbers(shape: Shape, classes: int, source: ModelSource) -> dict[str, int]:
-    names = ("channels", "height", "width")
-    sizes = {"arena": source.arena, "constants": source.constants, "stack": STACK}
+def fields_of(proof: Proof) -> dict[str, object]:
+    """What every template says of a program: name, sizes, the test's images and their logits."""
+    channels, height, width = shape = proof.program.input_shape
+    (classes,) = proof.shapes[proof.program.operations[-1].name]
     return {
-        **dict(zip(names, shape, strict=True)),
+        "name": comment(proof.program.name),
+        "channels": channels,
+        "height": height,
+        "width": width,
         "pixels": prod(shape),
         "classes": classes,
         "tests": TEST_IMAGES,
-        **sizes,
+        "expected": expected_rows(proof),
     }
 
 

@@ -64,14 +64,14 @@ int dyadic_classify(const uint8_t *image, int32_t *logits, void *memory, void *b
 
 int dyadic_test(void *arena, void *buffer)
 {
-    static const int32_t expected[@images@][DYADIC_CLASSES] = {
+    static const int32_t expected[@tests@][DYADIC_CLASSES] = {
 @expected@
     };
     static uint8_t image[DYADIC_PIXELS];
     int32_t logits[DYADIC_CLASSES], i;
     uint32_t state = 1;
     int test, wrong = 0;
-    for (test = 0; test < @images@; test++) {
+    for (test = 0; test < @tests@; test++) {
         for (i = 0; i < DYADIC_PIXELS; i++) {
             state = state * 1664525u + 1013904223u;
             image[i] = (uint8_t)(state >> 24);

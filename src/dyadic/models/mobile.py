@@ -41,7 +41,7 @@ def efficientnet_b0(classes: int, channels: int, width: float = 1.0) -> nn.Modul
 
 def _check(width: float) -> None:
     if not 0 < width <= 4:
-        raise UserError(f"model.width={width}; a factor of the channels, above 0 and up to 4")
+        raise UserError(f"width={width}; a factor of the channels, above 0 and up to 4")
 
 
 def _small_images(model: MobileNetV2 | EfficientNet, channels: int) -> nn.Module:

@@ -20,7 +20,7 @@ from dyadic.integer.program.operations import (
 )
 from dyadic.integer.program.requirements import require
 
-NARROW = "deploy.stream_bits=8 keeps what is between layers in 8 bits"
+NARROW = "stream_bits=8 of the deployment keeps what is between layers in 8 bits"
 
 
 @dataclass

@@ -16,8 +16,7 @@ from dyadic.commands.run import register_run_name
 from dyadic.models import resnet8
 from dyadic.network.quantized import QuantizedNetwork
 from dyadic.network.trace import trace
-from dyadic.report.data.claims import FLOAT_NET, Claim, published_row, read_claims
-from dyadic.report.data.published import read_published
+from dyadic.report.data.claims import FLOAT_NET, Claim, published_row, read_claims, read_published
 from dyadic.report.data.verdicts import matches
 
 ROOT = Path(__file__).parents[2]

@@ -34,7 +34,7 @@ def shown(runs: Path, tmp_path_factory: pytest.TempPathFactory) -> str:
     ]
     (root / "tables").mkdir()
     pd.DataFrame(claims).to_csv(root / "tables" / "claims.csv", index=False)
-    write_dashboard(root / "runs", root / "page.html", root, root / "tables")
+    write_dashboard(root / "runs", root / "page.html", root / "tables")
     return (root / "page.html").read_text()
 
 

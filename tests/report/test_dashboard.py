@@ -4,6 +4,7 @@ import json
 import re
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from dyadic.record.read import read_records
@@ -15,20 +16,20 @@ from dyadic.report.page.overview import settings
 from dyadic.report.page.run import detail
 
 METHODS = ("bottom_up", "inq", "log2", "log_sqrt2", "uniform")
-PUBLISHED = Path(__file__).parents[2] / "experiments" / "published"
+TABLES = Path(__file__).parents[2] / "results" / "tables"
 
 
 @pytest.fixture(scope="module")
 def page(runs: Path, tmp_path_factory: pytest.TempPathFactory) -> str:
     out = tmp_path_factory.mktemp("page") / "dashboard.html"
-    write_dashboard(runs, out, PUBLISHED, out.parent)
+    write_dashboard(runs, out, TABLES)
     return out.read_text()
 
 
 def test_every_run_has_a_row(page: str, runs: Path) -> None:
     body = page.partition('<table id="runs">')[2].partition("</table>")[0]
     for record in read_records(runs):
-        assert f">{record.name}<" in body
+        assert f'name="{record.name}"' in body
     assert body.count("<tr>") == len(read_records(runs)) + 1
 
 
@@ -81,15 +82,19 @@ def test_generated_data_come_last_and_no_two_sections_have_one_title(runs: Path)
     frame.loc[frame.seed == 1, "float_network"] = "b"
     frame.loc[frame.seed == 0, ["held_out", "float_network"]] = [30000.0, "a"]
     frame.loc[frame.method == "inq", "seed"] += 10
-    found = settings(frame, configurations(frame), read_records(runs))
+    found = settings(frame, configurations(frame))
     assert [item["dataset"] for item in found] == ["fashion_mnist", "fashion_mnist", "synthetic"]
     assert "30 000 held-out images" in "".join(item["summary"] for item in found)
     assert len({item["title"] for item in found}) == 3
 
 
-def test_published_numbers_are_in_their_papers_section(page: str) -> None:
+def test_published_numbers_are_beside_ours_in_their_papers_section(page: str) -> None:
     section = page.partition('id="paper-inq"')[2].partition("</details>")[0]
-    assert "31.02" in section
+    table = section.partition('aria-label="Numbers of inq_bits"')[2].partition("</table>")[0]
+    (row,) = pd.read_csv(TABLES / "inq_bits.csv").query("arm == '5 bits'").to_dict("records")
+    cells = next(line for line in table.split("<tr>") if ">5 bits</td>" in line)
+    assert f">{row['published']:.2f}</td>" in cells
+    assert f">{row['top-1']:.2f}</td>" in cells
 
 
 def test_a_name_cannot_become_markup(make_run, tmp_path: Path) -> None:
@@ -97,14 +102,14 @@ def test_a_name_cannot_become_markup(make_run, tmp_path: Path) -> None:
     summary = json.loads((path / "summary.json").read_text())
     summary |= {"method": "<script>x</script>", "note": "<b>"}
     (path / "summary.json").write_text(json.dumps(summary))
-    write_dashboard(tmp_path / "runs", tmp_path / "page.html", tmp_path, tmp_path)
+    write_dashboard(tmp_path / "runs", tmp_path / "page.html", tmp_path)
     text = (tmp_path / "page.html").read_text()
     assert "<script>x" not in text
     assert "&lt;script&gt;x" in text
 
 
 def test_without_runs_the_page_says_so(tmp_path: Path) -> None:
-    write_dashboard(tmp_path, tmp_path / "page.html", tmp_path, tmp_path)
+    write_dashboard(tmp_path, tmp_path / "page.html", tmp_path)
     assert "No run has finished yet." in (tmp_path / "page.html").read_text()
 
 
@@ -114,7 +119,7 @@ def test_a_run_with_a_summary_alone_is_shown(make_run, tmp_path: Path) -> None:
         summary = json.loads((path / "summary.json").read_text())
         del summary[key]
         (path / "summary.json").write_text(json.dumps(summary))
-    write_dashboard(tmp_path / "runs", tmp_path / "page.html", tmp_path, tmp_path)
+    write_dashboard(tmp_path / "runs", tmp_path / "page.html", tmp_path)
     assert path.name in (tmp_path / "page.html").read_text()
 
 
@@ -122,7 +127,7 @@ def test_a_thousand_runs_stay_below_five_megabytes(make_run, tmp_path: Path) -> 
     for number in range(1000):
         path = make_run(tmp_path / "runs", "inq", 2 + number % 4, number, details=number % 20 == 0)
         assert path.is_dir()
-    write_dashboard(tmp_path / "runs", tmp_path / "page.html", PUBLISHED, tmp_path)
+    write_dashboard(tmp_path / "runs", tmp_path / "page.html", tmp_path)
     assert (tmp_path / "page.html").stat().st_size < 5_000_000
 
 
@@ -150,14 +155,12 @@ def test_a_detail_draws_what_the_files_hold(make_run, tmp_path: Path) -> None:
     shown = detail(record, next(overview([record]).itertuples()))
     titles = [figure.title for figure in shown["figures"]]
     assert titles[0].endswith("% top-1 after 16 epochs")
-    assert "Shirt is taken for T-shirt, 97 times" in titles
-    assert shown["histograms"] is not None
-    layers = dict.fromkeys(shown["histograms"].data["bins"]["layer"])
+    panels, histograms = shown["wide"]
+    assert len(panels.data["layers"]) == 20
+    layers = dict.fromkeys(histograms.data["bins"]["layer"])
     assert len(layers) == 20
     assert all("9 levels" in layer for layer in layers)
-    assert len(shown["images"]) == 5
-    assert shown["images"][0][1] == "Shirt: float T-shirt, integer Shirt"
-    events = list(shown["figures"][0].data["events"]["event"])
+    events = [event for event in shown["figures"][0].data["epochs"].event if event]
     assert events == [f"freeze {share} %" for share in ("50", "75", "87.5", "100")]
     assert "--config-name config" in shown["command"]
 

@@ -18,13 +18,13 @@ import pandas as pd
 
 from dyadic.record.files import write_text
 from dyadic.record.read import read_csv, read_records
-from dyadic.report.charts.drawing import Drawing, svg
+from dyadic.report.charts.drawing import svg
 from dyadic.report.command import command, fill, marks
+from dyadic.report.data import claims as declared
 from dyadic.report.data import verdicts
-from dyadic.report.data.claims import REPEAT, Claim, published_row, read_claims
 from dyadic.report.data.frames import csv, groups, where
-from dyadic.report.data.published import read_published
-from dyadic.report.data.seeds import SETTING, over_seeds
+from dyadic.report.data.runs import RECIPE, overview
+from dyadic.report.data.seeds import SETTING, done_runs, over_seeds
 from dyadic.report.page.claims import counted, pictures, place, verdict_table
 from dyadic.report.text import markdown, percent, plural
 
@@ -53,14 +53,14 @@ VERDICTS = (
     "corrected over all of this paper's comparisons."
 )
 Trials = Sequence[verdicts.Trial]
-Fits = Mapping[str, pd.DataFrame]
 
 
 def update(options: Any) -> None:
     """Write all tables and pages."""
-    runs = verdicts.finished_runs(read_records(options.runs))
-    published = read_published(options.experiments / "published")
-    found = [(claim, *verdicts.trials(claim, runs)) for claim in read_claims(options.experiments)]
+    runs = done_runs(overview(read_records(options.runs)))
+    published = declared.read_published(options.experiments / "published")
+    claims = declared.read_claims(options.experiments)
+    found = [(claim, *verdicts.trials(claim, runs)) for claim in claims]
     known = verdicts.read_verdicts(options.out / "claims.csv")
     parts = [_verdicts(claim, tried, published, known) for claim, tried, _ in found]
     table = verdicts.decided(pd.concat(parts, ignore_index=True))
@@ -70,16 +70,16 @@ def update(options: Any) -> None:
         own = where(table, table.experiment == claim.experiment)
         if not tried and page.is_file() and own.seeds.any():
             continue
-        arms, drawn = arm_rows(claim, tried, published), pictures(own)
+        arms = arm_rows(claim, tried, published)
         if tried:
             write_text(options.out / f"{claim.experiment}.csv", csv(arms))
-        for k, drawing in enumerate(drawn, 1):
+        for k, drawing in enumerate(pictures(own), 1):
             write_text(page.with_name(f"{page.stem}-{k}.svg"), svg(drawing))
-        write_text(page, "\n\n".join(_page(claim, tried, fits, own, arms, drawn)) + "\n")
+        write_text(page, "\n\n".join([*_head(claim, own), *_runs(claim, tried, fits, arms)]) + "\n")
 
 
 def _verdicts(
-    claim: Claim, tried: Trials, published: pd.DataFrame, known: pd.DataFrame
+    claim: declared.Claim, tried: Trials, published: pd.DataFrame, known: pd.DataFrame
 ) -> pd.DataFrame:
     """The claim's rows; without runs what an earlier table says, if it says the same claims."""
     fresh = verdicts.verdict_rows(claim, tried, published).astype(object)
@@ -91,7 +91,7 @@ def _verdicts(
     return earlier.assign(**said).astype(object)
 
 
-def arm_rows(claim: Claim, tried: Trials, published: pd.DataFrame) -> pd.DataFrame:
+def arm_rows(claim: declared.Claim, tried: Trials, published: pd.DataFrame) -> pd.DataFrame:
     """A row for every arm in every setting: the paper's number, and ours over the seeds.
 
     top-1 is that of the last epoch. Standard deviations are of the sample, empty for one seed.
@@ -100,13 +100,11 @@ def arm_rows(claim: Claim, tried: Trials, published: pd.DataFrame) -> pd.DataFra
     for trial in tried:
         reference = trial.arms[TRAINED_ON].top1.mean() if TRAINED_ON in trial.arms else math.nan
         for name, own in trial.arms.items():
-            printed = published_row(claim.arms[name], published) or {}
             row = {"paper": claim.paper, "arm": name, TRAINED_ON: reference}
-            row |= {
-                "published": printed.get("value", math.nan),
-                "metric": printed.get("metric", ""),
-            }
-            row["published on"] = "{network}, {data}".format(**printed) if printed else ""
+            row |= {"published": math.nan, "metric": "", "published on": ""}
+            if printed := declared.published_row(claim.arms[name], published):
+                row |= {"published": printed["value"], "metric": printed["metric"]}
+                row["published on"] = "{network}, {data}".format(**printed)
             found.append(row | _measured(own) | trial.place)
     frame = pd.DataFrame(found, columns=ARMS).astype({"seeds": "Int64", "epochs": "Int64"})
     return frame.round({name: 4 if name in ("MiB", "GBOPS") else 2 for name in ARMS})
@@ -122,31 +120,33 @@ def _measured(own: pd.DataFrame) -> dict[str, Any]:
     return found | dict(zip(["weights", "activations", "epochs"], last, strict=True))
 
 
-def _page(
-    claim: Claim,
-    tried: Trials,
-    fits: Fits,
-    own: pd.DataFrame,
-    arms: pd.DataFrame,
-    drawn: Sequence[Drawing],
-) -> Iterator[str]:
-    """The paragraphs of a claim's page.
-
-    tried, fits  of `trials`; own: its rows of the decided table; arms: of `arm_rows`
-    """
+def _head(claim: declared.Claim, own: pd.DataFrame) -> Iterator[str]:
+    """A page's paragraphs on the claim; own: its rows of the decided table."""
     yield f"# {claim.experiment}: {claim.paper}, {claim.table}"
     yield f"The paper: {claim.statement}"
     yield f"Here: **{counted(own)}**."
-    for k, drawing in enumerate(drawn, 1):
+    for k, drawing in enumerate(pictures(own), 1):
         yield f"![{drawing.title}]({claim.experiment}-{k}.svg)\n\n{drawing.note}"
     yield f"## Verdicts\n\n{VERDICTS}\n\n{markdown(verdict_table(own))}"
+
+
+def _runs(
+    claim: declared.Claim, tried: Trials, fits: Mapping[str, pd.DataFrame], arms: pd.DataFrame
+) -> Iterator[str]:
+    """A page's paragraphs on the runs; tried, fits: of `trials`; arms: of `arm_rows`."""
     if tried:
         yield f"## Numbers\n\n{markdown(arms.drop(columns=['paper', 'float network']))}"
-    repeat = REPEAT.format(claim.experiment)
+    repeat = declared.REPEAT.format(claim.experiment)
     yield f"## Repeat it\n\n    {repeat}\n    python -m dyadic.report.claims"
     if tried:
         yield f"## Recipe\n\n{_recipes(tried[0])}"
-        yield "\n\n".join(["## Runs", *map(_runs, tried)])
+        yield "## Runs"
+    for trial in tried:
+        names = {
+            name: ", ".join(f"`{run}`" for run in own.name) for name, own in trial.arms.items()
+        }
+        lines = "\n".join(f"- {name}: {said or 'none'}" for name, said in names.items())
+        yield f"{place(trial.place)}, float network {trial.place['float network']}:\n\n{lines}"
     others = "\n".join(_others(tried, fits))
     if claim.tried or others:
         yield "\n\n".join(filter(None, ["## What else was tried", claim.tried, others]))
@@ -154,8 +154,9 @@ def _page(
 
 def _recipes(trial: verdicts.Trial) -> str:
     """The choices that the arms share, then per arm those in which they differ."""
-    last = {name: own.recipe.iloc[-1] for name, own in trial.arms.items() if len(own)}
+    last = {name: own.choices.iloc[-1] for name, own in trial.arms.items() if len(own)}
     table = pd.DataFrame(last).map(str).sort_index()
+    table = where(table, table.index.str.startswith(RECIPE))
     same = table.eq(table.iloc[:, 0], axis=0).all(axis=1)
 
     def said(name: Any, mask: Any) -> str:
@@ -166,17 +167,7 @@ def _recipes(trial: verdicts.Trial) -> str:
     return f"All arms: {said(table.columns[0], same)}.\n\n" + "\n".join(lines)
 
 
-def _runs(trial: verdicts.Trial) -> str:
-    """The names of the runs of every arm."""
-    lines = [
-        f"- {name}: {', '.join(f'`{run}`' for run in own.name) or 'none'}"
-        for name, own in trial.arms.items()
-    ]
-    at = f"{place(trial.place)}, float network {trial.place['float network']}"
-    return f"{at}:\n\n" + "\n".join(lines)
-
-
-def _others(tried: Trials, fits: Fits) -> Iterator[str]:
+def _others(tried: Trials, fits: Mapping[str, pd.DataFrame]) -> Iterator[str]:
     """Runs that fit an arm and are not in its numbers."""
     used = {name for trial in tried for own in trial.arms.values() for name in own.name}
     for arm, fit in fits.items():
@@ -200,13 +191,12 @@ def blocks(options: Any) -> Iterator[tuple[Path, str, str]]:
 
 def results_block(tables: Path) -> str:
     """The arms of `SHOWN` that have run, in Markdown; what is not trained stands apart."""
-    paths = [tables / f"{name}.csv" for name in SHOWN]
-    found = [read_csv(path) for path in paths if path.is_file()]
+    found = [read_csv(tables / f"{name}.csv") for name in SHOWN]
     arms = pd.concat([pd.DataFrame(columns=HEADLINE), *found]).reindex(columns=HEADLINE)
     arms = where(arms, (arms.seeds > 0) & (arms.arm != TRAINED_ON)).convert_dtypes()
     parts = {"Fine-tuned:": arms.epochs > 0, "Quantized without training:": arms.epochs == 0}
-    tables_of = ((words, where(arms, mask)) for words, mask in parts.items())
-    return "\n\n".join(f"{words}\n\n{markdown(part)}" for words, part in tables_of if len(part))
+    shown = ((words, where(arms, mask)) for words, mask in parts.items() if mask.any())
+    return "\n\n".join(f"{words}\n\n{markdown(part)}" for words, part in shown)
 
 
 def block(table: pd.DataFrame) -> str:

@@ -3,8 +3,7 @@
     python -m dyadic.report.dashboard [RUNS] [OUT] [--watch]
 
 Nothing on the page is typed in and nothing is fetched: charts are declarations that the Vega
-runtime in the file draws, images are `data:` addresses. `DETAILED` runs are shown whole; the page
-says which.
+runtime in the file draws. `DETAILED` runs are shown whole; the page says which.
 """
 
 import base64
@@ -19,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import vl_convert
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
@@ -26,49 +26,37 @@ from dyadic.errors import UserError
 from dyadic.record.files import write_text
 from dyadic.record.read import BROKEN, FAILED, Record, read_records
 from dyadic.report import text
-from dyadic.report.charts.drawing import COLOURS, CONFIG, Drawing, dark_rules, runtime
+from dyadic.report.charts.drawing import COLOURS, CONFIG, Drawing, dark_rules
 from dyadic.report.command import command
-from dyadic.report.data.frames import ordered, rows, where
-from dyadic.report.data.published import read_published, read_tables
-from dyadic.report.data.runs import kind_of, overview
+from dyadic.report.data.frames import ordered, where
+from dyadic.report.data.runs import overview
 from dyadic.report.data.seeds import SETTING, configurations, done_runs
 from dyadic.report.data.verdicts import read_verdicts, scoreboard
-from dyadic.report.fronts import front_sections, read_fronts
+from dyadic.report.fronts import front_section, read_fronts, scored
 from dyadic.report.page.claims import papers
 from dyadic.report.page.overview import GENERATED, settings
 from dyadic.report.page.run import comparisons, detail
-from dyadic.report.text import plural
+from dyadic.report.text import percent, plural
 
 DETAILED, WATCH_SECONDS = 48, 5
-HEADINGS = [  # of the table of runs: key, heading, whether it is a number
-    *[("name", "run", False), ("method", "method", False), ("bits", "bits", True)],
-    *[("top1", "top-1, %", True), ("drop", "drop", True), ("seeds", "mean of seeds", True)],
-    *[("seed", "seed", True), ("size", "MiB", True)],
-    *[("gbops", "GBOPS", True), ("check", "integers", False), ("time", "minutes", True)],
-    *[("model", "network", False), ("dataset", "data", False)],
-]
 
 
 def write_dashboard(
-    runs: Path,
-    out: Path,
-    published: Path = Path("experiments/published"),
-    tables: Path = Path("results/tables"),
-    refresh: int | None = None,
+    runs: Path, out: Path, tables: Path = Path("results/tables"), refresh: int | None = None
 ) -> None:
     """Write the page `out` from the records in `runs`, and the fronts in `pareto` beside them.
 
-    published  folder of the papers' numbers; tables: folder of the experiments' tables and of
-               `claims.csv`; either may be missing
-    refresh    seconds after which an open page loads itself again; None: never
+    tables   folder of the experiments' tables and of `claims.csv`; it may be missing
+    refresh  seconds after which an open page loads itself again; None: never
     """
     records, drawn, bins = read_records(runs), list[Drawing](), dict[str, int]()
 
-    def chart(drawing: Drawing, run: str = "") -> int:
+    def chart(drawing: Drawing) -> int:
         """The number under which the page draws a chart; the histograms of a run can be found."""
         drawn.append(drawing)
-        bins[run] = len(drawn) - 1
-        return bins[run]
+        if "bins" in drawing.data:
+            bins[drawing.data["bins"].run.iloc[0]] = len(drawn) - 1
+        return len(drawn) - 1
 
     environment = Environment(
         loader=PackageLoader("dyadic.report"),
@@ -77,14 +65,14 @@ def write_dashboard(
         lstrip_blocks=True,
         undefined=StrictUndefined,
     )
-    for function in (text.number, text.percent, text.cells, text.numeric, chart):
-        environment.filters[function.__name__] = function
-    template = environment.get_template("dashboard.html.j2")
-    body = template.render(_content(records, runs, published, tables), refresh=refresh)
+    environment.filters |= {"cells": text.cells, "numeric": text.numeric, "chart": chart}
+    frame = overview(records)
+    content = _content(records, frame, read_fronts(runs.parent / "pareto"), tables)
+    body = environment.get_template("dashboard.html.j2").render(content, refresh=refresh)
     data = {
         "config": CONFIG,
-        "runtime": runtime(),
-        "compare": comparisons([r for r in records if r.status != BROKEN], bins),
+        "runtime": vl_convert.javascript_bundle(),
+        "compare": comparisons([r for r in records if r.status != BROKEN], frame, bins),
         "drawn": [{"declared": d.declared, "data": d.data} for d in drawn],
     }
     write_text(out, body.replace("<!-- data -->", packed(data), 1))
@@ -101,31 +89,23 @@ def packed(data: Any) -> str:
 
 
 def _content(
-    records: Sequence[Record], runs: Path, published: Path, tables: Path
+    records: Sequence[Record], frame: pd.DataFrame, fronts: list[pd.DataFrame], tables: Path
 ) -> dict[str, Any]:
     """All that the template shows."""
-    frame, fronts = overview(records), read_fronts(runs.parent / "pareto")
     table, verdicts = configurations(frame), read_verdicts(tables / "claims.csv")
-    theirs, ours = read_published(published), read_tables(tables)
     by_name = {r.name: (r, row) for r, row in zip(records, frame.itertuples(), strict=True)}
-    details = [detail(*by_name[name]) for name in sorted(chosen(frame))]
     stopped = where(frame, frame.status.isin([FAILED, BROKEN]))
-    columns = [c for c in HEADINGS if c[0] not in ("model", "dataset") or len(set(frame[c[0]])) > 1]
     return {
         "made": datetime.now().strftime("%Y-%m-%d %H:%M"),
-        "methods": len(set(table.method)),
         "statuses": frame.status.value_counts().to_dict(),
         "stopped": stopped.filter(["name", "status", "reason"]),
         "integers": integers(frame),
         "scores": scoreboard(verdicts),
-        "settings": settings(frame, table, records),
-        "columns": columns,
-        "rows": run_rows(frame, table),
-        "choices": {key: sorted(set(frame[key]) - {""}) for key in ("dataset", "model", "method")}
-        | {"bits": [f"{b:g}" for b in sorted(frame.bits.dropna().unique())]},
-        "papers": papers(theirs, ours, verdicts),
-        "fronts": front_sections(fronts, records),
-        "details": details,
+        "settings": settings(frame, table),
+        "runs": run_table(frame, table),
+        "papers": papers(tables, verdicts),
+        "fronts": [front_section(scored(front, records)) for front in fronts],
+        "details": [detail(*by_name[name]) for name in sorted(chosen(frame))],
         "conventions": {
             name: dict.fromkeys(str(r.summary[key]) for r in records if r.summary.get(key))
             for name, key in (("Size", "size_convention"), ("GBOPS", "bops_convention"))
@@ -135,14 +115,37 @@ def _content(
     }
 
 
-def run_rows(frame: pd.DataFrame, table: pd.DataFrame) -> list[dict[str, Any]]:
-    """The runs of `overview`, each with the mean of its row of `configurations`, and its widths."""
-    means = table.rename(columns={"top1": "mean", "top1_sd": "sd"})
+def run_table(frame: pd.DataFrame, table: pd.DataFrame) -> pd.DataFrame:
+    """The runs of `overview` as the page shows them, with their row's mean of `configurations`."""
     keys = ["configuration", *SETTING]
-    joined = frame.merge(means.filter([*keys, "mean", "sd", "seeds"]), on=keys, how="left")
-    kinds = frame.allocation.map(kind_of) + " " + frame.mean_bits.map("{:.1f}".format)
-    joined = joined.assign(kind=kinds.str.replace("nan", ""), seeds=joined.seeds.fillna(0))
-    return rows(joined.assign(width=frame.bits.fillna(frame.mean_bits)).astype({"seeds": int}))
+    means = table.filter([*keys, "top1", "top1_sd", "seeds"])
+    runs = frame.merge(means, "left", keys, suffixes=("", "_mean"))
+    joined = zip(runs.top1_mean, runs.top1_sd, runs.seeds, strict=True)
+    shown = {
+        "run": runs.name,
+        "method": (runs.method + ", " + runs.allocation).str.removesuffix(", "),
+        "bits": runs.bits.fillna(runs.mean_bits.round(1)),
+        "top-1": runs.top1.round(2),
+        "drop": runs.top1_drop.round(2),
+        "mean of seeds": [f"{percent(m, sd)} ({n:g})" if n > 0 else "" for m, sd, n in joined],
+        "seed": runs.seed,
+        "MiB": runs.size_mib.round(3),
+        "GBOPS": runs.gbops.round(3),
+        "integers": [_state(row) for row in runs.itertuples()],
+        "minutes": (runs.seconds / 60).where(runs.seconds > 0).round(1),
+        "network": runs.model,
+        "data": runs.dataset,
+    }
+    one = [name for name in ("network", "data") if shown[name].nunique() < 2]
+    return pd.DataFrame(shown).drop(columns=one)
+
+
+def _state(row: Any) -> str:
+    """Whether a run's integers are equal; of one that was not checked how it ended."""
+    if row.integer_passed is not None:
+        return "equal" if row.integer_passed else "differ"
+    said = [row.status.removeprefix("done"), row.phase, row.reason[:60]]
+    return ", ".join(filter(None, said))
 
 
 def integers(frame: pd.DataFrame) -> tuple[str, str, str]:

@@ -45,9 +45,9 @@ def test_equal_bits_with_another_schedule_are_told_apart(frame: pd.DataFrame) ->
     two = frame[(frame.method == "inq") & (frame.bits == 4)].head(2).copy()
     two["configuration"] = ["aaaa", "bbbb"]
     schedules = ["dyadic.schedules.Partition", "dyadic.schedules.OneShot"]
-    two["recipe"] = [{"schedule._target_": schedule} for schedule in schedules]
+    two["choices"] = [{"schedule._target_": schedule} for schedule in schedules]
     assert set(configurations(two).variant) == {"Partition", "OneShot"}
-    two["recipe"] = [{}, {}]
+    two["choices"] = [{}, {}]
     assert set(configurations(two).variant) == {"#aaaa", "#bbbb"}
 
 
@@ -96,7 +96,7 @@ def test_other_quantizers_of_weights_are_other_methods(frame: pd.DataFrame) -> N
     three["configuration"] = ["aaaa", "bbbb", "cccc"]
     weights = "quantizer.weight._target_", "quantizer.weight.base"
     values = [("q.Logarithmic", 2), ("q.Logarithmic", "sqrt2"), ("q.Uniform", None)]
-    three["recipe"] = [dict(zip(weights, value, strict=True)) for value in values]
+    three["choices"] = [dict(zip(weights, value, strict=True)) for value in values]
     names = {"inq (Logarithmic 2)", "inq (Logarithmic sqrt2)", "inq (Uniform)"}
     assert set(configurations(three).method) == names
 

@@ -10,11 +10,14 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from dyadic.report.charts.drawing import CONFIG, LIGHT, Drawing, declaration
+from dyadic.report.charts.drawing import LIGHT, Drawing, declaration
 
 BINS, LEVELS_DRAWN = 32, 65
+LOG, LINEAR = {"type": "log"}, {"zero": False}
 PARTS = ("weight_counts", "weight_edges", "error_counts", "error_edges", "levels")
 POINT = {"says": "", "weight": 1.0, "sd": 0.0, "joined": False}
+EPOCH = ["run", "epoch", "phase", "top1", "train_loss", "val_loss", "quantized_share"]
+"""The columns of histories that an overlay draws."""
 
 PANELS = {
     "weight_bits": "weight bits",
@@ -31,7 +34,7 @@ def scores(
     title: str,
     points: pd.DataFrame,
     labels: tuple[str, str],
-    slots: Mapping[str, int] | None = None,
+    domain: Sequence[str] = (),
     note: str = "",
     corners: pd.DataFrame | None = None,
     low: float | None = None,
@@ -42,33 +45,27 @@ def scores(
 
     points     series, x, y; says (on hovering), weight (opacity), sd (a whisker) and joined (True:
                a line through the series) may be left out
-    slots      the colour and shape of every series, in their order unless given
-    labels     of the axes; corners: x, y, label; reference: the float network's top-1
-    low        where whiskers end
+    labels     of the axes; domain: all series that have a colour in charts beside this one
+    corners    x, y, label; low: where whiskers end; log: of y; reference: the float network's top-1
     """
-    slots = slots or {series: k for k, series in enumerate(dict.fromkeys(points.series))}
+    shown = list(dict.fromkeys(points.series))
     table = points.assign(**{k: v for k, v in POINT.items() if k not in points})
-    spread = table.sd.fillna(0.0)
-    least = (table.y - spread).clip(lower=low)
-    table = table.assign(least=least, most=table.y + spread).drop(columns="sd")
-    lines = pd.DataFrame({"y": [reference], "label": [f"float {reference:.2f}"]}).dropna()
-    colours, shapes = CONFIG["range"]["category"], CONFIG["range"]["symbol"]
-
+    spread = table.pop("sd").fillna(0.0)
+    table = table.assign(least=(table.y - spread).clip(lower=low), most=table.y + spread)
     wide = table.x.max() > 10 * table.x.min() > 0
-    kinds = {True: {"type": "log"}, False: {"zero": False}}
     whole = {"tickMinStep": 1, "format": "d"} if "bits" in labels[0].split() else {}
     declared = declaration(
         "scores",
-        domain=list(slots),
-        range=[colours[slot % len(colours)] for slot in slots.values()],
-        symbols=[shapes[slot % len(shapes)] for slot in slots.values()],
+        domain=list(domain) or shown,
+        shown=shown,
         x=labels[0],
         y=labels[1],
-        across={"nice": False, "padding": 16} | kinds[wide],
-        down={"padding": 14} | kinds[log],
         ticks={"tickCount": 3} if wide else whole,
         steps=3 if log else 6,
+        across={"nice": False, "padding": 16} | (LOG if wide else LINEAR),
+        down={"padding": 14} | (LOG if log else LINEAR),
     )
+    lines = pd.DataFrame({"y": [reference], "label": [f"float {reference:.2f}"]}).dropna()
     corners = pd.DataFrame(columns=["x", "y", "label"]) if corners is None else corners
     return Drawing(title, declared, {"points": table, "corners": corners, "reference": lines}, note)
 
@@ -76,20 +73,12 @@ def scores(
 def training(title: str, history: pd.DataFrame, baseline: float, note: str) -> Drawing:
     """Top-1, losses and quantized share after each epoch; the schedule's events as hairlines.
 
-    history  of `dyadic.record.read.histories`
+    history  of `dyadic.record.read.histories`; baseline: the float network's top-1
     """
-    events = history.loc[history.event != "", ["epoch", "event"]]
     mixed = history.blend.between(0, 1, inclusive="neither").any()
-    epochs = epoch_table(history).assign(blend=100 * history.blend if mixed else np.nan)
-    reference = pd.DataFrame({"top1": [baseline], "run": history.run.iloc[:1]}).dropna()
-    data = {"epochs": epochs, "events": events, "reference": reference}
-    return Drawing(title, declaration("training"), data, note)
-
-
-def epoch_table(history: pd.DataFrame) -> pd.DataFrame:
-    """The columns of a history that are drawn, the quantized share in percent."""
-    columns = ["run", "epoch", "top1", "train_loss", "val_loss", "phase"]
-    return history[columns].assign(share=100 * history.quantized_share)
+    epochs = history[[*EPOCH, "event", "blend"]].assign(float_top1=baseline)
+    drawn = epochs if mixed else epochs.drop(columns="blend")
+    return Drawing(title, declaration("training"), {"epochs": drawn}, note)
 
 
 def layers(
@@ -102,21 +91,13 @@ def layers(
 
 def panels(shown: Mapping[str, str], legend: bool = False) -> dict[str, Any]:
     """The declaration of a layer chart with these columns; a title that ends so has a log axis."""
-    log = {"mark": {"type": "point", "size": 40}, "scale": "log", "format": "~e"}
-    linear = {"mark": "bar", "scale": "linear", "format": "~f"}
-    drawn = [
-        declaration(
-            "layer",
-            name=name,
-            field=column,
-            width=420 // len(shown),
-            labels=column == next(iter(shown)),
-            legend={} if legend else None,
-            **(log if name.endswith(", log") else linear),
-        )
-        for column, name in shown.items()
-    ]
-    return {"spacing": 10, "hconcat": drawn}
+    linear, log = ("bar", "linear", "~f"), ({"type": "point", "size": 40}, "log", "~e")
+    drawn = []
+    for column, name in shown.items():
+        mark, scale, form = log if name.endswith(", log") else linear
+        said = {"name": name, "field": column, "legend": {} if legend else None}
+        drawn.append(declaration("layer", mark=mark, scale=scale, format=form, **said))
+    return {"spacing": 10, "columns": 4, "usermeta": {"room": 110}, "concat": drawn}
 
 
 def widths(title: str, table: pd.DataFrame, note: str = "") -> Drawing:
@@ -125,8 +106,7 @@ def widths(title: str, table: pd.DataFrame, note: str = "") -> Drawing:
     table  layer, and a column of bits a row of the strip
     """
     strip = table.melt("layer", var_name="part", value_name="bits")
-    declared = declaration("widths", height=26 * (len(table.columns) - 1))
-    return Drawing(title, declared, {"widths": strip}, note)
+    return Drawing(title, declaration("widths"), {"widths": strip}, note)
 
 
 def short_names(names: Sequence[str]) -> list[str]:
@@ -169,19 +149,3 @@ def _bins(counts: NDArray[Any], edges: NDArray[Any], height: float) -> list[tupl
     sums = np.pad(counts, (0, -len(counts) % factor)).reshape(-1, factor).sum(1)
     share = height * sums / (sums.max(initial=0) or 1)
     return list(zip([*edges[:-1:factor], edges[-1]], [*share, 0.0], strict=True))
-
-
-def confusion(title: str, matrix: NDArray[Any], names: Sequence[str], note: str) -> Drawing:
-    """A confusion matrix [n, n], rows true: mistakes coloured by their share of the true class.
-
-    The diagonal has its own, quiet colour; otherwise it alone would set the scale.
-    """
-    shares = matrix / np.maximum(matrix.sum(1, keepdims=True), 1)
-    wrong = shares * (1 - np.eye(len(matrix)))
-    strength = wrong / (wrong.max(initial=0.0) or 1.0) + 0.5 * np.eye(len(matrix))
-    cells = [
-        {"true": names[i], "predicted": names[j], "images": int(matrix[i, j]), "right": i == j}
-        | {"strength": strength[i, j], "count": str(int(matrix[i, j]) or "")}
-        for i, j in np.ndindex(*matrix.shape)
-    ]
-    return Drawing(title, declaration("confusion"), {"cells": pd.DataFrame(cells)}, note)

@@ -4,7 +4,6 @@ A chart is a declaration and the tables that it names. The page has the Vega run
 without a browser or a network.
 """
 
-import importlib
 import json
 import re
 import textwrap
@@ -15,19 +14,20 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import vl_convert
 import yaml
 
-from dyadic.errors import UserError
-
-DECLARED = Path(__file__).parent / "declared"
-THEME = yaml.safe_load((DECLARED / "theme.yaml").read_text(encoding="utf-8"))
-COLOURS: dict[str, tuple[str, str]] = THEME["colours"]
-LIGHT = {name: light for name, (light, _) in COLOURS.items()}
-RUNS = {name: LIGHT[name] for name in ("accent", "second", "s0", "s3", "s2", "s5")}
+RUNS = ["accent", "second", "s0", "s3", "s2", "s5"]
 """The colours of runs that are laid over one another, in their order."""
 
 ROOM = {"left": 44, "top": 10, "right": 24, "bottom": 10}
 """Around a chart in a file: a reader's font may be wider than the one that it was measured with."""
+
+
+@cache
+def _read(name: str) -> Any:
+    path = Path(__file__).parent / "declared" / f"{name}.yaml"
+    return yaml.safe_load(path.read_text(encoding="utf-8"))
 
 
 def filled(node: Any, values: Mapping[str, Any]) -> Any:
@@ -39,17 +39,14 @@ def filled(node: Any, values: Mapping[str, Any]) -> Any:
     return values[node[1:]] if isinstance(node, str) and node.startswith("$") else node
 
 
-CONFIG = filled(THEME["config"], LIGHT)
+COLOURS: dict[str, tuple[str, str]] = _read("theme")["colours"]
+LIGHT = {name: light for name, (light, _) in COLOURS.items()}
+CONFIG = filled(_read("theme")["config"], LIGHT)
 
 
 def declaration(name: str, /, **values: Any) -> dict[str, Any]:
     """`declared/NAME.yaml` with the theme's colours and these values."""
-    return filled(_read(name), LIGHT | {"runs": [*RUNS.values()]} | values)
-
-
-@cache
-def _read(name: str) -> Any:
-    return yaml.safe_load((DECLARED / f"{name}.yaml").read_text(encoding="utf-8"))
+    return filled(_read(name), LIGHT | {"runs": [LIGHT[run] for run in RUNS]} | values)
 
 
 @dataclass(frozen=True)
@@ -74,23 +71,10 @@ def svg(drawing: Drawing) -> str:
     title = {"text": textwrap.wrap(drawing.title, 44), "frame": "group"}
     config = CONFIG | {"padding": ROOM}
     said = {"title": title, "description": drawing.title, "datasets": tables, "config": config}
-    drawn = str(_vega().vegalite_to_svg(drawing.declared | said))
+    drawn = vl_convert.vegalite_to_svg(drawing.declared | said)
     drawn = re.sub(r"(\.\d{3})\d{9,}", r"\1", drawn)  # places to a thousandth of a pixel
     style = f"<style>@media (prefers-color-scheme: dark) {{{dark_rules()}}}</style>"
     return re.sub(r"(<svg [^>]*>)", lambda opened: opened[1] + style, drawn, count=1) + "\n"
-
-
-def runtime() -> str:
-    """Vega, Vega-Lite and Vega-Embed as one script; sets `vegaEmbed`."""
-    return _vega().javascript_bundle()
-
-
-def _vega() -> Any:
-    """The renderer; UserError where it is not installed, for it is of the extra `report`."""
-    try:
-        return importlib.import_module("vl_convert")
-    except ImportError as error:
-        raise UserError("charts need vl-convert; pip install 'dyadic[report]'") from error
 
 
 @cache

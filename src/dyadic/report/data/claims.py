@@ -1,4 +1,4 @@
-"""The papers' claims, as `experiments/*.yaml` declare them.
+"""The papers' claims, as `experiments/*.yaml` declare them, and the papers' own numbers.
 
     claim:
       paper: inq                      of experiments/published/*.csv, and the name of the method
@@ -25,6 +25,7 @@ import pandas as pd
 import yaml
 
 from dyadic.errors import UserError
+from dyadic.record.read import numbers, read_csv
 from dyadic.report.data.frames import rows
 from dyadic.report.text import signed
 
@@ -98,6 +99,20 @@ def parse(experiment: str, node: dict[str, Any]) -> Claim:
     return Claim(experiment, paper, table, statement, arms, comparisons, tried)
 
 
+def read_published(folder: Path) -> pd.DataFrame:
+    """The papers' numbers (`experiments/published/*.csv`), one file after the other.
+
+    Files without a column `metric` are something else. Bits stay as they are printed: mixed widths
+    are `4/8`.
+    """
+    frames = [read_csv(path) for path in sorted(folder.glob("*.csv"))]
+    fitting = [frame for frame in frames if "metric" in frame]
+    if not fitting:
+        return pd.DataFrame()
+    table = pd.concat(fitting, ignore_index=True)
+    return table.assign(value=numbers(table.value), baseline=numbers(table.baseline))
+
+
 def published_row(arm: Arm, published: pd.DataFrame) -> dict[str, Any] | None:
     """The arm's row of the published tables; raises UserError unless there is exactly one."""
     if arm.published is None:
@@ -125,9 +140,7 @@ def published_difference(
     printed = [row for row in found.values() if row is not None]
     if len(printed) < len(found) or len({row["metric"] for row in printed}) != 1:
         return None
-    better, worse = (
-        row["value"] if (row := found.get(n)) else printed[0]["baseline"] for n in names
-    )
-    if pd.isna(better) or pd.isna(worse):
-        return None
-    return GOOD[printed[0]["metric"]] * (better - worse)
+    values = {name: row["value"] for name, row in found.items() if row}
+    better, worse = (values.get(name, printed[0]["baseline"]) for name in names)
+    difference = GOOD[printed[0]["metric"]] * (better - worse)
+    return None if pd.isna(difference) else difference

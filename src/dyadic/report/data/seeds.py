@@ -13,6 +13,7 @@ import pandas as pd
 from scipy import stats
 
 from dyadic.report.data.frames import groups, ordered, rows, where
+from dyadic.report.data.runs import RECIPE
 
 SETTING = ["dataset", "model", "hardware", "float_network"]
 """What runs must share before their top-1 is compared: other float networks are other races."""
@@ -23,6 +24,11 @@ CONFIDENCE = 0.95
 HELD, NOT_HELD, UNDECIDED, TOO_FEW = "held", "did not hold", "undecided", "too few seeds"
 NOT_RUN = "not run"
 KINDS = [HELD, NOT_HELD, UNDECIDED, TOO_FEW, NOT_RUN]
+
+MEANS = ["top1", "float_top1", "top1_drop", "size_mib", "gbops"]
+KEYS = [*SETTING, "method", "bits", "configuration"]
+CARRIED = ["levels", "mean_bits", "weight", "allocation", "choices"]
+CARRIED += ["activation_bits", "epochs_quantize"]
 
 
 def over_seeds(frame: pd.DataFrame, keys: Sequence[str], values: Sequence[str]) -> pd.DataFrame:
@@ -118,14 +124,6 @@ def holm(p: pd.Series) -> pd.Series:
     return (ascending * factors).cummax().clip(upper=1.0).reindex(p.index)
 
 
-MEANS = ["top1", "float_top1", "top1_drop", "size_mib", "gbops"]
-CARRIED = ["levels", "mean_bits", "weight", "allocation", "recipe"]
-CARRIED += ["activation_bits", "epochs_quantize"]
-KEYS = [*SETTING, "method", "bits", "configuration"]
-FLOAT_WORD = "float"
-"""What a record calls the quantizer of a side that has none."""
-
-
 def done_runs(overview: pd.DataFrame) -> pd.DataFrame:
     """The runs that have ended and have a top-1."""
     return where(overview, (overview.status == "done") & overview.top1.notna())
@@ -142,7 +140,7 @@ def configurations(overview: pd.DataFrame) -> pd.DataFrame:
     last = done.drop_duplicates(KEYS, keep="last").filter([*KEYS, *CARRIED])
     frame = over_seeds(done, KEYS, MEANS).merge(last, on=KEYS)
     frame["by_seed"] = pd.Series([by_seed(group) for _, group in groups(done, KEYS)], dtype=object)
-    weights = frame.recipe.map(_weights).astype(object)
+    weights = frame.choices.map(_weights).astype(object)
     several = weights.groupby([frame[key] for key in [*SETTING, "method"]]).transform("nunique") > 1
     named = frame.method + " (" + weights.fillna("") + ")"
     frame["method"] = frame.method.where(~several | weights.isna(), named)
@@ -151,9 +149,9 @@ def configurations(overview: pd.DataFrame) -> pd.DataFrame:
     return ordered(ordered(frame, "top1", descending=True), [*SETTING, "bits"])
 
 
-def _weights(recipe: dict[str, Any]) -> str | None:
+def _weights(choices: dict[str, Any]) -> str | None:
     """The weights' quantizer, and the base of a logarithmic one; None where they are float."""
-    found = [recipe.get(f"quantizer.weight.{key}") for key in ("_target_", "base")]
+    found = [choices.get(f"quantizer.weight.{key}") for key in ("_target_", "base")]
     said = " ".join(str(value).rsplit(".", 1)[-1] for value in found if value is not None)
     return said or None
 
@@ -162,7 +160,8 @@ def _variants(frame: pd.DataFrame) -> pd.Series:
     """Three choices that vary within a method's rows of equal bits; else cost, or a digest."""
     names = pd.Series("", frame.index, dtype=object)
     for _, group in frame.groupby([*SETTING, "method", "bits"], dropna=False):
-        table = pd.DataFrame(list(group.recipe), index=group.index).astype(object).fillna("")
+        recipes = [{k: v for k, v in c.items() if k.startswith(RECIPE)} for c in group.choices]
+        table = pd.DataFrame(recipes, index=group.index).astype(object).fillna("")
         varying = [key for key in table if len(set(table[key].map(str))) > 1]
         told = table.filter(sorted(varying, key=lambda key: "_target_" not in key)[:3])
         words = [" ".join(filter(None, map(_short, row, row.values()))) for row in rows(told)]

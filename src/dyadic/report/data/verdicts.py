@@ -12,11 +12,10 @@ from typing import Any
 
 import pandas as pd
 
-from dyadic.record.read import Record, numbers, read_csv
+from dyadic.record.read import numbers, read_csv
 from dyadic.report.data.claims import FLOAT_NET, Claim, Comparison, published_difference
-from dyadic.report.data.frames import groups, rows, where
-from dyadic.report.data.runs import overview
-from dyadic.report.data.seeds import KINDS, SETTING, Paired, by_seed, done_runs, holm, paired
+from dyadic.report.data.frames import groups, ordered, rows, where
+from dyadic.report.data.seeds import KINDS, SETTING, Paired, by_seed, holm, paired
 
 WHERE = ["dataset", "network", "hardware", "float network"]
 """How the tables call what `SETTING` names."""
@@ -47,13 +46,6 @@ class Trial:
         return paired(better, worse, comparison.margin)
 
 
-def finished_runs(records: Sequence[Record]) -> pd.DataFrame:
-    """The finished runs as `overview` has them, with `config`, their resolved choices."""
-    done = done_runs(overview(records))
-    configs = {record.name: record.choices for record in records}
-    return done.assign(config=[configs[name] for name in done.name])
-
-
 def matches(config: Any, wanted: dict[str, Any]) -> bool:
     """Whether a configuration has these values by dotted keys; a missing key is null.
 
@@ -72,6 +64,8 @@ def trials(claim: Claim, runs: pd.DataFrame) -> tuple[list[Trial], dict[str, pd.
 
     Of several configurations that fit an arm (someone trained longer, say) the one with the most
     seeds is the arm, and of these the latest. The second value has all, by arm.
+
+    runs  the finished ones of `overview`
     """
     fits = {
         name: where(runs, [matches(config, arm.runs) for config in runs.config])
@@ -79,16 +73,15 @@ def trials(claim: Claim, runs: pd.DataFrame) -> tuple[list[Trial], dict[str, pd.
     }
     found = []
     for key, _ in groups(pd.concat(fits.values()).drop_duplicates("name"), SETTING):
-        own = {name: _of(fit, key) for name, fit in fits.items()}
+        own = {n: _most(where(f, (f[SETTING] == list(key)).all(axis=1))) for n, f in fits.items()}
         trial = Trial(dict(zip(WHERE, key, strict=True)), own)
         if any(trial.judge(comparison).seeds for comparison in claim.comparisons):
             found.append(trial)
     return found, fits
 
 
-def _of(fit: pd.DataFrame, setting: tuple[str, ...]) -> pd.DataFrame:
-    """An arm's runs in a setting."""
-    own = where(fit, (fit[SETTING] == list(setting)).all(axis=1))
+def _most(own: pd.DataFrame) -> pd.DataFrame:
+    """The runs of the configuration with the most seeds."""
     ranked = [(g.seed.nunique(), g.ended.max(), key) for key, g in groups(own, ["configuration"])]
     return where(own, own.configuration == max(ranked)[2]) if ranked else own
 
@@ -99,21 +92,16 @@ def verdict_rows(claim: Claim, tried: Sequence[Trial], published: pd.DataFrame) 
     What follows from `STORED` is not filled: Holm's correction needs the whole table.
     """
     said = {key: getattr(claim, key) for key in STORED[:4]}
-    found = [
-        said
-        | {
-            "claim": str(comparison),
-            "margin": comparison.margin,
-            "published": published_difference(comparison, claim, published),
-            "differences": str(pair),
-            "difference": pair.mean,
-            "seeds": pair.seeds,
-        }
-        | trial.place
-        for trial in tried or [Trial(dict.fromkeys(WHERE, ""), {})]
-        for comparison in claim.comparisons
-        for pair in [trial.judge(comparison)]
-    ]
+    found = []
+    for trial in tried or [Trial(dict.fromkeys(WHERE, ""), {})]:
+        for comparison in claim.comparisons:
+            theirs, pair = (
+                published_difference(comparison, claim, published),
+                trial.judge(comparison),
+            )
+            row = {"claim": str(comparison), "margin": comparison.margin, "published": theirs}
+            row |= {"differences": str(pair), "difference": pair.mean, "seeds": pair.seeds}
+            found.append(said | row | trial.place)
     return pd.DataFrame(found, columns=STORED)
 
 
@@ -128,8 +116,7 @@ def decided(stored: pd.DataFrame) -> pd.DataFrame:
     pairs = [pair_of(row) for row in rows(table)]
     for name in ("low", "high", "p"):
         table[name] = pd.Series([getattr(pair, name) for pair in pairs], dtype=float)
-    parts = [holm(group.p) for _, group in groups(table, ["paper"])]
-    table["holm"] = pd.concat(parts) if parts else table.p
+    table["holm"] = table.groupby("paper").p.transform(holm)
     table["verdict"] = [pair.verdict for pair in pairs]
     table["says"] = [pair.words() for pair in pairs]
     for column in ("margin", "published", "difference", "low", "high", "p", "holm"):
@@ -157,6 +144,6 @@ def scoreboard(verdicts: pd.DataFrame) -> pd.DataFrame:
     """A row a paper, most verdicts first: its comparisons by `KINDS`, and the most seeds."""
     counts = pd.crosstab(verdicts.paper, verdicts.verdict).reindex(columns=KINDS, fill_value=0)
     counts["most seeds"] = verdicts.groupby("paper").seeds.max()
-    counts["order"] = -counts[KINDS[:2]].sum(axis=1)
-    ranked = counts.sort_values(["order", "most seeds"], ascending=[True, False], kind="stable")
-    return ranked.drop(columns="order").rename_axis(columns=None).reset_index()
+    counts["order"] = counts[KINDS[:2]].sum(axis=1)
+    ranked = ordered(counts, ["order", "most seeds"], descending=True).drop(columns="order")
+    return ranked.rename_axis(columns=None).reset_index()

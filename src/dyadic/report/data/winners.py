@@ -7,7 +7,8 @@ import pandas as pd
 
 from dyadic.record.schema import FLOAT_BITS
 from dyadic.report.data.frames import groups, ordered, rows, where
-from dyadic.report.data.seeds import FLOAT_WORD, HELD, NOT_HELD, NOT_RUN, SETTING, Paired, paired
+from dyadic.report.data.runs import FLOAT_WORD
+from dyadic.report.data.seeds import HELD, NOT_HELD, NOT_RUN, SETTING, Paired, paired
 from dyadic.report.text import plural
 
 LIKE = ["activation_bits", "epochs_quantize"]
@@ -25,7 +26,7 @@ def quantized(table: pd.DataFrame) -> pd.DataFrame:
 
 def comparable(table: pd.DataFrame) -> pd.DataFrame:
     """The rows that compete at a width: quantized, and not of mixed widths, which have none."""
-    return where(quantized(table), quantized(table).bits.notna())
+    return quantized(table).dropna(subset="bits")
 
 
 def leading(table: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
@@ -42,17 +43,14 @@ def winners(table: pd.DataFrame) -> pd.DataFrame:
     found = []
     for _, group in groups(comparable(table), [*SETTING, "bits", *LIKE]):
         best = rows(ordered(leading(group, ["method"]), "top1", descending=True))
-        alone = {"second": "", "pair": Paired(()), "verdict": ALONE}
-        lead = _lead(best[0], best[1]) if len(best) > 1 else alone
-        found.append(best[0] | lead | {"methods": len(best)})
+        lead = {"second": "", "pair": Paired(()), "verdict": ALONE, "methods": len(best)}
+        if len(best) > 1:
+            pair = paired(best[0]["by_seed"], best[1]["by_seed"])
+            words = {HELD: AHEAD if pair.mean > 0 else "equal", NOT_HELD: BEHIND, NOT_RUN: UNSHARED}
+            verdict = words.get(pair.verdict, pair.words())
+            lead |= {"second": best[1]["method"], "pair": pair, "verdict": verdict}
+        found.append(best[0] | lead)
     return pd.DataFrame(found, columns=[*table.columns, *LEAD])
-
-
-def _lead(first: dict[str, Any], second: dict[str, Any]) -> dict[str, Any]:
-    pair = paired(first["by_seed"], second["by_seed"])
-    words = {HELD: AHEAD if pair.mean > 0 else "equal", NOT_HELD: BEHIND, NOT_RUN: UNSHARED}
-    verdict = words.get(pair.verdict, pair.words())
-    return {"second": second["method"], "pair": pair, "verdict": verdict}
 
 
 def width_of(row: dict[str, Any]) -> str:
@@ -70,11 +68,11 @@ def alike(row: dict[str, Any]) -> str:
     return " with " * bool(said) + " and ".join(said)
 
 
-def front(points: pd.DataFrame, cost: str, gain: str = "top1") -> pd.DataFrame:
-    """The rows that no other row beats in cost (less) and gain (more), by ascending cost."""
-    ascending = ordered(ordered(points.dropna(subset=[cost, gain]), gain, descending=True), cost)
-    best_before = ascending[gain].astype(float).cummax().shift(fill_value=-math.inf)
-    return where(ascending, ascending[gain] > best_before)
+def front(points: pd.DataFrame, cost: str) -> pd.DataFrame:
+    """The rows that no other row beats in cost (less) and top-1 (more), by ascending cost."""
+    ascending = ordered(ordered(points.dropna(subset=[cost]), "top1", descending=True), cost)
+    best_before = ascending.top1.astype(float).cummax().shift(fill_value=-math.inf)
+    return where(ascending, ascending.top1 > best_before)
 
 
 def axis_start(values: pd.Series) -> float | None:

@@ -5,17 +5,18 @@ The tables and pictures of claims are those of a claim's own page and of the REA
 
 import textwrap
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from dyadic.record.read import read_csv
 from dyadic.report.charts.drawing import Drawing, declaration
 from dyadic.report.data.claims import REPEAT
 from dyadic.report.data.frames import groups, rows, where
-from dyadic.report.data.published import tables_of
 from dyadic.report.data.seeds import KINDS, TOO_FEW
 from dyadic.report.data.verdicts import WHERE, pair_of
-from dyadic.report.text import interval, number, plural, signed
+from dyadic.report.text import interval, number, signed
 
 BAND_NOTE = "Band: the 95 % interval of the mean."
 PUBLISHED_NOTE = " Published: the paper's own difference, where it is not far outside."
@@ -23,70 +24,37 @@ WIDE = " The axis is even near zero and logarithmic beyond."
 
 LINE, FAR = 66, 15.0  # letters of a claim on a line of its picture; points that are many
 TICKS = [-80, -20, -5, 0, 5, 20, 80]
+SINGLE = {"mean": "difference", "margin": "margin", "published": "published"}
+"""Marks of which a comparison has one, and their columns."""
 
 
-PRINTED = {
-    **{"table": "table", "row": "row", "network": "network", "data": "data"},
-    **{"weight_bits": "W bits", "activation_bits": "A bits", "metric": "metric"},
-    **{"value": "value", "baseline": "baseline", "baseline_kind": "baseline is"},
-}
-"""The columns of a published number that a reader needs, and their headings."""
+def papers(tables: Path, verdicts: pd.DataFrame) -> list[dict[str, Any]]:
+    """Every paper with claims, by name: what held, its claims, and other tables of its name.
 
-
-def papers(
-    published: pd.DataFrame,
-    tables: dict[str, pd.DataFrame],
-    verdicts: pd.DataFrame,
-) -> list[dict[str, Any]]:
-    """Every paper with published numbers or claims, by name; then the tables of no paper."""
-    found, rest = [], dict(tables)
-    for name in sorted({*published.paper, *verdicts.paper}):
-        theirs, own = where(published, published.paper == name), tables_of(name, tables)
-        rest = {stem: frame for stem, frame in rest.items() if stem not in own}
-        shown = [_shown(stem, frame) for stem, frame in own.items()]
-        if len(theirs):
-            printed = theirs.filter([*PRINTED]).rename(columns=PRINTED)
-            shown.append(_shown("Every published number", printed))
-        claimed = where(verdicts, verdicts.paper == name)
-        said = [plural(len(theirs), "published number")] * bool(len(theirs)) + [counted(claimed)]
-        summary = "; ".join(filter(None, said))
-        section = {"name": name, "source": _sources(theirs.source), "summary": summary}
-        found.append(section | {"claims": _claims(claimed), "tables": shown})
-    if rest:
-        other = {"name": "other tables", "source": "", "claims": []}
-        other |= {"tables": [_shown(stem, frame) for stem, frame in rest.items()]}
-        found.append(other | {"summary": plural(len(rest), "table")})
+    tables  folder of the experiments' tables
+    """
+    found = []
+    for name, own in groups(verdicts, ["paper"]):
+        claims = [_claim(*item, tables) for item in groups(own, ["experiment"])]
+        claims.sort(key=lambda claim: bool(claim["open"]))
+        others = {path.stem: path for path in sorted(tables.glob(f"*{name}*.csv"))}
+        shown = {k: read_csv(others[k]) for k in others if k not in set(own.experiment)}
+        found.append({"name": name, "summary": counted(own), "claims": claims, "tables": shown})
     return found
 
 
-def _claims(verdicts: pd.DataFrame) -> list[dict[str, Any]]:
-    """An experiment each, those that ran first: what held, verdicts, pictures, the command."""
-    found = groups(verdicts, ["experiment"])
-    return [
-        {
-            "name": name,
-            "title": f"{name}: {own.table.iloc[0]}; {counted(own)}",
-            "statement": own.statement.iloc[0],
-            "command": REPEAT.format(name),
-            "open": list(own.claim) if not own.seeds.any() else [],
-            "verdicts": verdict_table(own).drop(columns="by seed"),
-            "figures": pictures(own),
-        }
-        for name, own in sorted(found, key=lambda item: not item[1].seeds.any())
-    ]
-
-
-def _sources(column: pd.Series) -> str:
-    """The source of most numbers, and how many others there are."""
-    names = list(column.value_counts().index)
-    others = f" and {plural(len(names) - 1, 'other source')}" if len(names) > 1 else ""
-    return f"{names[0]}{others}" if names else ""
-
-
-def _shown(name: str, frame: pd.DataFrame) -> tuple[str, pd.DataFrame]:
-    """The words above a table of the page, and the table."""
-    named = frame.rename(columns=lambda column: str(column).replace("_", " "))
-    return name.replace("_", " "), named
+def _claim(name: str, own: pd.DataFrame, tables: Path) -> dict[str, Any]:
+    """An experiment: what held, verdicts, pictures, numbers, the command."""
+    return {
+        "name": name,
+        "title": f"{name}: {own.table.iloc[0]}; {counted(own)}",
+        "statement": own.statement.iloc[0],
+        "command": REPEAT.format(name),
+        "open": list(own.claim) if not own.seeds.any() else [],
+        "verdicts": verdict_table(own).drop(columns="by seed"),
+        "figures": pictures(own),
+        "arms": read_csv(tables / f"{name}.csv"),
+    }
 
 
 def verdict_table(verdicts: pd.DataFrame) -> pd.DataFrame:
@@ -128,17 +96,22 @@ def _picture(own: pd.DataFrame) -> Drawing:
     few = own.verdict == TOO_FEW  # the interval of two seeds would be all that one sees
     table = own.assign(low=own.low.mask(few), high=own.high.mask(few))
     marks = pd.DataFrame(mark for row in rows(own) for mark in _marks(row))
-    own_points = marks.points[marks.mark != "published"]
-    drawn = [*pd.concat([table.low, table.high, own_points]).dropna()]
+    drawn = [*pd.concat([table.low, table.high, marks.points[marks.mark != "published"]]).dropna()]
     low, high = min(drawn), max(drawn)
     half, far = (high - low or 1.0) / 2, max(-low, high) > FAR
     marks = where(marks, marks.points.between(low - half, high + half))
     table["lines"] = [textwrap.wrap(str(claim), LINE) for claim in own.claim]
     step = 39 + 13 * max(map(len, table.lines))
-    places = {"says": 9 - step / 2, "words": 22 - step / 2, "below": step / 2 - 13}
-    places |= {"height": step * len(own), "marks": list(dict.fromkeys(marks.mark))}
-    ticks = [tick for tick in TICKS if low <= tick <= high] if far else None
-    declared = declaration("claims", scale="symlog" if far else "linear", ticks=ticks, **places)
+    declared = declaration(
+        "claims",
+        height=step * len(own),
+        says=9 - step / 2,
+        words=22 - step / 2,
+        below=step / 2 - 13,
+        marks=list(dict.fromkeys(marks.mark)),
+        scale="symlog" if far else "linear",
+        ticks=[tick for tick in TICKS if low <= tick <= high] if far else None,
+    )
     note = BAND_NOTE + PUBLISHED_NOTE * ("published" in set(marks.mark)) + WIDE * far
     data = {"rows": table[["claim", "lines", "says", "verdict", "low", "high"]], "marks": marks}
     return Drawing(f"{counted(own)}: {place(own.iloc[0])}", declared, data, note)
@@ -154,7 +127,3 @@ def _marks(row: dict[str, Any]) -> Iterator[dict[str, Any]]:
             "points": points,
             "says": f"{name} {signed(points)}",
         }
-
-
-SINGLE = {"mean": "difference", "margin": "margin", "published": "published"}
-"""Marks of which a comparison has one, and their columns."""

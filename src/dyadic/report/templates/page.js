@@ -1,86 +1,166 @@
-// Sorting and filtering of the run table. The state lives in the address after #, so a view can be
-// shared and survives a reload: #sort=top1&dir=desc&filter=inq&bits=4&open=paper-inq&compare=a,b
-"use strict";
-(() => {
-  const table = document.getElementById("runs"), form = document.getElementById("filters");
-  const body = table.tBodies[0], rows = [...body.rows], count = form.querySelector("output");
-  const columns = [...table.tHead.querySelectorAll("th")].map((th) => th.dataset.key);
-  const state = new URLSearchParams(location.hash.includes("=") ? location.hash.slice(1) : "");
+// Everything that moves: sorting and filtering, folds, the charts, and the overlay of ticked runs.
+// The state lives in the address after #, so a view can be shared and survives a reload:
+// #sort=top-1&dir=desc&filter=inq&bits=4&open=paper-inq&compare=a,b
+const get = (id) => document.getElementById(id);
+const table = get("runs"), form = get("filters"), heads = [...table.tHead.rows[0].cells];
+const rows = [...table.tBodies[0].rows], names = heads.map((head) => head.textContent);
+const state = new URLSearchParams(location.hash.includes("=") ? location.hash.slice(1) : "");
+const listed = (key) => new Set((state.get(key) ?? "").split(",").filter(Boolean));
+const cell = (row, name) => row.cells[names.indexOf(name)]?.textContent.trim() ?? "";
 
-  const value = (row, column) => row.cells[column].dataset.v ?? row.cells[column].textContent.trim();
-  const compare = (a, b) => {
-    if (a === "" || b === "") return (a === "") - (b === "");  // empty cells last, both ways
-    const x = Number(a), y = Number(b);
-    return Number.isNaN(x) || Number.isNaN(y) ? (a > b) - (a < b) : x - y;
-  };
+function remember(key, value) {
+  if (value) state.set(key, value); else state.delete(key);
+  history.replaceState(null, "", state.size ? `#${state}` : location.pathname);
+}
 
-  function sort() {
-    const column = columns.indexOf(state.get("sort")), down = state.get("dir") === "desc";
-    for (const th of table.tHead.querySelectorAll("th")) th.removeAttribute("aria-sort");
-    if (column < 0) return;
-    table.tHead.rows[0].cells[column].setAttribute("aria-sort", down ? "descending" : "ascending");
-    const keyed = rows.map((row) => [value(row, column), row]);
-    keyed.sort(([a], [b]) => (a === "" || b === "" || !down ? compare(a, b) : compare(b, a)));
-    body.append(...keyed.map(([, row]) => row));
-  }
-
-  function filter() {
-    const words = (state.get("filter") ?? "").toLowerCase().split(/\s+/).filter(Boolean);
-    const exact = ["dataset", "model", "method", "bits"].filter((key) => state.get(key) && columns.includes(key));
-    let shown = 0;
-    for (const row of rows) {
-      const text = row.textContent.toLowerCase();
-      const fits = words.every((word) => text.includes(word))
-        && exact.every((key) => value(row, columns.indexOf(key)) === state.get(key));
-      row.hidden = !fits;
-      shown += fits;
-    }
-    count.textContent = `${shown} of ${rows.length} runs`;
-  }
-
-  function remember() {
-    for (const key of [...state.keys()]) if (!state.get(key)) state.delete(key);
-    history.replaceState(null, "", state.size ? `#${state}` : location.pathname);
-  }
-
-  for (const control of form.elements) {
-    if (!control.name) continue;
-    control.value = state.get(control.name) ?? "";
-    control.addEventListener("input", () => { state.set(control.name, control.value); filter(); remember(); });
-  }
-  form.addEventListener("submit", (event) => event.preventDefault());
-  form.addEventListener("reset", () => {
-    for (const key of ["filter", "dataset", "model", "method", "bits"]) state.delete(key);
-    filter(); remember();
+function sort() {
+  const name = state.get("sort"), down = state.get("dir") === "desc" ? -1 : 1;
+  heads.forEach((head, k) => {
+    if (names[k] === name) head.ariaSort = down < 0 ? "descending" : "ascending";
+    else head.removeAttribute("aria-sort");
   });
-  table.tHead.addEventListener("click", (event) => {
-    const button = event.target.closest("button");
-    if (!button) return;
-    const key = button.closest("th").dataset.key, again = state.get("sort") === key;
-    const first = button.closest("th").classList.contains("n") ? "desc" : "asc";
-    state.set("dir", again ? (state.get("dir") === "desc" ? "asc" : "desc") : first);
-    state.set("sort", key);
-    sort(); remember();
+  if (!names.includes(name)) return;
+  const keyed = rows.map((row) => [cell(row, name), row]);
+  keyed.sort(([a], [b]) => {
+    if (!a || !b) return !a - !b;  // empty cells last, both ways
+    return down * (parseFloat(a) - parseFloat(b) || a.localeCompare(b));
   });
+  table.tBodies[0].append(...keyed.map(([, row]) => row));
+}
 
-  const folds = [...document.querySelectorAll("main details")];
-  const open = new Set((state.get("open") ?? "").split(",").filter(Boolean));
-  for (const fold of folds) {
-    fold.open = open.has(fold.id);
-    fold.addEventListener("toggle", () => {
-      state.set("open", folds.filter((f) => f.open).map((f) => f.id).join(","));
-      remember();
-    });
+function filter() {
+  const words = (state.get("filter") ?? "").toLowerCase().split(/\s+/).filter(Boolean);
+  const exact = names.filter((name) => form.elements[name]?.value);
+  for (const row of rows) {
+    const text = row.textContent.toLowerCase();
+    row.hidden = !words.every((word) => text.includes(word))
+      || exact.some((name) => cell(row, name) !== form.elements[name].value);
   }
-  document.addEventListener("compare", (event) => { state.set("compare", event.detail); remember(); });
-  document.addEventListener("click", (event) => {
-    const link = event.target.closest("a[data-open]");
-    const fold = link && document.getElementById(link.dataset.open);
-    if (!fold) return;
-    event.preventDefault();
-    fold.open = true;
-    fold.scrollIntoView();
-    fold.querySelector("summary").focus({ preventScroll: true });
+  form.querySelector("output").textContent = `${rows.filter((row) => !row.hidden).length} of ${rows.length} runs`;
+}
+
+for (const select of form.querySelectorAll("select")) {
+  const values = new Set(rows.map((row) => cell(row, select.name)).filter(Boolean));
+  select.append(...[...values].sort().map((value) => new Option(value)));
+  select.parentElement.hidden = values.size < 2;
+}
+for (const control of form.querySelectorAll("[name]")) {
+  control.value = state.get(control.name) ?? "";
+  control.addEventListener("input", () => { remember(control.name, control.value); filter(); });
+}
+form.addEventListener("submit", (event) => event.preventDefault());
+form.addEventListener("reset", () => {
+  for (const control of form.querySelectorAll("[name]")) remember(control.name, "");
+  setTimeout(filter);  // when the form is empty
+});
+table.tHead.addEventListener("click", (event) => {
+  const head = event.target.closest("button")?.closest("th");
+  if (!head) return;
+  const first = head.classList.contains("n") ? "desc" : "asc", other = { asc: "desc", desc: "asc" };
+  remember("dir", state.get("sort") === head.textContent ? other[state.get("dir")] : first);
+  remember("sort", head.textContent);
+  sort();
+});
+sort(); filter();
+
+const folds = [...document.querySelectorAll("main details")], open = listed("open");
+for (const fold of folds) {
+  fold.open = open.has(fold.id);
+  fold.addEventListener("toggle", () => remember("open", folds.filter((f) => f.open).map((f) => f.id).join(",")));
+}
+document.addEventListener("click", async ({ target }) => {
+  const fold = get(target.closest("a[href^='#']")?.hash.slice(1)), button = target.closest("[data-copy]");
+  if (fold?.matches("details")) fold.open = true;
+  if (!button) return;
+  await navigator.clipboard.writeText(button.dataset.copy);
+  button.textContent = "Copied";
+  setTimeout(() => { button.textContent = "Copy"; }, 1500);
+});
+
+// The charts: each is drawn when it comes into view, from its declaration and its own tables.
+const packed = Uint8Array.from(atob(get("data").textContent), (c) => c.charCodeAt(0));
+const unpacked = new Blob([packed]).stream().pipeThrough(new DecompressionStream("gzip"));
+const page = await new Response(unpacked).json();
+const vega = document.createElement("script");
+vega.textContent = page.runtime;
+document.head.append(vega);
+const rowsOf = ({ columns, data }) => data.map((row) => Object.fromEntries(columns.map((name, k) => [name, row[k]])));
+
+// Vega-Lite stretches single charts to their container; the columns of grids are counted here.
+function draw(place, declared, datasets) {
+  const spec = { ...structuredClone(declared), datasets }, width = place.clientWidth || 360;
+  if (spec.columns) {
+    spec.columns = Math.max(1, Math.min(spec.columns, Math.floor(width / 210)));
+    const each = Math.floor(width / spec.columns) - spec.usermeta.room;
+    for (const part of spec.concat ?? [spec.spec]) part.width = each;
+  } else {
+    spec.width = width;
+    spec.autosize = { type: "fit-x", contains: "padding" };
+  }
+  // ast: expressions are interpreted, so the page needs no eval
+  const config = { ...page.config, background: "transparent" };
+  return vegaEmbed(place, spec, { config, actions: false, ast: true, renderer: "svg", logLevel: 1 })
+    .catch((error) => { place.textContent = error.message; throw error; });
+}
+
+const seen = new IntersectionObserver((entries) => {
+  for (const { target } of entries.filter((entry) => entry.isIntersecting)) {
+    seen.unobserve(target);
+    const { declared, data } = page.drawn[target.dataset.chart];
+    draw(target, declared, Object.fromEntries(Object.entries(data).map(([name, rows]) => [name, rowsOf(rows)])));
+  }
+}, { rootMargin: "600px" });
+for (const chart of document.querySelectorAll("[data-chart]")) seen.observe(chart);
+
+// The overlay.
+const { declared, bins } = page.compare, hues = Object.entries(page.compare.hues);
+const epochs = rowsOf(page.compare.epochs), layers = rowsOf(page.compare.layers);
+const choices = new Map(rowsOf(page.compare.config).map((row) => [row.run, row]));
+const boxes = [...table.querySelectorAll("input")];
+function element(name, text, parent) {
+  const made = document.createElement(name);
+  made.textContent = text;
+  parent.append(made);
+  return made;
+}
+
+function overlay(title, note, spec, name, rows) {
+  if (!rows.length) return;
+  const figure = element("figure", "", get("compare-charts")), caption = element("figcaption", "", figure);
+  element("b", title, caption);
+  element("span", note, caption);
+  const place = element("div", "", figure);
+  Object.assign(place, { className: "chart", role: "img", ariaLabel: `${title}. ${note}` });
+  draw(place, spec, { [name]: rows });
+}
+
+function compare() {
+  const runs = boxes.filter((box) => box.checked).map((box) => box.name);
+  const sheet = get("compare-config").firstElementChild, legend = get("compare-runs");
+  for (const part of [sheet, legend, get("compare-charts")]) part.replaceChildren();
+  get("compare-hint").hidden = runs.length > 1;
+  if (runs.length < 2) return;
+  const hue = (k) => hues[k % hues.length];
+  runs.forEach((name, k) => element("li", name, legend).style.setProperty("--c", `var(--${hue(k)[0]})`));
+  const of = (rows) => runs.flatMap((name) => rows.filter((row) => row.run === name));
+  overlay("Training", "A colour a run.", declared.training, "epochs", of(epochs));
+  overlay("Layers", "From the input down, a colour a run.", declared.layers, "layers", of(layers));
+  const weights = runs.flatMap((name, k) => name in bins ? rowsOf(page.drawn[bins[name]].data.bins)
+    .filter((row) => row.kind === "weights")
+    .map((row) => ({ ...row, layer: row.layer.split(":")[0], colour: hue(k)[1] })) : []);
+  overlay("Weights", "Histograms by layer, of the runs that this page shows in detail.", declared.histograms, "bins", weights);
+  const keys = page.compare.config.columns.filter((key) => key !== "run" && new Set(runs.map((run) => choices.get(run)[key])).size > 1);
+  const lines = [["differs in", ...runs], ...keys.map((key) => [key, ...runs.map((run) => choices.get(run)[key])])];
+  lines.forEach((line, k) => {
+    const row = element("tr", "", sheet);
+    for (const text of line) element(k ? "td" : "th", text, row);
   });
-  sort(); filter();
-})();
+}
+
+const ticked = listed("compare");
+for (const box of boxes) box.checked = ticked.has(box.name);
+table.addEventListener("change", () => {
+  remember("compare", boxes.filter((box) => box.checked).map((box) => box.name).join(","));
+  compare();
+});
+compare();

@@ -12,8 +12,8 @@ from dyadic.report.data.claims import (
     published_difference,
     published_row,
     read_claims,
+    read_published,
 )
-from dyadic.report.data.published import read_published
 from dyadic.report.data.verdicts import read_verdicts
 
 ROOT = Path(__file__).resolve().parents[2]

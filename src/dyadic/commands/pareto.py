@@ -18,7 +18,7 @@ from dyadic.errors import UserError
 from dyadic.record.files import write_text
 from dyadic.record.identity import digest, identify
 from dyadic.record.read import read_records
-from dyadic.report.charts.drawing import svg
+from dyadic.report.charts import svg
 from dyadic.report.fronts import advantage, omega_figure, scored
 from dyadic.run.pipeline import Run, allocation_problem, float_baseline, float_network
 

@@ -18,7 +18,7 @@ import pandas as pd
 
 from dyadic.record.files import write_text
 from dyadic.record.read import read_csv, read_records
-from dyadic.report.charts.drawing import svg
+from dyadic.report.charts import svg
 from dyadic.report.command import command, fill, marks
 from dyadic.report.data import claims as declared
 from dyadic.report.data import verdicts

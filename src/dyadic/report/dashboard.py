@@ -26,7 +26,7 @@ from dyadic.errors import UserError
 from dyadic.record.files import write_text
 from dyadic.record.read import BROKEN, FAILED, Record, read_records
 from dyadic.report import text
-from dyadic.report.charts.drawing import COLOURS, CONFIG, Drawing, dark_rules
+from dyadic.report.charts import COLOURS, CONFIG, Drawing, dark_rules
 from dyadic.report.command import command
 from dyadic.report.data.frames import ordered, where
 from dyadic.report.data.runs import overview

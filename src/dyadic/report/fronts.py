@@ -7,8 +7,7 @@ from typing import Any
 import pandas as pd
 
 from dyadic.record.read import Record, read_csv
-from dyadic.report.charts import scores
-from dyadic.report.charts.drawing import Drawing
+from dyadic.report.charts import Drawing, scores
 from dyadic.report.data.frames import rows, where
 from dyadic.report.data.runs import overview
 from dyadic.report.data.seeds import done_runs, over_seeds

@@ -44,16 +44,13 @@ ALLOCATIONS = {
 def overview(records: Sequence[Record]) -> pd.DataFrame:
     """One row a run: the summary's fields, flat, and what the page asks about them.
 
-    `bits` is nan where widths were chosen layer by layer (by the ILP, say): such a run belongs to
-    no width, and `mean_bits` says how many bits a weight has.
-
-    Beside the summary: `weight`, `activation` (quantizers, "float" where a side has none),
-    `integer_passed` (True, False, or None where the run was not deployed), `seconds` in total,
-    `weight_bits` and `activation_bits` in words (4/8 where layers differ, "float" for a side left
-    so), `config` and, by dotted key, `choices`, `allocation` in words, "" where all layers have one
-    width, `configuration`, equal for runs that differ only in their seed, `float_network`, equal
-    for runs whose baselines do, `held_out` training images, `reason` of a failed or broken run, and
-    the `phase` of one that has not ended.
+    `bits` is nan where widths were chosen layer by layer (`allocation` in words, else ""), and
+    `mean_bits` says how many bits a weight has. Beside the summary: `weight`, `activation`
+    (quantizers, or `FLOAT_WORD`), their bits in words (4/8 where layers differ), `integer_passed`
+    (None: not deployed), `seconds` in total, `config` and, by dotted key, `choices`,
+    `configuration`, equal for runs that differ only in their seed, `float_network`, equal for runs
+    whose baselines do, `held_out` training images, `reason` of a failed or broken run, and the
+    `phase` of one that has not ended.
     """
     frame = pd.DataFrame([_row(record) for record in records])
     frame = frame.reindex(columns=[*TEXTS, *NUMBERS, "integer_passed", "config", "choices"])

@@ -27,8 +27,8 @@ KINDS = [HELD, NOT_HELD, UNDECIDED, TOO_FEW, NOT_RUN]
 
 MEANS = ["top1", "float_top1", "top1_drop", "size_mib", "gbops"]
 KEYS = [*SETTING, "method", "bits", "configuration"]
-CARRIED = ["levels", "mean_bits", "weight", "allocation", "choices"]
-CARRIED += ["activation_bits", "epochs_quantize"]
+CARRIED = ["levels", "mean_bits", "weight", "allocation", "choices", "activation_bits"]
+CARRIED += ["epochs_quantize"]
 
 
 def over_seeds(frame: pd.DataFrame, keys: Sequence[str], values: Sequence[str]) -> pd.DataFrame:
@@ -51,11 +51,10 @@ def by_seed(runs: pd.DataFrame, value: str = "top1") -> pd.Series:
 class Paired:
     """Differences by seed, in points, held against a margin.
 
-    names      the seeds; seeds: how many
-    mean, sd   of the sample; nan without any, and for fewer than two
-    low, high  the interval mean ± t(n - 1) · sd / √n
-    p          of the two-sided t-test against the margin; nan below `LEAST` seeds
-    verdict    held or not where the whole interval lies on one side of the margin
+    names, seeds  which seeds, and how many; mean, sd: of the sample, nan for too few
+    low, high     the interval mean ± t(n - 1) · sd / √n
+    p             of the two-sided t-test against the margin; nan below `LEAST` seeds
+    verdict       held or not where the whole interval lies on one side of the margin
 
     >>> Paired((0.1, 0.2, 0.1, 0.2, 0.1)).verdict, Paired((0.1, 0.2)).verdict
     ('held', 'too few seeds')

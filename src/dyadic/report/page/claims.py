@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 
 from dyadic.record.read import read_csv
-from dyadic.report.charts.drawing import Drawing, declaration
+from dyadic.report.charts import Drawing, declaration
 from dyadic.report.data.claims import REPEAT
 from dyadic.report.data.frames import groups, rows, where
 from dyadic.report.data.seeds import KINDS, TOO_FEW

@@ -5,8 +5,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from dyadic.report.charts import POINT, scores
-from dyadic.report.charts.drawing import Drawing
+from dyadic.report.charts import POINT, Drawing, scores
 from dyadic.report.data import winners as ahead
 from dyadic.report.data.frames import groups, ordered, rows, where
 from dyadic.report.data.seeds import LEAST, SETTING, done_runs

@@ -9,7 +9,7 @@ import pandas as pd
 from dyadic.record.chosen import spent
 from dyadic.record.read import Record, all_layers, histories, numbers
 from dyadic.report import charts
-from dyadic.report.charts.drawing import LIGHT, RUNS, Drawing, declaration
+from dyadic.report.charts import Drawing
 from dyadic.report.text import number, plural
 
 HISTOGRAMS, LAYERS = 24, 60  # that are shown at most
@@ -140,9 +140,9 @@ def comparisons(
     config = pd.DataFrame(texts).drop(columns=SAME, errors="ignore").fillna("")
     config = config.loc[:, config.nunique() > 1].sort_index(axis=1)
     return {
-        "declared": {name: declaration(name) for name in ("training", "histograms")}
+        "declared": {name: charts.declaration(name) for name in ("training", "histograms")}
         | {"layers": charts.panels({name: charts.PANELS[name] for name in OVERLAID})},
-        "hues": {name: LIGHT[name] for name in RUNS},
+        "hues": {name: charts.LIGHT[name] for name in charts.RUNS},
         "bins": bins,
         "epochs": histories(records)[charts.EPOCH],
         "layers": layers,

@@ -10,7 +10,10 @@ from typing import TYPE_CHECKING, Any
 from dyadic.errors import UserError
 
 if TYPE_CHECKING:
-    from dyadic.api import Program, check, load, lower, quantize
+    from dyadic import allocation as allocation
+    from dyadic import data as data
+    from dyadic import models as models
+    from dyadic.api import Program, check, load, lower, lowered, quantize
     from dyadic.quantizers import (
         Binary,
         FixedPoint,
@@ -26,6 +29,7 @@ if TYPE_CHECKING:
         Ternary,
         Uniform,
     )
+    from dyadic.report import charts as charts
 
 __version__ = "0.2.0"
 __all__ = [
@@ -47,12 +51,17 @@ __all__ = [
     "check",
     "load",
     "lower",
+    "lowered",
     "quantize",
 ]
-_API = ("Program", "check", "load", "lower", "quantize")
+_API = ("Program", "check", "load", "lower", "lowered", "quantize")
+_MODULES = {name: f"dyadic.{name}" for name in ("allocation", "data", "models")}
+_MODULES["charts"] = "dyadic.report.charts"
 
 
 def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        return import_module(_MODULES[name])
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     module = import_module("dyadic.api" if name in _API else "dyadic.quantizers")
@@ -60,4 +69,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return [*__all__, "__version__"]
+    return [*__all__, *_MODULES, "__version__"]

@@ -77,7 +77,7 @@ def lower(network: QuantizedNetwork, deployment: Deployment | None = None) -> "P
     deployment  widths of what integers need and the network lacks; 8 and 16 bits, if None
     Raises UserError, by name, for what has no integer form.
     """
-    return _program(prove(_lowered(network, deployment)[1].program))
+    return _program(prove(lowered(network, deployment)[1].program))
 
 
 def check(
@@ -93,11 +93,26 @@ def check(
     computes. Exact means equal: `passed` is False when one logit differs anywhere.
     """
     images = _images(images)
-    deployed, lowered = _lowered(network, deployment)
-    float32, float64 = float_logits(deployed, lowered, images)
+    deployed, made = lowered(network, deployment)
+    float32, float64 = float_logits(deployed, made, images)
     found = engines(program.proof)
     classes = None if labels is None else np.asarray(labels)
     return compare(found, images.numpy(), classes, float64, float32, network.traced_difference)
+
+
+def lowered(
+    network: QuantizedNetwork, deployment: Deployment | None = None
+) -> tuple[QuantizedNetwork, lowering.Lowered]:
+    """What stands behind `lower`: the network as integers have it, and every tensor's scale.
+
+    The network is a copy with a quantizer wherever integers need one; `scales` of the second value
+    are by operation of its `program`.
+    """
+    if network.calibration is None:
+        raise UserError("the network has no calibration images; dyadic.quantize keeps them")
+    batches = network.calibration.split(FLOAT_BATCH)
+    deployed, note = (deployment or Deployment()).prepare(network.clone().cpu(), batches)
+    return deployed, lowering.lower(deployed, "network", note)
 
 
 def load(directory: str | Path) -> "Program":
@@ -115,6 +130,14 @@ class Program(operations.Program):
     ) -> np.ndarray:
         """Logits, int32 [N, classes], in steps of `logit_scale`; the fastest engine, if None."""
         return self._engine(engine).run(_images(images).numpy())
+
+    def trace(
+        self,
+        images: Images,
+        engine: Literal["compiled", "onnx", "reference"] = "reference",
+    ) -> dict[str, np.ndarray]:
+        """Every tensor that the engine keeps, by operation, [N, C, H, W] or [N, C]."""
+        return self._engine(engine).trace(_images(images).numpy())
 
     def save(self, directory: str | Path) -> None:
         """Write `program.json` and `weights.npz`."""
@@ -183,14 +206,3 @@ def _widths(
     usual = (weight.bits if weight else FLOAT, activation.bits if activation else FLOAT)
     given = {name: (w, w) if isinstance(w, int) else w for name, w in bits.items()}
     return dict.fromkeys(names, usual) | given
-
-
-def _lowered(
-    network: QuantizedNetwork, deployment: Deployment | None
-) -> tuple[QuantizedNetwork, lowering.Lowered]:
-    """The network with a quantizer wherever integers need one, and its program."""
-    if network.calibration is None:
-        raise UserError("the network has no calibration images; dyadic.quantize keeps them")
-    batches = network.calibration.split(FLOAT_BATCH)
-    deployed, note = (deployment or Deployment()).prepare(network.clone().cpu(), batches)
-    return deployed, lowering.lower(deployed, "network", note)

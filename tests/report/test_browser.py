@@ -86,7 +86,7 @@ def test_no_complaint_and_every_chart_in_view_is_drawn(page: Path, load) -> None
     document, console = load(page, "#open=run-inq-4bit-seed1,paper-inq")
     assert console == ""
     drawings = charts(document)
-    assert len(drawings) == 3 + 1 + 4
+    assert len(drawings) == 3 + 1 + 3
     assert all(f">{mark}</text>" in document for mark in ("seed", "mean", "margin", "published"))
     assert all(re.search('<path[^>]* d="M', drawing) for drawing in drawings)
     assert len(visible(document)) == 49

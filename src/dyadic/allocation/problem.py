@@ -6,11 +6,13 @@ from typing import cast
 
 import numpy as np
 
-from dyadic.allocation.cost import BITS_PER_MIB, LayerCost
+from dyadic.allocation.cost import BITS_PER_MIB, LayerCost, costs_of
 from dyadic.allocation.latency import LatencyTable
 from dyadic.allocation.solvers.knapsack import Knapsack
 from dyadic.errors import UserError
 from dyadic.network.insert import Bits
+from dyadic.network.layers import ties
+from dyadic.network.quantized import QuantizedNetwork
 
 Omega = Callable[[str, int, int], float]
 """omega(layer, weight bits, activation bits): the harm that these widths do."""
@@ -34,6 +36,11 @@ class Problem:
     def nanoseconds(self, layer: LayerCost, bits: Bits) -> int:
         """Latency of one layer on the measured device."""
         return round(cast(LatencyTable, self.latency).milliseconds(layer, bits) * 10**6)
+
+
+def problem_of(network: QuantizedNetwork, omega: Omega) -> Problem:
+    """A network's layers and ties; nothing is measured before `omega` is asked."""
+    return Problem(costs_of(network.layers), omega, ties(network.body))
 
 
 @dataclass(frozen=True)

@@ -7,5 +7,6 @@ No loader normalizes: mean and std are properties of the set, and the network su
 from dyadic.data.folders import ImageFolders
 from dyadic.data.image_set import ImageSet
 from dyadic.data.memory import InMemory
+from dyadic.data.synthetic import Synthetic
 
-__all__ = ["ImageFolders", "ImageSet", "InMemory"]
+__all__ = ["ImageFolders", "ImageSet", "InMemory", "Synthetic"]

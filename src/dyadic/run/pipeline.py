@@ -14,15 +14,13 @@ from pytorch_lightning.loggers import Logger
 from torch import Tensor, nn
 
 from dyadic.allocation.allocation import Allocation, Constrained
-from dyadic.allocation.cost import costs_of
-from dyadic.allocation.problem import Omega, Problem
+from dyadic.allocation.problem import Problem, problem_of
 from dyadic.allocation.sensitivity.sample import Sample
 from dyadic.allocation.sensitivity.sensitivity import Sensitivity
 from dyadic.errors import UserError
 from dyadic.integer.lowering.deploy import Deployment
 from dyadic.integer.rehearsal import Rehearsal, rehearse_integers
 from dyadic.network.insert import ActivationFactory, Bits, WeightFactory
-from dyadic.network.layers import ties
 from dyadic.network.quantized import QuantizedNetwork
 from dyadic.network.reading.equivalence import CALIBRATION
 from dyadic.network.trace import trace
@@ -116,7 +114,7 @@ def rehearse(run: Run) -> Rehearsal | None:
     check_fit(model, run.data, run.hardware.devices)
     network = _network(run, model)
     omega = _no_omega if run.sensitivity is None else lambda *choice: 0.0
-    bits = run.allocation.assign(_problem(network, omega))
+    bits = run.allocation.assign(problem_of(network, omega))
     network.quantize(bits, run.weight, run.activation)
     rehearsal = None
     if run.deployment is not None:
@@ -186,13 +184,9 @@ def calibration_images(data: Any, count: int) -> Tensor:
 
 
 def allocation_problem(run: Run, network: QuantizedNetwork) -> Problem:
-    """What the allocation decides over; nothing is measured before its omega is asked."""
+    """What the allocation decides over."""
     omega = _no_omega if run.sensitivity is None else run.sensitivity(_sample(run, network))
-    return _problem(network, omega)
-
-
-def _problem(network: QuantizedNetwork, omega: Omega) -> Problem:
-    return Problem(costs_of(network.layers), omega, ties(network.body))
+    return problem_of(network, omega)
 
 
 def _sensitivity(run: Run, problem: Problem, bits: dict[str, Bits]) -> dict[str, float]:

@@ -99,7 +99,7 @@ function draw(place, declared, datasets) {
   }
   // ast: expressions are interpreted, so the page needs no eval
   const config = { ...page.config, background: "transparent" };
-  return vegaEmbed(place, spec, { config, actions: false, ast: true, renderer: "svg", logLevel: 1 })
+  return vegaEmbed(place, spec, { mode: "vega-lite", config, actions: false, ast: true, renderer: "svg", logLevel: 1 })
     .catch((error) => { place.textContent = error.message; throw error; });
 }
 

@@ -48,6 +48,22 @@ def test_everything_that_the_door_names_is_there():
         _ = dyadic.quantise
 
 
+def test_the_door_reaches_the_packages_that_a_notebook_needs():
+    found = (dyadic.allocation, dyadic.charts, dyadic.data, dyadic.models)
+    assert [module.__name__.rpartition(".")[2] for module in found] == [
+        *["allocation", "charts", "data", "models"]
+    ]
+    assert {"allocation", "charts", "data", "models"} <= set(dir(dyadic))
+
+
+def test_a_trace_ends_in_the_logits_and_lowered_has_the_same_program(network, program):
+    last = program.operations[-1].name
+    assert np.array_equal(program.trace(IMAGES)[last], program.run(IMAGES))
+    _, found = dyadic.lowered(network)
+    assert [x.name for x in found.program.operations] == [x.name for x in program.operations]
+    assert found.program.logit_scale == program.logit_scale
+
+
 def test_importing_dyadic_loads_nothing_heavy():
     code = "import sys, dyadic; print(sorted({'torch', 'numpy', 'hydra'} & set(sys.modules)))"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -155,6 +155,8 @@ def _table(path: Path) -> pd.DataFrame:
     if not complete.strip():
         return pd.DataFrame()
     table = pd.read_csv(io.StringIO(complete), on_bad_lines="skip")
+    if "'" not in complete:
+        return table
     texts = table.select_dtypes(["object", "string"])
     return table.assign(**{name: texts[name].replace(ESCAPE, "", regex=True) for name in texts})
 

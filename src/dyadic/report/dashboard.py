@@ -71,7 +71,7 @@ def write_dashboard(
     body = environment.get_template("dashboard.html.j2").render(content, refresh=refresh)
     data = {
         "config": CONFIG,
-        "runtime": vl_convert.javascript_bundle(),
+        "runtime": vl_convert.javascript_bundle(snippet=None),
         "compare": comparisons([r for r in records if r.status != BROKEN], frame, bins),
         "drawn": [{"declared": d.declared, "data": d.data} for d in drawn],
     }

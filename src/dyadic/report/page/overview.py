@@ -71,7 +71,7 @@ def _setting(runs: pd.DataFrame, table: pd.DataFrame, series: list[str]) -> dict
     first = runs.iloc[0]
     # No epochs: the run started from weights that were there
     of = f" of {plural(int(first.epochs_baseline), 'epoch')}" if first.epochs_baseline > 0 else ""
-    if first.held_out:
+    if first.held_out > 0:
         of += f" without {plural(int(first.held_out), 'held-out image')}"
     summary = f"{plural(len(runs), 'finished run')}, {plural(runs.seed.nunique(), 'seed')}, on "
     summary += f"{first.hardware}; float network{of}, top-1 {percent(baseline)} %."

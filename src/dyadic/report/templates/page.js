@@ -87,12 +87,15 @@ document.head.append(vega);
 const rowsOf = ({ columns, data }) => data.map((row) => Object.fromEntries(columns.map((name, k) => [name, row[k]])));
 
 // Vega-Lite stretches single charts to their container; the columns of grids are counted here.
-function draw(place, declared, datasets) {
+function draw(place, declared, datasets, runs) {
   const spec = { ...structuredClone(declared), datasets }, width = place.clientWidth || 360;
   if (spec.columns) {
-    spec.columns = Math.max(1, Math.min(spec.columns, Math.floor(width / 210)));
-    const each = Math.floor(width / spec.columns) - spec.usermeta.room;
-    for (const part of spec.concat ?? [spec.spec]) part.width = each;
+    spec.columns = Math.max(1, Math.min(spec.columns, Math.floor(width / 190)));
+    for (const part of spec.concat ?? [spec.spec]) {
+      part.width = Math.floor(width / spec.columns) - spec.usermeta.room;
+      // A run without epochs keeps its colour too
+      if (runs && part.encoding.color.scale) part.encoding.color.scale.domain = runs;
+    }
   } else {
     spec.width = width;
     spec.autosize = { type: "fit-x", contains: "padding" };
@@ -124,14 +127,14 @@ function element(name, text, parent) {
   return made;
 }
 
-function overlay(title, note, spec, name, rows) {
+function overlay(title, note, spec, name, rows, runs) {
   if (!rows.length) return;
   const figure = element("figure", "", get("compare-charts")), caption = element("figcaption", "", figure);
   element("b", title, caption);
   element("span", note, caption);
   const place = element("div", "", figure);
   Object.assign(place, { className: "chart", role: "img", ariaLabel: `${title}. ${note}` });
-  draw(place, spec, { [name]: rows });
+  draw(place, spec, { [name]: rows }, runs);
 }
 
 function compare() {
@@ -143,8 +146,8 @@ function compare() {
   const hue = (k) => hues[k % hues.length];
   runs.forEach((name, k) => element("li", name, legend).style.setProperty("--c", `var(--${hue(k)[0]})`));
   const of = (rows) => runs.flatMap((name) => rows.filter((row) => row.run === name));
-  overlay("Training", "A colour a run.", declared.training, "epochs", of(epochs));
-  overlay("Layers", "From the input down, a colour a run.", declared.layers, "layers", of(layers));
+  overlay("Training", "A colour a run.", declared.training, "epochs", of(epochs), runs);
+  overlay("Layers", "From the input down, a colour a run.", declared.layers, "layers", of(layers), runs);
   const weights = runs.flatMap((name, k) => name in bins ? rowsOf(page.drawn[bins[name]].data.bins)
     .filter((row) => row.kind === "weights")
     .map((row) => ({ ...row, layer: row.layer.split(":")[0], colour: hue(k)[1] })) : []);

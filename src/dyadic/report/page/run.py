@@ -74,8 +74,8 @@ def _training(record: Record) -> Drawing | None:
     history = record.history()
     if history.empty:
         return None
-    epochs, scored = plural(len(history), "epoch"), history.top1.dropna()
-    title = f"{scored.iloc[-1]:.2f} % top-1 after {epochs}" if len(scored) else f"{epochs} trained"
+    epochs, top1 = plural(len(history), "epoch"), record.summary.get("top1")
+    title = f"{epochs} trained" if top1 is None else f"{top1:.2f} % top-1 after {epochs}"
     baseline = float(record.summary.get("float_top1") or "nan")
     phases = ", ".join(dict.fromkeys(filter(None, history.phase)))
     note = f"Phases: {phases}. Hairlines: the schedule's events." if phases else ""

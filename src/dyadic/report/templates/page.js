@@ -23,7 +23,7 @@ function sort() {
   const keyed = rows.map((row) => [cell(row, name), row]);
   keyed.sort(([a], [b]) => {
     if (!a || !b) return !a - !b;  // empty cells last, both ways
-    return down * (parseFloat(a) - parseFloat(b) || a.localeCompare(b));
+    return down * (parseFloat(a) - parseFloat(b) || (a > b) - (a < b));
   });
   table.tBodies[0].append(...keyed.map(([, row]) => row));
 }

@@ -179,7 +179,8 @@ def _cheapest(table: pd.DataFrame, cost: str) -> str:
     """The least cost that stays close to float, as a sentence."""
     close = where(table, table.top1_drop <= CLOSE)
     if close.empty:
-        return f"None is within {CLOSE:g} point of float"
+        what = LABELS[cost].partition(",")[0]
+        return f"None is within {CLOSE:g} point of float, whatever its {what}"
     row = rows(ordered(close, [cost, "top1_drop"]))[0]
     amount = f"{row[cost]:.3g} {LABELS[cost].split(' ')[-1]}"
     name = f"{row['method']} at {ahead.width_of(row)}{ahead.alike(row)}"

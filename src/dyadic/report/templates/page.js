@@ -10,7 +10,8 @@ const cell = (row, name) => row.cells[names.indexOf(name)]?.textContent.trim() ?
 
 function remember(key, value) {
   if (value) state.set(key, value); else state.delete(key);
-  history.replaceState(null, "", state.size ? `#${state}` : location.pathname);
+  // A page within another has no address of its own
+  try { history.replaceState(null, "", state.size ? `#${state}` : location.pathname); } catch { return; }
 }
 
 function sort() {

@@ -61,8 +61,8 @@ def update(options: Any) -> None:
     published = declared.read_published(options.experiments / "published")
     claims = declared.read_claims(options.experiments)
     found = [(claim, *verdicts.trials(claim, runs)) for claim in claims]
-    known = verdicts.read_verdicts(options.out / "claims.csv")
-    parts = [_verdicts(claim, tried, published, known) for claim, tried, _ in found]
+    stored = verdicts.read_verdicts(options.out / "claims.csv")
+    parts = [_verdicts(claim, tried, published, stored) for claim, tried, _ in found]
     table = verdicts.decided(pd.concat(parts, ignore_index=True))
     write_text(options.out / "claims.csv", csv(table))
     for claim, tried, fits in found:
@@ -79,11 +79,11 @@ def update(options: Any) -> None:
 
 
 def _verdicts(
-    claim: declared.Claim, tried: Trials, published: pd.DataFrame, known: pd.DataFrame
+    claim: declared.Claim, tried: Trials, published: pd.DataFrame, stored: pd.DataFrame
 ) -> pd.DataFrame:
     """The claim's rows; without runs what an earlier table says, if it says the same claims."""
     fresh = verdicts.verdict_rows(claim, tried, published).astype(object)
-    earlier = where(known, known.experiment == claim.experiment).filter(verdicts.STORED)
+    earlier = where(stored, stored.experiment == claim.experiment).filter(verdicts.STORED)
     margins = dict(zip(fresh.claim, fresh.margin, strict=True))
     if tried or set(earlier.claim) != set(margins):
         return fresh

@@ -162,12 +162,12 @@ def _variants(frame: pd.DataFrame) -> pd.Series:
         recipes = [{k: v for k, v in c.items() if k.startswith(RECIPE)} for c in group.choices]
         table = pd.DataFrame(recipes, index=group.index).astype(object).fillna("")
         varying = [key for key in table if len(set(table[key].map(str))) > 1]
-        told = table.filter(sorted(varying, key=lambda key: "_target_" not in key)[:3])
-        words = [" ".join(filter(None, map(_short, row, row.values()))) for row in rows(told)]
+        shown = table.filter(sorted(varying, key=lambda key: "_target_" not in key)[:3])
+        words = [" ".join(filter(None, map(_short, row, row.values()))) for row in rows(shown)]
         said = pd.Series(words, group.index)
         costs, digests = group.gbops.map("{:.3g} GBOPS".format), "#" + group.configuration.str[:4]
-        told = (said + " " + (costs if costs.is_unique else digests)).str.strip()
-        names[group.index] = said.where(~said.duplicated(keep=False), told)
+        whole = (said + " " + (costs if costs.is_unique else digests)).str.strip()
+        names[group.index] = said.where(~said.duplicated(keep=False), whole)
     return names
 
 

@@ -58,7 +58,7 @@ def width_of(row: dict[str, Any]) -> str:
     return f"{row['width']} {'bit' if row['width'] == '1' else 'bits'}"
 
 
-def alike(row: dict[str, Any]) -> str:
+def condition(row: dict[str, Any]) -> str:
     """What rows must share to be compared, beside the width, in words."""
     activations, epochs = (row[key] for key in LIKE)
     kind = activations if activations in ("", FLOAT_WORD) else f"{activations}-bit"

@@ -88,8 +88,8 @@ def place(row: Any) -> str:
 
 def pictures(verdicts: pd.DataFrame) -> list[Drawing]:
     """A picture for every setting of an experiment whose table holds the seeds' differences."""
-    told = where(verdicts, verdicts.differences != "")
-    return [_picture(own) for _, own in groups(told, WHERE)]
+    measured = where(verdicts, verdicts.differences != "")
+    return [_picture(own) for _, own in groups(measured, WHERE)]
 
 
 def _picture(own: pd.DataFrame) -> Drawing:

@@ -97,7 +97,7 @@ def headline(best: pd.DataFrame) -> tuple[str, str]:
     near = best.assign(near=-(best.bits - HEADLINE_BITS).abs())
     row = rows(ordered(near, ["methods", "near", "epochs_quantize"], descending=True))[0]
     first, second, pair, bits = row["method"], row["second"], row["pair"], ahead.width_of(row)
-    score = f"{first}{ahead.alike(row)}: {percent(row['top1'], row['top1_sd'])} % top-1 on "
+    score = f"{first}{ahead.condition(row)}: {percent(row['top1'], row['top1_sd'])} % top-1 on "
     score += plural(int(row["seeds"]), "seed")
     if row["verdict"] == ahead.ALONE:
         said = f"No two methods have run at the same width and training; {first} at {bits}."
@@ -125,7 +125,7 @@ def _standing(best: pd.DataFrame) -> pd.DataFrame:
     shown = {
         "bits": best.bits,
         "method": (best.method + " " + best.variant).str.strip(),
-        "with": [ahead.alike(row).removeprefix(" with ") for row in rows(best)],
+        "with": [ahead.condition(row).removeprefix(" with ") for row in rows(best)],
         "levels": best.levels,
         "top-1, %": list(map(percent, best.top1, best.top1_sd)),
         "seeds": best.seeds,
@@ -172,7 +172,7 @@ def _drawn(table: pd.DataFrame, x: str, title: str, note: str, **more: Any) -> D
 def _words(row: dict[str, Any]) -> str:
     what = f"{row['method']} {row['variant']}".strip() + f", {ahead.width_of(row)}"
     score = f"{percent(row['y'], row['sd'])} %, {plural(row['seeds'], 'seed')}"
-    return f"{what}{ahead.alike(row)}: {score}"
+    return f"{what}{ahead.condition(row)}: {score}"
 
 
 def _cheapest(table: pd.DataFrame, cost: str) -> str:
@@ -183,7 +183,7 @@ def _cheapest(table: pd.DataFrame, cost: str) -> str:
         return f"None is within {CLOSE:g} point of float, whatever its {what}"
     row = rows(ordered(close, [cost, "top1_drop"]))[0]
     amount = f"{row[cost]:.3g} {LABELS[cost].split(' ')[-1]}"
-    name = f"{row['method']} at {ahead.width_of(row)}{ahead.alike(row)}"
+    name = f"{row['method']} at {ahead.width_of(row)}{ahead.condition(row)}"
     return (
         f"{name} is within {CLOSE:g} point of float at {amount}, on {plural(row['seeds'], 'seed')}"
     )

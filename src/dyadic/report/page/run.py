@@ -121,8 +121,8 @@ def _histograms(record: Record, layers: pd.DataFrame) -> Drawing | None:
     shown, labelled = [name for name in names if name in kept], {}
     for name, short in zip(shown, charts.short_names(shown), strict=True):
         own = [arrays[f"{name}/{part}"] for part in charts.PARTS]
-        known = f", {noise[name]:.1f} dB" if np.isfinite(noise.get(name, np.nan)) else ""
-        labelled[f"{short}: {len(np.unique(own[-1]))} levels{known}"] = own
+        decibels = f", {noise[name]:.1f} dB" if np.isfinite(noise.get(name, np.nan)) else ""
+        labelled[f"{short}: {len(np.unique(own[-1]))} levels{decibels}"] = own
     return charts.histograms(title, record.name, labelled, note)
 
 

@@ -15,7 +15,7 @@ import time
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pandas as pd
 import vl_convert
@@ -71,7 +71,7 @@ def write_dashboard(
     body = environment.get_template("dashboard.html.j2").render(content, refresh=refresh)
     data = {
         "config": CONFIG,
-        "runtime": vl_convert.javascript_bundle(snippet=None),
+        "runtime": cast(Any, vl_convert).javascript_bundle(),
         "compare": comparisons([r for r in records if r.status != BROKEN], frame, bins),
         "drawn": [{"declared": d.declared, "data": d.data} for d in drawn],
     }

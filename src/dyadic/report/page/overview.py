@@ -66,7 +66,7 @@ def _setting(runs: pd.DataFrame, table: pd.DataFrame, series: list[str]) -> dict
     figures = [_against_bits(table, series, baseline)] if best.bits.nunique() > 1 else []
     for cost in ("size_mib", "gbops"):
         costly = where(ahead.quantized(table), ahead.quantized(table)[cost] > 0)
-        if costly[cost].nunique() > 1:
+        if len(set(costly[cost])) > 1:
             figures.append(_pareto(costly, series, cost))
     first = runs.iloc[0]
     # No epochs: the run started from weights that were there

@@ -68,6 +68,13 @@ def test_networks_and_longer_training_are_not_mixed(workplace):
     assert list(table.difference) == [-5.0, -11.5, 1.0, -0.5]
 
 
+def test_a_run_that_fits_two_arms_is_an_error(workplace, capsys):
+    workplace.run("largest", 0, 91.0)
+    workplace.write(CLAIM | {"arms": CLAIM["arms"] | {"anything": {"runs": {}}}})
+    assert workplace.claims() == 2
+    assert "fits anything and largest; their `runs` must tell" in capsys.readouterr().err
+
+
 def test_missing_values_are_null_and_others_must_be_equal():
     config = {"quantizer": {"activation": None, "weight": {"base": 2}}}
     assert matches(config, {"quantizer.activation": None, "quantizer.weight.base": 2})

@@ -12,6 +12,7 @@ from typing import Any
 
 import pandas as pd
 
+from dyadic.errors import UserError
 from dyadic.record.read import numbers, read_csv
 from dyadic.report.data.claims import FLOAT_NET, Claim, Comparison, published_difference
 from dyadic.report.data.frames import groups, ordered, rows, where
@@ -66,11 +67,14 @@ def trials(claim: Claim, runs: pd.DataFrame) -> tuple[list[Trial], dict[str, pd.
     seeds is the arm, and of these the latest. The second value has all, by arm.
 
     runs  the finished ones of `overview`
+
+    Raises: UserError where a run fits two arms.
     """
     fits = {
         name: where(runs, [matches(config, arm.runs) for config in runs.config])
         for name, arm in claim.arms.items()
     }
+    _check_apart(claim, fits)
     found = []
     for key, _ in groups(pd.concat(fits.values()).drop_duplicates("name"), SETTING):
         own = {n: _most(where(f, (f[SETTING] == list(key)).all(axis=1))) for n, f in fits.items()}
@@ -78,6 +82,14 @@ def trials(claim: Claim, runs: pd.DataFrame) -> tuple[list[Trial], dict[str, pd.
         if any(trial.judge(comparison).seeds for comparison in claim.comparisons):
             found.append(trial)
     return found, fits
+
+
+def _check_apart(claim: Claim, fits: dict[str, pd.DataFrame]) -> None:
+    names = pd.concat([fit.name for fit in fits.values()])
+    for run in names[names.duplicated()]:
+        arms = " and ".join(name for name, fit in fits.items() if run in set(fit.name))
+        message = f"{run} fits {arms}; their `runs` must tell them apart"
+        raise UserError(f"experiments/{claim.experiment}.yaml: {message}")
 
 
 def _most(own: pd.DataFrame) -> pd.DataFrame:

@@ -44,8 +44,9 @@ ALLOCATIONS = {
 def overview(records: Sequence[Record]) -> pd.DataFrame:
     """One row a run: the summary's fields, flat, and what the page asks about them.
 
-    `bits` is nan where widths were chosen layer by layer (`allocation` in words, else ""), and
-    `mean_bits` says how many bits a weight has. Beside the summary: `weight`, `activation`
+    `bits` are those of the weights, and of the activations where the weights are float; nan where
+    widths were chosen layer by layer (`allocation` in words, else ""): there `mean_bits` says how
+    many bits a weight has. Beside the summary: `weight`, `activation`
     (quantizers, or `FLOAT_WORD`), their bits in words (4/8 where layers differ), `integer_passed`
     (None: not deployed), `seconds` in total, `config` and, by dotted key, `choices`,
     `configuration`, equal for runs that differ only in their seed, `float_network`, equal for runs
@@ -72,7 +73,6 @@ def _row(record: Record) -> dict[str, Any]:
         row[part] = FLOAT_WORD if name is None else name
     allocation = str(row.get("allocation") or "").rsplit(".", 1)[-1]
     row["allocation"] = ALLOCATIONS.get(allocation, allocation.lower())
-    row["bits"] = None if row["allocation"] else row.get("bits")
     engines, seconds = row.get("integer_engines"), record.summary.get("seconds")
     row["engines"] = " ".join(map(str, engines)) if isinstance(engines, list) else engines
     row["seconds"] = numbers(list(seconds.values())).sum() if isinstance(seconds, dict) else 0
@@ -90,7 +90,11 @@ def _row(record: Record) -> dict[str, Any]:
         "reason": record.reason,
         "phase": "" if record.status in ("done", BROKEN) else _phase(record),
     }
-    return row | facts | _widths(row, choices)
+    widths = _widths(row, choices)
+    weight = widths["weight_bits"]
+    facts["bits"] = int(weight) if weight.isdigit() else row.get("bits")
+    facts |= {"bits": None} if row["allocation"] else {}
+    return row | facts | widths
 
 
 def _widths(row: dict[str, Any], choices: dict[str, Any]) -> dict[str, str]:

@@ -18,7 +18,7 @@ MAIN = ["trainer.baseline.epochs", "trainer.hardware.threads", "dataset.holdout"
 
 MAKES_SETTING = ("dataset.", "model.", "trainer.baseline.", "trainer.hardware.", "start.")
 LABELS = {
-    "bits": "bits as the paper counts them",
+    "bits": "bits of a weight, or of an activation beside float weights",
     "size_mib": "size, MiB",
     "gbops": "bit operations, GBOPS",
 }

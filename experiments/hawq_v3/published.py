@@ -87,7 +87,7 @@ class Notebook:
     def latency(self) -> LatencyTable:
         """Tesla T4, batch 8; the raw times, as the authors used them."""
         rows = [
-            Row(layer, (bits, bits), float(line[f"t4_ms_{bits}"]), faster=True)
+            Row(layer, (bits, bits), float(line[f"t4_ms_{bits}"]), faster=True, spread=0.0)
             for layer, line in zip(self.layers, self.lines, strict=True)
             for bits in WIDTHS
         ]

@@ -69,6 +69,12 @@ def test_what_is_spent_is_what_the_solution_comes_to(budget: dict) -> None:
         assert used["used"] <= used["limit"]
 
 
+def test_a_limit_is_told_in_the_unit_that_it_was_given_in() -> None:
+    allocation = Constrained(budget={"gbops": "4GBOPS", "size": "0.25MiB"})
+    spent = allocation.spent(PROBLEM, allocation.assign(PROBLEM))
+    assert {name: row["limit"] for name, row in spent.items()} == {"gbops": 4.0, "size": 0.25}
+
+
 def test_ties_can_be_let_go() -> None:
     tied = Constrained(budget={"size": 0.1})
     assert tied.assign(PROBLEM)["a.downsample"] == (4, 4)
@@ -142,6 +148,7 @@ def test_budgets_that_only_clash_together_name_each_others_tightest_value() -> N
     ("wrong", "said"),
     [
         ({"budget": {"gbops": 12.0}}, "budget.gbops=12.0 is no share .*, as in 0.5GBOPS"),
+        ({"budget": {"gbops": 1.001}}, "budget.gbops=1.001 is no share"),
         ({"budget": {"gbops": "3MiB"}}, "budget.gbops=3MiB is no share"),
         ({"budget": {"bops": 1.0}}, "no budget is called bops; they are size, gbops, latency"),
         ({"budget": {"size": "-1MiB"}}, "budget.size=-1MiB is no share"),

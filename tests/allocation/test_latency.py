@@ -1,10 +1,11 @@
+import math
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from dyadic.allocation import Constrained, LatencyTable, LayerCost, Problem
-from dyadic.allocation.latency import REPEATS, measure, rows_of
+from dyadic.allocation.latency import REPEATS, SHARE, measure, rows_of
 from dyadic.errors import UserError
 
 LAYERS = [
@@ -54,6 +55,19 @@ def test_faster_is_mostly_below_the_best_of_the_wider(narrow, wide, faster: bool
     assert [row.faster for row in rows] == [True, faster]
 
 
+def test_alike_widths_come_out_faster_once_in_190_000_times() -> None:
+    """All of the smallest timings are of one pair: the others' places among those that are left."""
+    needed, left = math.ceil(SHARE * REPEATS), 2 * REPEATS
+    ways = math.comb(left - needed, REPEATS - needed) / math.comb(left, REPEATS)
+    assert round(1 / ways, -4) == 190_000
+
+
+@pytest.mark.parametrize(("first", "second"), [(1.0, 2.0), (2.0, 1.0)])
+def test_of_two_widths_neither_is_the_wider_where_each_has_more_in_one(first, second) -> None:
+    rows = rows_of(LAYERS[0], {(8, 4): [first], (4, 8): [second]})
+    assert [(row.faster, row.spread) for row in rows] == [(True, 0.0), (True, 0.0)]
+
+
 @pytest.mark.parametrize("disturbed", [0.0, 0.2, 0.5, 0.9])
 def test_alike_widths_are_not_faster_by_luck(disturbed: float) -> None:
     """Bimodal noise, as on a shared machine."""
@@ -96,8 +110,11 @@ def test_the_solver_keeps_the_wider_one_where_narrower_is_not_faster(tmp_path: P
 
 
 def test_a_table_is_read_as_it_was_written(tmp_path: Path) -> None:
-    table().write(tmp_path / "here.csv")
-    assert LatencyTable.read(tmp_path / "here.csv") == table()
+    one = measure("one", LAYERS[:1], CHOICES[:1], lambda layer, bits: lambda: 2.5)
+    for made in (table(), one):
+        made.write(tmp_path / "here.csv")
+        assert LatencyTable.read(tmp_path / "here.csv") == made
+    assert one.milliseconds(LAYERS[0], (4, 4)) == 2.5
 
 
 @pytest.mark.parametrize(

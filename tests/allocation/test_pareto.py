@@ -57,6 +57,15 @@ def test_uniform_ones_are_the_ends() -> None:
     assert [p.solution.omega for p in points] == [p.solution.omega for p in ends]
 
 
+def test_uniform_ones_leave_fixed_layers_as_they_are() -> None:
+    problem = Notebook("ResNet-18").problem
+    first, *others = [layer.name for layer in problem.layers]
+    fixed = grid(problem, CHOICES, {first: (8, 8)})
+    assert [point.solution.bits for point in uniform_points(fixed)] == [
+        {first: (8, 8)} | dict.fromkeys(others, bits) for bits in CHOICES
+    ]
+
+
 def test_without_a_free_layer_there_is_no_uniform_one() -> None:
     fixed = {layer.name: (8, 8) for group in GRID.groups for layer in group}
     assert uniform_points(grid(Notebook("ResNet-18").problem, CHOICES, fixed)) == []
@@ -70,11 +79,14 @@ def test_the_front_is_a_table_of_budgets_and_what_they_buy(tmp_path: Path) -> No
     ]
     write_table(tmp_path / "front.csv", table(GRID, "latency", points))
     read = pd.read_csv(tmp_path / "front.csv")
+    assert read.columns[0] == "source"
     ilp = read[read.source == "ilp"]
     assert ilp.share.tolist() == sorted(SHARES)
     assert ilp.proven.all()
     budgeted = read[read.source != "uniform"]
     assert (budgeted.latency_ms <= budgeted.budget).all()
+    ends = read[read.source == "uniform"].latency_ms.tolist()
+    assert ilp.budget.iloc[[0, -1]].tolist() == pytest.approx(ends, rel=1e-12)
     assert read.source.value_counts().to_dict() == {"ilp": 5, "random": 6, "uniform": 2}
     assert read["stage1.unit1.conv1"].isin(["4/4", "8/8"]).all()
     row, point = ilp.iloc[2], points[2].solution

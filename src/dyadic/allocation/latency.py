@@ -41,7 +41,7 @@ class Row:
     bits: Bits
     milliseconds: float
     faster: bool
-    spread: float = 0.0
+    spread: float
 
 
 @dataclass(frozen=True)
@@ -117,7 +117,7 @@ def measure(
     `prepare(layer, bits)` returns the timer. The widths of a layer take turns, so that a machine
     which slows down slows all of them. Layers of one shape are timed once.
     """
-    choices = sorted(choices, key=lambda bits: bits[0] * bits[1], reverse=True)
+    choices = sorted(choices, reverse=True)
     timed: dict[tuple[str, int, int], dict[Bits, list[float]]] = {}
     rows: list[Row] = []
     for layer in layers:

@@ -61,9 +61,8 @@ def random_points(
 
 
 def uniform_points(grid: Grid) -> list[Point]:
-    """One allocation for each pair of widths that every free layer may take."""
-    free = [menu for menu in grid.menus if len(menu) > 1]
-    shared = [bits for bits in free[0] if all(bits in menu for menu in free)] if free else []
+    """One allocation for each pair of widths that the free layers, which share a menu, may take."""
+    free = next((menu for menu in grid.menus if len(menu) > 1), [])
 
     def everywhere(bits: tuple[int, int]) -> Solver:
         picks = [menu.index(bits) if len(menu) > 1 else 0 for menu in grid.menus]
@@ -73,7 +72,7 @@ def uniform_points(grid: Grid) -> list[Point]:
 
         return solver
 
-    return [Point("uniform", solve(grid, {}, everywhere(bits))) for bits in shared]
+    return [Point("uniform", solve(grid, {}, everywhere(bits))) for bits in free]
 
 
 def table(grid: Grid, kind: str, points: Sequence[Point]) -> pd.DataFrame:

@@ -35,6 +35,15 @@ def test_a_network_that_is_not_piecewise_linear_is_recognized(activation: nn.Mod
     assert not GaussNewton(model, list(layers_of(model).values()), [data()[0]], 0).applies()
 
 
+@pytest.mark.parametrize("how", [{"padding": 1, "padding_mode": "circular"}, {"padding": "same"}])
+def test_a_padding_that_cannot_be_unfolded_is_recognized(how: dict) -> None:
+    layer, last = nn.Conv2d(2, 4, 3, **how), nn.Linear(256, CLASSES)
+    model = nn.Sequential(layer, nn.Flatten(), last).double()
+    assert not GaussNewton(model, [layer, last], [data()[0]], 0).applies()
+    plain = nn.Sequential(nn.Conv2d(2, 4, 3, padding=1), nn.Flatten(), last).double()
+    assert GaussNewton(plain, [plain[0], last], [data()[0]], 0).applies()
+
+
 @pytest.mark.parametrize("model", [resnet8(CLASSES, 1, 4), small_inception(CLASSES, 1, 2)])
 def test_no_memory_layout_hides_that_a_network_is_piecewise_linear(model: nn.Module) -> None:
     """Concatenated in channels-last, an Inception has views in its graph that others have not."""

@@ -39,9 +39,9 @@ def test_measuring_leaves_the_model_as_it_was() -> None:
         assert not any(module._forward_hooks for module in model.modules())
 
 
-def traces(trace: list[float], error: list[float]) -> Traces:
+def traces(trace: list[float], error: list[float], freedom: float = 19.0) -> Traces:
     rows = [torch.tensor(row, dtype=torch.float64) for row in (trace, error)]
-    return Traces(("a", "b"), torch.ones(2), *rows, probes=20, freedom=19.0, exact=False)
+    return Traces(("a", "b"), torch.ones(2), *rows, probes=20, freedom=freedom, exact=False)
 
 
 def test_the_error_is_compared_with_the_absolute_trace() -> None:
@@ -50,8 +50,28 @@ def test_the_error_is_compared_with_the_absolute_trace() -> None:
     assert not RelativeError(0.03)(negative)
 
 
-def test_progress_is_told_after_every_round_and_most_ends_it() -> None:
-    model, (images, labels) = network(nn.GELU()), data()
+@pytest.mark.parametrize(
+    ("error", "freedom", "enough"),
+    [(0.25, 10.0, True), (0.2501, 10.0, False), (0.0, 9.999, False)],
+)
+def test_probes_are_enough_up_to_the_tolerance_and_from_ten_degrees_of_freedom(
+    error: float, freedom: float, enough: bool
+) -> None:
+    assert RelativeError(0.25)(traces([1.0, 1.0], [0.0, error], freedom)) == enough
+
+
+def test_five_percent_are_enough_where_nothing_else_is_said() -> None:
+    assert [RelativeError()(traces([1.0, 1.0], [0.0, e])) for e in (0.05, 0.051)] == [True, False]
+
+
+@pytest.mark.parametrize(
+    ("activation", "rounds"), [(nn.GELU(), [16, 32, 40]), (nn.ReLU(), [4, 8, 12, 16])]
+)
+def test_progress_is_told_after_every_round_and_most_ends_it(
+    activation: nn.Module, rounds: list[int]
+) -> None:
+    model, (images, labels) = network(activation), data()
+    model[-1] = nn.Linear(4, 16).double()
     told: list[int] = []
     result = hessian_traces(
         model,
@@ -62,8 +82,8 @@ def test_progress_is_told_after_every_round_and_most_ends_it() -> None:
         most=40,
         progress=lambda traces: told.append(traces.probes),
     )
-    assert told == [16, 32, 40]
-    assert result.probes == 40
+    assert told == rounds
+    assert result.probes == rounds[-1]
 
 
 def test_two_probes_have_an_error_and_one_has_none() -> None:

@@ -55,6 +55,5 @@ class DoubleBackward:
 def hessian_vector_product(
     gradient: Sequence[Tensor], weights: Sequence[Tensor], v: Sequence[Tensor]
 ) -> list[Tensor]:
-    """(H v)_l = d (g . v) / d w_l for every layer; zero where the gradient is constant."""
-    product = torch.autograd.grad(gradient, weights, v, retain_graph=True, materialize_grads=True)
-    return list(product)
+    """(H v)_l = d (g . v) / d w_l for every layer."""
+    return list(torch.autograd.grad(gradient, weights, v, retain_graph=True))

@@ -89,7 +89,11 @@ class GaussNewton:
 
 
 def _hadamard_row(row: int, length: int) -> Tensor:
-    """(-1)^popcount(row AND column) for the first columns of Sylvester's Hadamard matrix."""
+    """(-1)^popcount(row AND column) for the first columns of Sylvester's Hadamard matrix.
+
+    >>> [_hadamard_row(row, 3).tolist() for row in range(4)]
+    [[1, 1, 1], [1, -1, 1], [1, 1, -1], [1, -1, -1]]
+    """
     return torch.tensor([1 - 2 * ((row & column).bit_count() % 2) for column in range(length)])
 
 

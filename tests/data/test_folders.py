@@ -25,6 +25,18 @@ def test_an_epoch_is_the_same_for_any_number_of_workers(folders: Path) -> None:
     assert as_lists(alone.train_batches(2)) != as_lists(alone.train_batches(3))
 
 
+def test_order_and_augmentation_are_of_the_seed_and_of_the_epoch(folders: Path) -> None:
+    def shown(seed: int, epoch: int, **options: object) -> tuple[bytes, ...]:
+        batches = image_set(folders, seed=seed, **options).train_batches(epoch)
+        return tuple(image.numpy().tobytes() for images, _ in batches for image in images)
+
+    keys = [(0, 0), (0, 1), (1, 0)]
+    plain = [shown(*key, crop_area=None, flip=False) for key in keys]
+    assert len({frozenset(images) for images in plain}) == 1
+    assert len(set(plain)) == 3
+    assert len({frozenset(shown(*key)) for key in keys}) == 3
+
+
 def test_reading_leaves_the_global_generator_alone(folders: Path) -> None:
     before = torch.get_rng_state()
     list(image_set(folders).train_batches(0))

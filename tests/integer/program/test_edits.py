@@ -1,17 +1,19 @@
 """Programs edited by hand, sealed again: refused by the operation's name."""
 
+import hashlib
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.integer.program.saved import change, first, sample
+from tests.integer.program.pieces import HALF, after_pixels, weights
+from tests.integer.program.saved import attempt, change, first, sample
 from tests.integer.random_programs import random_images
 
 from dyadic.integer.engines.reference import ReferenceEngine
-from dyadic.integer.program.files import ADDED, _Reader, load_proof
-from dyadic.integer.program.operations import (
-    SumPool,
-)
+from dyadic.integer.program import files
+from dyadic.integer.program.files import _Reader, load_proof, save
+from dyadic.integer.program.operations import Conv, Linear, Program, SumPool
 from dyadic.integer.program.requirements import ProgramError
 
 EDITS = {
@@ -111,19 +113,59 @@ def test_hand_edited_programs_are_refused(saved: Path, edit: str) -> None:
     assert len(str(caught.value)) <= 1000
 
 
-def test_every_file_of_version_1_still_loads(saved: Path) -> None:
-    def edit(tree: dict) -> None:
-        tree["version"] = 1
-
-    images = random_images(sample(), 2)
-    expected = ReferenceEngine(sample()).run(images)
-    change(saved, edit)
-    assert np.array_equal(ReferenceEngine(load_proof(saved)).run(images), expected)
-    pool = {"name": "pool", "inputs": ["t0"], "kernel": [2, 2], "stride": [1, 1], "padding": [0, 0]}
-    old = _Reader(np.zeros(0, np.uint8), ADDED).operation({"operation": "SumPool", **pool})
-    assert old == SumPool("pool", ("t0",), (2, 2), (1, 1), (0, 0), ceil=False, counted="kernel")
+def test_version_1_had_fewer_fields_and_a_checksum_of_the_weights_alone(tmp_path: Path) -> None:
+    pool = SumPool("pool", ("input",), (2, 2), (1, 1), (0, 0))
+    program = after_pixels(pool, Conv("conv", ("pool",), *conv_fields()))
+    save(program, tmp_path)
+    tree = json.loads((tmp_path / "program.json").read_text())
+    for field in ("ceil", "counted"):
+        del first(tree, "SumPool")[field]
+    with np.load(tmp_path / "weights.npz") as stored:
+        alone = hashlib.sha256(stored["packed"].tobytes()).hexdigest()
+    (tmp_path / "program.json").write_text(json.dumps(tree | {"version": 1, "sha256": alone}))
+    images = random_images(program, 2)
+    found = ReferenceEngine(load_proof(tmp_path)).run(images)
+    assert np.array_equal(found, ReferenceEngine(program).run(images))
+    change(tmp_path, lambda tree: tree.update(version=2))
     with pytest.raises(ProgramError, match="ceil, counted expected"):
-        _Reader(np.zeros(0, np.uint8), {}).operation({"operation": "SumPool", **pool})
+        load_proof(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("shape", "bits", "possible"),
+    [
+        ((2,), 1, True),
+        ((2,), 16, True),
+        ((2,), 0, False),
+        ((2,), 17, False),
+        ((0, 2), 1, False),
+        ((-1, -1), 1, False),
+    ],
+)
+def test_weights_have_a_size_of_1_to_16_bits(shape: tuple, bits: int, possible: bool) -> None:
+    reader = _Reader(np.zeros(9, np.uint8), {})
+    stored = {"shape": shape, "bits": bits, "offset": 0, "levels": np.array([1])}
+    if possible:
+        assert reader._weights(stored, "here").codes.tolist() == [0, 0]
+        return
+    with pytest.raises(ProgramError, match=rf"^here: shape .* of {bits} bits is not possible"):
+        reader._weights(stored, "here")
+
+
+def conv_fields() -> tuple:
+    return weights([0, 1], [-3, 5]), np.array([1, 2]), HALF, -99, 99
+
+
+@pytest.mark.parametrize("missing", [0, 1])
+def test_all_weights_together_have_a_limit(
+    saved: Path, missing: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    layers = [o.weights.codes.size for o in sample().operations if isinstance(o, Linear)]
+    assert len(layers) > 1
+    monkeypatch.setattr(files, "ELEMENTS", sum(layers) - missing)
+    found = attempt(saved)
+    assert isinstance(found, Program) == (not missing)
+    assert not missing or f"with them {sum(layers)} weights" in str(found)
 
 
 def test_the_operation_is_named(saved: Path) -> None:

@@ -1,6 +1,7 @@
 """Programs on disk: what is written comes back, and nothing that was changed is believed."""
 
 import io
+import json
 import zipfile
 from dataclasses import fields, replace
 from pathlib import Path
@@ -9,17 +10,15 @@ from typing import Any
 import numpy as np
 import pytest
 from hypothesis import given, settings
+from tests.integer.program.pieces import after_pixels
 from tests.integer.program.saved import attempt, sample
 from tests.integer.random_programs import programs, random_images, random_program
 from tests.integer.resnet20 import resnet20
 
 from dyadic.integer.engines.reference import ReferenceEngine
-from dyadic.integer.program.files import load_proof, save, stored_bytes
-from dyadic.integer.program.operations import (
-    Dyadic,
-    Program,
-    Weights,
-)
+from dyadic.integer.program import files
+from dyadic.integer.program.files import MEMBER, load_proof, save, stored_bytes
+from dyadic.integer.program.operations import Dyadic, Program, Relu, Weights
 from dyadic.integer.program.requirements import ProgramError
 
 
@@ -44,6 +43,15 @@ def test_what_is_written_comes_back(tmp_path_factory: Any, program: Program) -> 
         assert all(same(getattr(a, f.name), getattr(b, f.name)) for f in fields(a))
     images = random_images(program, 2)
     assert np.array_equal(ReferenceEngine(loaded).run(images), ReferenceEngine(program).run(images))
+
+
+def test_a_program_without_weights_and_fields_in_any_order(tmp_path: Path) -> None:
+    program = after_pixels(Relu("relu", ("input",)))
+    assert save(program, tmp_path) == 0
+    path = tmp_path / "program.json"
+    tree = json.loads(path.read_text())
+    path.write_text(json.dumps(dict(reversed(tree.items()))))
+    assert load_proof(tmp_path).program == program
 
 
 @pytest.mark.parametrize("bits", [2, 3, 5, 8])
@@ -121,6 +129,34 @@ def test_damaged_files_are_refused(saved: Path, file: str, damage: str) -> None:
     with pytest.raises(ProgramError, match=r"program\.json|weights\.npz") as caught:
         load_proof(saved)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "compression"), [("other.npy", zipfile.ZIP_STORED), (MEMBER, zipfile.ZIP_DEFLATED)]
+)
+def test_the_right_weights_are_in_the_right_place(saved: Path, name: str, compression: int) -> None:
+    path = saved / "weights.npz"
+    with zipfile.ZipFile(path) as file:
+        right = file.read(MEMBER)
+    path.write_bytes(archive(MEMBER, right))
+    load_proof(saved)
+    path.write_bytes(archive(name, right, compression))
+    with pytest.raises(ProgramError, match=r"one uncompressed packed\.npy expected"):
+        load_proof(saved)
+
+
+@pytest.mark.parametrize(("file", "most"), [("weights.npz", 2**30), ("program.json", 2**26)])
+def test_a_file_that_is_too_large_is_not_read(
+    saved: Path, file: str, most: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    limit = "WEIGHT_BYTES" if file == "weights.npz" else "JSON_BYTES"
+    monkeypatch.setattr(files, limit, (saved / file).stat().st_size)
+    load_proof(saved)
+    monkeypatch.undo()
+    with (saved / file).open("r+b") as sparse:
+        sparse.truncate(most + 1)
+    with pytest.raises(ProgramError, match=f"{file}: larger than {most} bytes"):
+        load_proof(saved)
 
 
 @pytest.mark.parametrize("file", ["weights.npz", "program.json"])

@@ -12,7 +12,9 @@ def test_packing_keeps_every_code(bits: int, count: int, seed: int) -> None:
     codes = np.random.default_rng(seed).integers(0, 2**bits, count, np.uint16)
     packed = pack(codes, bits)
     assert len(packed) == packed_bytes(count, bits)
-    assert np.array_equal(unpack(packed, count, bits), codes)
+    found = unpack(packed, count, bits)
+    assert np.array_equal(found, codes)
+    assert found.dtype == (np.uint8 if bits <= 8 else np.uint16)
     # The definition: code i holds bits i * bits .. of one long little-endian number.
     number = sum(int(code) << i * bits for i, code in enumerate(codes))
     assert number == int.from_bytes(packed.tobytes(), "little")

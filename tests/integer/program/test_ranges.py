@@ -72,7 +72,7 @@ UNARY = {
     "concat": lambda lo, hi: Concat("y", X * 2),
     "max pool": lambda lo, hi: MaxPool("y", X, (2, 2), (1, 1), (0, 0), False),
     "repeat": lambda lo, hi: Repeat("y", X, (2, 1)),
-    "sum pool": lambda lo, hi: SumPool("y", X, (2, 2), (2, 2), (0, 0)),
+    "sum pool": lambda lo, hi: SumPool("y", X, (2, 1), (2, 2), (0, 0)),
     "adaptive": lambda lo, hi: AdaptiveSumPool("y", X, (2, 1)),
     "add": lambda lo, hi: Add("y", X * 2, *INT32),
     "add, clamped": lambda lo, hi: Add("y", X * 2, -6, 12),
@@ -113,8 +113,13 @@ def test_sums_are_bounded_term_by_term(weights: list[int], ends: tuple[int, int]
     assert (bound.lo.item(), bound.hi.item()) == (min(lo, lo + 3), max(hi, hi + 3))
 
 
-def layer(bias: int, weight: int = 0) -> Program:
-    return one_layer(np.full((1, 1, 1, 1), weight), np.array([bias]), dyadic(0.5))
+def test_only_the_entries_that_inputs_reach_count() -> None:
+    table = Lookup("y", X, 1, np.array([-99, 7, 9, 8, 99]))
+    assert prove(program(pixels(2, 4), table)).ranges["y"] == (7, 9)
+
+
+def layer(bias: int, weight: int = 0, scale: float = 0.5) -> Program:
+    return one_layer(np.full((1, 1, 1, 1), weight), np.array([bias]), dyadic(scale))
 
 
 @pytest.mark.parametrize(
@@ -172,10 +177,13 @@ LIMIT = plain_limit(1)
         added(-(2**30), 2**30, 2**30 - 1),
         multiplied(1),
         looked_up(2, 4),
+        layer(2**36, scale=2.0**25),
+        layer(-(2**36), scale=2.0**25),
+        layer(2**62 - 2**9),
     ],
 )
 def test_what_just_fits_is_proved(made: Program) -> None:
-    assert prove(made).ranges["y"]
+    assert prove(made).ranges["flat"]
 
 
 @pytest.mark.parametrize(
@@ -189,6 +197,10 @@ def test_what_just_fits_is_proved(made: Program) -> None:
         (looked_up(1, 4), "inputs 1 to 4; the table has 2 to 4"),
         (looked_up(2, 5), "inputs 2 to 5; the table has 2 to 4"),
         (heavy(INT32[0]), "does not fit 62 bits"),
+        (layer(2**62), "does not fit 62 bits"),
+        # c = 5: an accumulator is split in two words of 31 and 5 bits
+        (layer(2**36 + 1, scale=2.0**25), "38 bits times its scale does not fit 64 bits"),
+        (layer(-(2**36) - 1, scale=2.0**25), "38 bits times its scale does not fit 64 bits"),
         (
             program(
                 pixels(0, 0), SumPool("y", X, (23, 23), (1, 1), (11, 11), False, "image"), size=24

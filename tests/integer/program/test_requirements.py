@@ -4,15 +4,17 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from tests.integer.by_hand import one_layer
+from tests.integer.program.pieces import HALF, after_pixels, layer, weights
 
 from dyadic.errors import UserError
 from dyadic.integer.program.bounds import accumulator_bits, prove
-from dyadic.integer.program.dyadic import dyadic
+from dyadic.integer.program.dyadic import dyadic, pair
 from dyadic.integer.program.operations import (
     INT32,
+    AdaptiveSumPool,
     Add,
     Concat,
+    Conv,
     Dyadic,
     Flatten,
     Linear,
@@ -23,6 +25,8 @@ from dyadic.integer.program.operations import (
     Operation,
     Pad,
     Program,
+    Relu,
+    Repeat,
     Requantize,
     Select,
     SumPool,
@@ -31,28 +35,16 @@ from dyadic.integer.program.operations import (
 )
 from dyadic.integer.program.requirements import ProgramError
 
-HALF = dyadic(0.5)
-
-
-def layer(**changes) -> Program:
-    """A 1 x 1 convolution with one field changed."""
-    program = one_layer(np.full((2, 1, 1, 1), 3), np.array([1, 2]), HALF)
-    conv, flat = program.operations
-    return replace(program, operations=(replace(conv, **changes), flat))
-
-
-def after_pixels(*operations: Operation, shape: tuple = (1, 4, 4)) -> Program:
-    last = Flatten("last", (operations[-1].name,))
-    return Program("p", shape, (*operations, last), 1.0)
-
-
-def weights(codes: list, levels: list, bits: int = 1) -> Weights:
-    return Weights(np.array(codes, np.uint8).reshape(2, 1, 1, 1), np.array(levels), bits)
-
-
 B30 = np.array([2**30])
 
 
+def two_planes(levels: object = ((1, 0), (0, 1)), **changes) -> Program:
+    """Weights 1 and sqrt(2), one field changed."""
+    stored = weights([0, 1], levels)
+    return layer(**{"weights": stored, "scale": EVEN, "odd": ODD} | changes)
+
+
+EVEN, ODD = pair(0.01)
 REFUSED = {
     "the name is used twice": after_pixels(Requantize("input", ("input",), HALF, 0, 1)),
     "made by no earlier operation": after_pixels(Requantize("a", ("b",), HALF, 0, 1)),
@@ -64,6 +56,20 @@ REFUSED = {
     r"scale b is int64 \(3,\)": layer(scale=Dyadic(B30.repeat(3), np.array([31] * 3))),
     "scale c is float64": layer(scale=Dyadic(B30, np.array([31.0]))),
     "two planes need two scales": layer(odd=HALF),
+    "the two scales have different c": two_planes(scale=Dyadic(EVEN.b, EVEN.c + 1)),
+    r"scale b outside -2147483647 \.\. 2147483647": two_planes(odd=Dyadic(B30 * 2, ODD.c)),
+    r"scale b is int64 \(3,\); int64 \(2,\)": two_planes(odd=Dyadic(B30.repeat(3), ODD.c)),
+    "two planes need two": two_planes(odd=None),
+    "levels are not": two_planes(levels=((0, 1), (1, 0))),
+    r"levels of shape \(1, 2\)": two_planes(levels=((0, 1),)),
+    r"levels of shape \(3, 2\)": two_planes(levels=((0, 1), (0, 1), (0, 1))),
+    r"levels of shape \(1, 1, 2\)": two_planes(levels=(((0, 1),),)),
+    "weight codes are int64": layer(weights=Weights(np.zeros((2, 1, 1, 1), int), B30, 1)),
+    r"weights of shape \(2, 1\)": layer(weights=Weights(np.zeros((2, 1), np.uint8), B30, 1)),
+    r"weights of shape \(2, 0, 1, 1\)": layer(
+        weights=Weights(np.zeros((2, 0, 1, 1), np.uint8), B30, 1)
+    ),
+    "code 0 of 0 levels": layer(weights=weights([0, 0], np.zeros(0, int))),
     "bias is int32": layer(bias=np.array([1, 2], np.int32)),
     r"bias is int64 \(1,\)": layer(bias=np.array([1])),
     "clamp from 5 to 4": layer(lo=5, hi=4),
@@ -76,9 +82,7 @@ REFUSED = {
     "channels, weights for 1 in 2": layer(groups=2),
     "must be positive": layer(stride=(0, 1)),
     "is negative": layer(padding=(0, -1)),
-    "is empty or too large": layer(
-        weights=Weights(np.zeros((2, 1, 5, 5), np.uint8), np.array([1]), 1)
-    ),
+    "is empty": layer(weights=Weights(np.zeros((2, 1, 5, 5), np.uint8), np.array([1]), 1)),
     "more than half the window": after_pixels(
         MaxPool("m", ("input",), (3, 3), (1, 1), (2, 2), False)
     ),
@@ -160,3 +164,52 @@ def test_refused_in_one_line_that_names_the_operation(message: str) -> None:
 
 def test_what_the_refused_programs_vary_is_accepted() -> None:
     assert accumulator_bits(layer()) == {"conv": 11}
+    assert accumulator_bits(two_planes()) == {"conv": 10}
+
+
+ONE_INPUT = [
+    Conv("y", (), weights([0, 0], [1]), np.array([0, 0]), HALF, 0, 1),
+    Linear("y", (), Weights(np.zeros((1, 16), np.uint8), B30, 1), np.array([0]), HALF, 0, 1),
+    Normalize("y", (), np.array([0]), HALF, 0, 1),
+    MaxPool("y", (), (2, 2), (1, 1), (0, 0), False),
+    SumPool("y", (), (2, 2), (1, 1), (0, 0)),
+    AdaptiveSumPool("y", (), (2, 2)),
+    Pad("y", (), (1, 1, 1, 1)),
+    Repeat("y", (), (2, 2)),
+    Requantize("y", (), HALF, 0, 1),
+    Threshold("y", (), np.array([3]), np.array([0, 1])),
+    Lookup("y", (), 0, np.arange(256)),
+    Select("y", (), np.array([0])),
+    Relu("y", ()),
+    Flatten("y", ()),
+]
+
+
+@pytest.mark.parametrize("operation", ONE_INPUT, ids=lambda o: type(o).__name__)
+def test_inputs_are_as_many_and_of_the_rank_that_the_operation_takes(operation: Operation) -> None:
+    def of(*inputs: str) -> Program:
+        return after_pixels(Flatten("flat", ("input",)), replace(operation, inputs=inputs))
+
+    flat = isinstance(operation, Linear) and not isinstance(operation, Conv)
+    assert prove(of("flat" if flat else "input")).program
+    for inputs in ((), ("input", "input"), ("flat", "input")):
+        with pytest.raises(ProgramError, match=f"{len(inputs)} inputs; one expected"):
+            prove(of(*inputs))
+    if operation in ONE_INPUT[:8]:
+        with pytest.raises(ProgramError, match=r"is not of rank [13]"):
+            prove(of("input" if flat else "flat"))
+
+
+@pytest.mark.parametrize("kind", [Add, Multiply])
+def test_sums_and_products_have_two_inputs(kind: type) -> None:
+    fields = {"lo": 0, "hi": 9} | ({"scale": HALF} if kind is Multiply else {})
+    for inputs in ((), ("input",), ("input",) * 3):
+        with pytest.raises(ProgramError, match=f"{len(inputs)} inputs; two expected"):
+            prove(after_pixels(kind("y", inputs, **fields)))
+    with pytest.raises(ProgramError, match="no inputs"):
+        prove(after_pixels(Concat("y", ())))
+
+
+def test_a_line_is_printable_and_at_most_1000_letters() -> None:
+    assert str(ProgramError("x" * 999 + "yz")) == "x" * 999 + "y"
+    assert str(ProgramError("a\n\x1b\ud800é")) == r"a\n\x1b\ud800é"

@@ -95,7 +95,7 @@ def _accumulator(operation: ops.Linear, inputs: Range) -> Accumulator:
     """Bounds of the layer's partial sums; refused where no exact rescaling exists."""
     planes = operation.weights.planes
     bias = np.stack([operation.bias, *[np.zeros_like(operation.bias)] * (len(planes) - 1)])
-    x = max(-inputs[0], inputs[1], 0)
+    x = max(-inputs[0], inputs[1])
     # In float64 first: the int64 sums below are exact only if nothing here comes near 2^63.
     sums = [np.abs(w).reshape(len(w), -1).sum(1, dtype=np.float64) * x for w in planes]
     rough = np.abs(np.stack(sums)) + np.abs(bias)

@@ -4,7 +4,6 @@ JSON knows no tuples, no int64 and no difference between a missing and a superfl
 each value has exactly its type and range, or a ProgramError of one line says where it does not.
 """
 
-from math import isfinite
 from typing import Any, get_args, get_origin
 
 import numpy as np
@@ -50,7 +49,7 @@ def _decode(hint: Any, value: Any, where: str) -> Any:
 def _is_plain(hint: Any, value: Any) -> bool:
     """Whether value is of the plain type and in range; True is no int, 3 is a float."""
     if hint is float:
-        return type(value) in (int, float) and 0 < value < INT64 and isfinite(value)
+        return type(value) in (int, float) and 0 < value < INT64
     if hint is int:
         return type(value) is int and abs(value) < INT64
     if hint is str:

@@ -225,13 +225,11 @@ def _read_packed(path: Path) -> np.ndarray:
             (member,) = archive.infolist()
             if member.filename != MEMBER or member.compress_type != zipfile.ZIP_STORED:
                 raise ValueError(f"one uncompressed {MEMBER} expected")
-            if not member.file_size == member.compress_size <= len(stored):
-                raise ValueError("its sizes are not the file's")
             array = archive.read(member)
     except DAMAGE as error:
         raise _damaged(path, error) from None
     header = len(_array_header(0))
-    if array[:header] != _array_header(max(0, len(array) - header)):
+    if array[:header] != _array_header(len(array) - header):
         raise ProgramError(f"{path.name}: damaged (not an array of uint8 as long as its bytes)")
     return np.frombuffer(array, np.uint8, offset=header)
 

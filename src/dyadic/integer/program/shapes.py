@@ -11,7 +11,7 @@ import numpy as np
 
 from dyadic.integer.program import operations as ops
 from dyadic.integer.program.costs import Costs
-from dyadic.integer.program.limits import ELEMENTS, NAME_LETTERS, OPERATIONS, TABLE
+from dyadic.integer.program.limits import NAME_LETTERS, OPERATIONS, TABLE
 from dyadic.integer.program.requirements import (
     ProgramError,
     Shape,
@@ -55,7 +55,7 @@ def shapes(program: ops.Program) -> dict[str, Shape]:
 def _check_frame(program: ops.Program) -> None:
     """What is wrong with the program as a whole."""
     shape = program.input_shape
-    if len(shape) != 3 or min(shape) < 1 or prod(shape) > ELEMENTS:
+    if len(shape) != 3 or min(shape) < 1:
         raise ProgramError(f"input shape {shape}; (channels, rows, columns) expected")
     if not 0 < len(program.operations) <= OPERATIONS:
         count = len(program.operations) or "no"

@@ -1,13 +1,14 @@
-"""Hardware by its words, and the time that is left."""
+"""Hardware by its words."""
 
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import torch
 
 from dyadic.errors import UserError
-from dyadic.training.hardware import Hardware, physical_cores
-from dyadic.training.progress import TimeLeft
+from dyadic.training import hardware
+from dyadic.training.hardware import Hardware, keep_memory, physical_cores
 
 
 def test_auto_is_every_physical_core_and_the_record_has_the_number() -> None:
@@ -22,13 +23,57 @@ def test_other_numbers_of_threads_are_refused(threads: Any) -> None:
         Hardware(threads=threads)
 
 
-def test_the_time_left_is_that_of_the_steps_to_come(monkeypatch: pytest.MonkeyPatch) -> None:
-    now = 100.0
-    monkeypatch.setattr("dyadic.training.progress.time.monotonic", lambda: now)
-    trainer: Any = SimpleNamespace(global_step=10, max_epochs=4)  # resumed after one epoch
-    module: Any = SimpleNamespace(steps_per_epoch=10)
-    left = TimeLeft()
-    left.on_train_start(trainer, module)
-    assert left(trainer, module) == ""
-    trainer.global_step, now = 15, 160.0
-    assert left(trainer, module) == "5:00 left"
+def test_other_precisions_are_refused() -> None:
+    with pytest.raises(UserError, match="precision=16-mixed; use auto, 32-true or bf16-mixed"):
+        Hardware(precision="16-mixed")
+
+
+@pytest.mark.parametrize(("has", "precision"), [(True, "bf16-mixed"), (False, "32-true")])
+def test_auto_is_bf16_where_the_processor_has_it(monkeypatch, has: bool, precision: str) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(hardware, "features", lambda: {"avx512_bf16"} if has else {"avx512"})
+    assert Hardware().resolved_precision == precision
+    assert Hardware(precision="32-true").resolved_precision == "32-true"
+    assert Hardware(precision="bf16-mixed").resolved_precision == "bf16-mixed"
+
+
+@pytest.mark.parametrize("found", [True, False])
+@pytest.mark.parametrize(
+    ("accelerator", "wanted"), [("auto", True), ("gpu", True), ("cuda", True), ("cpu", False)]
+)
+def test_the_device_is_the_accelerator_where_there_is_one(
+    monkeypatch, found: bool, accelerator: str, wanted: bool
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: found)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda: "H100")
+    ours = Hardware(accelerator=accelerator)
+    assert ours.device.type == ("cuda" if found and wanted else "cpu")
+    assert (ours.describe() == "H100") == (found and wanted)
+    two = Hardware(accelerator=accelerator, devices=2)
+    assert two.describe() == f"2 x {ours.describe()}"
+
+
+def test_two_threads_of_one_core_count_once(monkeypatch, tmp_path) -> None:
+    for cpu, siblings in enumerate(("0,2", "1,3", "0,2", "1,3")):
+        file = tmp_path / f"cpu{cpu}/topology/thread_siblings_list"
+        file.parent.mkdir(parents=True)
+        file.write_text(siblings)
+    monkeypatch.setattr(hardware, "Path", lambda path: tmp_path)
+    for mine, cores in (({0}, 1), ({0, 2}, 1), ({0, 1, 2}, 2), ({3, 8, 9}, 3)):
+        monkeypatch.setattr("os.sched_getaffinity", lambda pid, mine=mine: mine)
+        assert physical_cores() == cores
+    monkeypatch.delattr("os.sched_getaffinity")
+    for count, cores in ((6, 6), (None, 1)):
+        monkeypatch.setattr("os.cpu_count", lambda count=count: count)
+        assert physical_cores() == cores
+
+
+@pytest.mark.parametrize(("library", "calls"), [("glibc", [(-4, 0), (-1, 2**31 - 1)]), ("", [])])
+def test_glibc_alone_is_told_to_keep_memory(monkeypatch, library: str, calls: list) -> None:
+    """M_MMAP_MAX = 0: nothing is mapped; M_TRIM_THRESHOLD: nothing is given back."""
+    told = []
+    libc = SimpleNamespace(mallopt=lambda *arguments: told.append(arguments))
+    monkeypatch.setattr("ctypes.CDLL", lambda name: libc)
+    monkeypatch.setattr("platform.libc_ver", lambda: (library, "2.36"))
+    keep_memory()
+    assert told == calls

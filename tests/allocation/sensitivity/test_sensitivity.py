@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from dyadic.allocation.sensitivity.sensitivity import (
 )
 from dyadic.quantizers.codebook import Codebook
 from dyadic.quantizers.quantizer import Quantizer
+from dyadic.quantizers.uniform import Uniform
 
 ALL = [HessianTrace(), TopEigenvalue(), Sqnr(), LossIncrease()]
 
@@ -135,6 +137,53 @@ def test_the_curvature_is_cached_by_what_determines_it(tmp_path: Path) -> None:
     ):
         assert sensitivity(seen)("0", 4, 4) > 0
     assert len(list(tmp_path.iterdir())) == 5
+
+
+def test_a_damaged_cache_is_measured_again_with_a_line(tmp_path: Path) -> None:
+    first = TopEigenvalue()(sample(tmp_path))("0", 4, 4)
+    (file,) = tmp_path.iterdir()
+    file.write_text(file.read_text().replace("1", "2"))
+    told: list[str] = []
+    assert TopEigenvalue()(sample(tmp_path, progress=told.append))("0", 4, 4) == first
+    assert len(told) == 1
+    assert told[0].endswith("the curvature is measured again")
+    assert TopEigenvalue()(sample(tmp_path, progress=told.append))("0", 4, 4) == first
+    assert len(told) == 1
+
+
+@pytest.mark.parametrize(
+    ("x", "signed"), [([0.0, 1.0, 2.0, 3.0], False), ([0.0, 0.25, 0.5, 0.75], False),
+                      ([-1.0, 0.0, 1.0], True)],
+)  # fmt: skip
+def test_an_input_is_signed_where_it_is_and_its_range_its_own(x: list[float], signed: bool) -> None:
+    """Two bits hold these values exactly with the right sign, and with no other."""
+    made: list[bool] = []
+
+    def factory(bits: int, signed: bool) -> Uniform:
+        made.append(signed)
+        return Uniform(bits, signed=signed)
+
+    seen = replace(sample(), activation=factory)
+    values = torch.tensor(x)
+    assert torch.allclose(seen.quantized_input(values, 2), values, atol=1e-6)
+    assert made == [signed]
+
+
+@pytest.mark.parametrize("scale", [1e-6, 1e6])
+def test_noise_over_signal_is_of_no_scale(scale: float) -> None:
+    seen = sample()
+    noise = Sqnr()(seen)("0", 4, 4)
+    seen.images.mul_(scale)
+    with torch.no_grad():
+        seen.model[0].weight.mul_(scale)
+    assert Sqnr()(seen)("0", 4, 4) == pytest.approx(noise, rel=1e-4)
+
+
+def test_nothing_has_no_noise() -> None:
+    seen = sample(activation=False)
+    with torch.no_grad():
+        seen.model[0].weight.zero_()
+    assert Sqnr()(replace(seen, weight=lambda bits: nn.Identity()))("0", 4, 4) == 0.0
 
 
 def test_progress_is_text() -> None:

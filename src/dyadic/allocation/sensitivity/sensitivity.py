@@ -152,6 +152,6 @@ def quantized_loss(sample: Sample, layer: str, weight: int, activation: int) -> 
     """The loss with one layer's weight and input quantized."""
     weights = {f"{layer}.weight": sample.quantized_weight(layer, weight)}
     with sample.layers[layer].register_forward_pre_hook(
-        lambda _, inputs: (sample.quantized_input(inputs[0], activation), *inputs[1:])
+        lambda _, inputs: sample.quantized_input(inputs[0], activation)
     ):
         return sample.loss(weights)

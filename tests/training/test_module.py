@@ -1,0 +1,52 @@
+"""How long an epoch is, and which parameters decay."""
+
+import pytest
+import torch
+from torch import nn
+
+from dyadic.schedules.schedule import Phase
+from dyadic.training.loss import cross_entropy
+from dyadic.training.module import Training, parameter_groups
+
+
+class TenBatches:
+    def train_batches(self, epoch):
+        return [(torch.full((1, 2), float(epoch)), torch.tensor([0]))] * 10
+
+    watched_batches = test_batches = lambda self: self.train_batches(0)
+
+
+def training(**options) -> Training:
+    network, phases = nn.Linear(2, 2), [Phase("a", 2), Phase("b", 3, restart=True)]
+    halving = lambda progress: 1 - progress / 2  # noqa: E731
+    optimizer = lambda groups: torch.optim.SGD(groups, lr=0.5, weight_decay=0.1)  # noqa: E731
+    return Training(network, TenBatches(), phases, optimizer, halving, cross_entropy, **options)
+
+
+@pytest.mark.parametrize(("share", "steps"), [(1.0, 10), (0.26, 3), (0.24, 2), (0.01, 1)])
+def test_an_epoch_is_its_share_of_the_batches_and_at_least_one(share, steps):
+    assert training(share=share).steps_per_epoch == steps
+    assert training().steps_per_epoch == 10
+
+
+def test_the_rate_follows_the_curve_at_every_step_and_restarts_with_a_phase():
+    module = training(share=0.2)
+    found = module.configure_optimizers()
+    optimizer, scheduler = found["optimizer"], found["lr_scheduler"]
+    rates = []
+    for _ in range(10):
+        rates.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        scheduler["scheduler"].step()
+    assert scheduler["interval"] == "step"
+    falls = [0, 1 / 4, 1 / 2, 3 / 4, *(step / 6 for step in range(6))]
+    assert rates == pytest.approx([0.5 * (1 - fall / 2) for fall in falls])
+
+
+def test_weights_decay_and_nothing_else_does():
+    network = nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2), nn.Flatten(), nn.Linear(2, 2))
+    decayed, rest = parameter_groups(network)
+    assert [p.ndim for p in decayed["params"]] == [4, 2]
+    assert [p.ndim for p in rest["params"]] == [1, 1, 1, 1]
+    assert "weight_decay" not in decayed
+    assert rest["weight_decay"] == 0.0

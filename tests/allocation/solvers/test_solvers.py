@@ -12,7 +12,7 @@ from dyadic.allocation.solvers.enumeration import best_within_gap
 from dyadic.allocation.solvers.exhaustive import exhaustive
 from dyadic.allocation.solvers.greedy import greedy
 from dyadic.allocation.solvers.ilp import Cbc, Highs
-from dyadic.allocation.solvers.knapsack import Knapsack
+from dyadic.allocation.solvers.knapsack import Knapsack, Picks
 from dyadic.allocation.solvers.random_fill import RandomFill
 from dyadic.allocation.solvers.reduction import reduce
 from dyadic.errors import UserError
@@ -84,12 +84,18 @@ def test_without_a_budget_the_best_choice_of_every_group_is_taken() -> None:
         assert picks.choice == [1, 0]
 
 
-def test_enumeration_refuses_what_would_take_for_ever() -> None:
-    problem = Knapsack(
-        [np.zeros(4)] * 11, [np.zeros((4, 1), dtype=np.int64)] * 11, np.zeros(1, dtype=np.int64)
-    )
-    with pytest.raises(UserError, match="4194304 allocations is too much"):
-        exhaustive(problem)
+def alike(groups: int) -> Knapsack:
+    """Groups of two choices that cost nothing."""
+    return Knapsack([np.zeros(2)] * groups, [np.zeros((2, 1), int)] * groups, np.zeros(1, int))
+
+
+def test_enumeration_refuses_what_would_take_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(UserError, match="2097152 allocations is too much"):
+        exhaustive(alike(21))
+    monkeypatch.setattr("dyadic.allocation.solvers.exhaustive.MOST_COMBINATIONS", 8)
+    with pytest.raises(UserError, match="16 allocations is too much"):
+        exhaustive(alike(4))
+    assert exhaustive(alike(3)) == Picks([0, 0, 0], proven=True)
 
 
 # The bound 5.33 leaves this one open: the optimum is 6, with choice 1 everywhere.

@@ -49,9 +49,15 @@ def test_theta_grows(a: float, b: float):
         assert 0 <= low <= high <= 1
 
 
+def test_growth_may_stand_still_and_nothing_less():
+    assert Geometric(rho=1.0)(5, 10) == 0.5
+    assert Geometric(lambda0=2.0, rho=None, last=2.0)(5, 10) == pytest.approx(2 / 3)
+    assert Geometric() == Geometric(1.0, 1.04, 1.0)
+
+
 def test_linear_starts_from_float_and_ends_exact():
-    assert [linear(e, 10) for e in (0, 5, 10)] == [0, 0.5, 1]
-    assert slow_ends(0, 10) == 0
+    assert [linear(e, 10) for e in (0, 5, 10, 11)] == [0, 0.5, 1, 1]
+    assert [slow_ends(e, 3) for e in (0, 1, 2, 3)] == pytest.approx([0, 0.25, 0.75, 1])
 
 
 def test_the_network_computes_with_the_blend_and_is_scored_projected(build, drive):
@@ -111,6 +117,7 @@ def test_lambda_ends_where_it_is_told_to_whatever_the_epochs(epochs: int, every:
     "wrong",
     [
         {"lambda0": 0},
+        {"lambda0": -2.0, "rho": None, "last": -4.0},
         {"rho": 0.9},
         {"every": -1},
         {"last": 10.0},

@@ -78,6 +78,7 @@ def test_ranges_follow_training_until_they_are_frozen_and_never_see_an_evaluatio
         ("arranged", True), ("trained", False), ("arranged", False), ("trained", False)
     ]  # fmt: skip
     assert not torch.equal(seen[0][2], seen[1][2])
+    assert torch.equal(seen[1][2], seen[2][2])
     assert torch.equal(seen[2][2], seen[3][2])
 
 

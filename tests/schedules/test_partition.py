@@ -51,6 +51,20 @@ def test_frozen_means_bit_identical(build, drive, optimizer, rule):
         assert torch.equal(layer.module.weight, frozen[layer.name][1])
 
 
+def test_the_random_partition_is_of_the_seed(build, images):
+    network, masks = build(Uniform), []
+    for seed in (0, 0, 1):
+        copy, schedule = network.clone(), GrowingPartition(PORTIONS, partition=random, seed=seed)
+        schedule.begin(copy)
+        for step in range(2):
+            schedule.enter(copy, step, images)
+            masks.append(torch.cat([w.mask.flatten() for _, w in copy.weights()]))
+    assert torch.equal(masks[0], masks[2])
+    assert torch.equal(masks[1], masks[3])
+    assert not torch.equal(masks[0], masks[4])
+    assert not torch.equal(masks[1] ^ masks[0], masks[5] ^ masks[4])
+
+
 def test_free_weights_train_as_float_weights(build, drive):
     network = build(Uniform)
     before = {layer.name: latent_weight(layer.module).clone() for layer in network.layers}

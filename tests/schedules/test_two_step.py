@@ -12,6 +12,7 @@ from dyadic.quantizers.half_wave import SparseHalfWave
 from dyadic.quantizers.power_of_two import PowerOfTwo
 from dyadic.quantizers.ternary import Ternary
 from dyadic.quantizers.uniform import Uniform
+from dyadic.schedules import sampling, two_step
 from dyadic.schedules.blend import set_blend
 from dyadic.schedules.sampling import Sampler, input_patches
 from dyadic.schedules.two_step import Target, TwoStep, scale_is_free
@@ -128,11 +129,56 @@ def test_a_ternary_codebook_per_filter_holds_the_solution_exactly(build, images)
 @pytest.mark.parametrize("asymmetric", [True, False])
 def test_the_solution_is_a_function_of_the_seed(build, images, asymmetric):
     a = trained(build, images)
-    b = a.clone().eval()
-    for network in (a, b):
-        set_blend(network, 0.0)
-        TwoStep(1, samples=256, asymmetric=asymmetric).learn_weights(network, images)
-    assert all(torch.equal(p, q) for p, q in zip(a.parameters(), b.parameters(), strict=True))
+    b, c = a.clone().eval(), a.clone().eval()
+    for network, seed in ((a, 0), (b, 0), (c, 1)):
+        TwoStep(1, samples=256, asymmetric=asymmetric, seed=seed).learn_weights(network, images)
+
+    def same(network, other) -> bool:
+        pairs = zip(network.parameters(), other.parameters(), strict=True)
+        return all(torch.equal(p, q) for p, q in pairs)
+
+    assert same(a, b)
+    assert not same(a, c)
+
+
+@pytest.mark.parametrize(
+    ("options", "rows", "batches"),
+    [
+        ({"samples": 100}, 100, 4),  # 25 of each batch of 5, 5, 5 and 1
+        ({"samples": 101}, 104, 4),
+        ({"samples": 100, "images": 6}, 100, 2),
+        ({"samples": 100, "images": 5}, 100, 1),
+    ],
+)
+def test_so_many_positions_are_sampled_and_of_so_many_images(
+    build, images, monkeypatch, options, rows, batches
+):
+    for module in (two_step, sampling):
+        monkeypatch.setattr(module, "CALIBRATION_BATCH", 5)
+    monkeypatch.setattr(two_step, "learn", lambda codes, a, w, *_: seen.append(codes) or (a, w))
+    network, seen, passes = trained(build, images), [], []
+    network.register_forward_hook(lambda *_: passes.append(1))
+    TwoStep(1, **options).learn_weights(network, images)
+    assert {len(tensor) for codes in seen for tensor in (codes.x, codes.y)} == {rows}
+    assert len(passes) == batches * len(network.layers)
+
+
+def test_a_filter_that_batch_norm_switched_off_keeps_the_scale_of_its_codebook(build, images):
+    network = trained(build, images)
+    with torch.no_grad():
+        network.body.bn1.weight[1] = 0.0
+    before = latent_weight(network.layers[0].module).clone()
+    weights = next(network.weights())[1]
+    scale = weights.quantizer.codebook(before).scale.flatten()
+    TwoStep(1, samples=256).learn_weights(network, images)
+    found = latent_weight(network.layers[0].module)[1].abs().unique()
+    assert found.tolist() == pytest.approx([0.0, scale[1].item()])
+
+
+def test_a_relu_without_a_quantizer_saturates_below_alone(build):
+    network = build(PER_FILTER, bits=2, model=nn.Sequential(nn.Conv2d(2, 4, 3), nn.ReLU()))
+    y, low, high = Target.of(network.body, network.layers[0]).codes(torch.tensor([-2.0, 3.0]))
+    assert (y.tolist(), low, high) == ([0.0, 3.0], 0.0, torch.inf)
 
 
 def test_symmetric_and_asymmetric_inputs_differ_above_the_first_layer(build, images):

@@ -26,6 +26,8 @@ RAISES_ONE = ([0.0, 0.1], [[10, 10], [0, 11]])
         ([([3.0, 1.0, 2.0], [[1], [1], [1]]), ([0.0, 5.0], [[1], [0]])], [2], [1, 0]),
         # 6 / 1 against 3 / 1 and 6 / 2 of what is saved over the omega that it adds.
         ([([0, 1], [[9], [6]]), ([0, 1], [[9], [3]]), ([0, 2], [[9], [3]])], [24], [0, 1, 0]),
+        # 1 more than 10 is less than 2 more than nothing.
+        ([([10, 11], [[9], [6]]), ([0, 2], [[9], [6]])], [15], [1, 0]),
         # What is still to be saved is the unit: 4/4, 1/1 and (4/4 + 1/1) / 1.5.
         ([SAVES_4_0, SAVES_0_1, SAVES_4_1], [26, 29], [0, 0, 1]),
         # A budget that is met has no weight, and a step that raises any cost is none.

@@ -1,8 +1,10 @@
 """The float baseline is trained once for equal choices, by one process at a time."""
 
+import json
 import logging
 import threading
 from functools import partial
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -13,7 +15,8 @@ from dyadic.errors import UserError
 from dyadic.models import resnet8
 from dyadic.models.normalize import normalized
 from dyadic.record.identity import baseline_digest
-from dyadic.training.baseline import TRAINED, BaselineJob, BaselineRecipe
+from dyadic.training import baseline
+from dyadic.training.baseline import TRAINED, Baseline, BaselineJob, BaselineRecipe
 from dyadic.training.curves import cosine
 from dyadic.training.hardware import Hardware
 from dyadic.training.processes import locked
@@ -82,12 +85,48 @@ def test_other_choices_are_other_baselines(data, tmp_path):
 
 def test_weights_are_scored_as_they_are_without_a_recipe(data, tmp_path):
     trained = train(data, tmp_path, {"seed": 0}, [])
-    body = {k[5:]: v for k, v in trained.state.items() if k.startswith("body.")}
-    weights = StartingWeights(body, "mine.pt", "0")
-    found = train(data, tmp_path, {"weights": "0"}, [], weights, epochs=0)
+    found = train(data, tmp_path, {"weights": "0"}, [], body_of(trained), epochs=0)
     assert (found.epochs, found.origin, trained.origin) == (0, "mine.pt", TRAINED)
     assert (found.top1, found.top5) == (trained.top1, trained.top5)
     assert all(torch.equal(v, found.state[k]) for k, v in trained.state.items())
+
+
+def body_of(baseline: Baseline, factor: float = 1.0) -> StartingWeights:
+    state = {k[5:]: v for k, v in baseline.state.items() if k.startswith("body.")}
+    state = {k: factor * v if v.ndim > 1 else v for k, v in state.items()}
+    return StartingWeights(state, "mine.pt", "0")
+
+
+def test_the_seconds_are_those_of_making_it(data, tmp_path, monkeypatch):
+    trained = train(data, tmp_path, {"seed": 0}, [])
+    clock = iter([100.0, 112.36])
+    monkeypatch.setattr(baseline, "time", SimpleNamespace(monotonic=lambda: next(clock)))
+    assert train(data, tmp_path, {"weights": "0"}, [], body_of(trained)).seconds == 12.4
+
+
+def test_weights_that_give_no_finite_loss_are_refused_and_not_kept(data, tmp_path):
+    trained = train(data, tmp_path, {"seed": 0}, [])
+    wrong = {"weights": "0"}
+    with pytest.raises(UserError, match=r"float network, mine\.pt: the loss is"):
+        train(data, tmp_path, wrong, [], body_of(trained, 1e38))
+    assert not (tmp_path / baseline_digest(wrong) / "baseline.json").exists()
+
+
+def test_a_baseline_without_its_score_is_made_again(data, tmp_path, caplog):
+    built, choices = [], {"seed": 0}
+    train(data, tmp_path, choices, built)
+    path = tmp_path / baseline_digest(choices) / "baseline.json"
+    facts = json.loads(path.read_text())
+    path.write_text(json.dumps({"determined_by": facts["determined_by"], "top1": 50.0}))
+    train(data, tmp_path, choices, built)
+    assert len(built) == 2
+    assert "has no 'top5'; the float baseline is made again" in caplog.text
+
+
+def test_what_was_not_written_is_no_baseline(data, tmp_path, monkeypatch):
+    monkeypatch.setattr(BaselineJob, "_write", lambda *_: None)
+    with pytest.raises(UserError, match="has no whole baseline; run again"):
+        train(data, tmp_path, {"seed": 0}, [])
 
 
 @pytest.mark.parametrize("epochs", [0, -1, 0.5])

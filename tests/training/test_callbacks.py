@@ -10,9 +10,12 @@ import torch
 from tests.runs import configuration
 
 from dyadic.commands.build import build
+from dyadic.network.quantized import QuantizedNetwork
+from dyadic.network.trace import trace
 from dyadic.run.pipeline import _network
-from dyadic.schedules.schedule import Phase
+from dyadic.schedules.schedule import Phase, Schedule
 from dyadic.training.callbacks import RandomState, ScheduleCallback
+from dyadic.training.curves import cosine
 from dyadic.training.loss import cross_entropy
 from dyadic.training.module import Training
 
@@ -57,3 +60,36 @@ def test_a_baseline_is_of_its_seed(tmp_path):
     first, other, again = (run.baseline_determined_by for run in keys)
     assert first == again
     assert first != other
+
+
+def test_every_hook_is_called_at_its_moment_also_in_a_run_that_resumes():
+    called = []
+
+    class Told(Schedule):
+        def enter(self, network, phase, images):
+            called.append(("enter", phase))
+
+        def arrange(self, network, phase):
+            called.append(("arrange", phase, network.training))
+
+        def step(self, network, epoch):
+            called.append(("step", epoch))
+
+    network = QuantizedNetwork(trace(torch.nn.Linear(2, 2), torch.zeros(1, 2)), (2,)).eval()
+    phases = [Phase("first", 1), Phase("second", 2)]
+    data: Any = SimpleNamespace(train_batches=lambda epoch: [None] * 4)
+    module = Training(network, data, phases, torch.optim.SGD, cosine, cross_entropy)
+    callback = ScheduleCallback(Told(), torch.zeros(1, 2))
+    found = []
+    for epoch in range(3):
+        called.clear()
+        network.eval()
+        trainer: Any = SimpleNamespace(current_epoch=epoch, optimizers=[])
+        callback.on_train_epoch_start(trainer, module)
+        callback.on_train_batch_start(trainer, module, None, 3)
+        found.append(list(called))
+    assert found == [
+        [("enter", 0), ("arrange", 0, True), ("step", 0.75)],
+        [("arrange", 0, False), ("enter", 1), ("arrange", 1, True), ("step", 1.75)],
+        [("arrange", 1, True), ("step", 2.75)],
+    ]

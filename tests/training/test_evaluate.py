@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from dyadic.training.evaluate import evaluate
+from dyadic.training.evaluate import Score, evaluate
 
 
 class Ranked(nn.Module):
@@ -56,3 +56,7 @@ def test_batch_norm_is_scored_with_its_running_statistics():
     network.train()
     evaluate(network, [(images, torch.zeros(8, dtype=torch.int64))])
     assert torch.equal(network[0].running_mean, before)
+
+
+def test_no_images_have_no_score():
+    assert evaluate(Ranked(), []) == Score(0.0, 0.0, 0.0)

@@ -10,7 +10,7 @@ from torch import nn
 
 from dyadic.commands.build import run
 from dyadic.errors import UserError
-from dyadic.training.finite import first_infinite
+from dyadic.training.finite import check_step, first_infinite, refuse_infinite
 
 
 def test_training_that_diverges_is_one_line_and_nothing_is_kept(tmp_path):
@@ -36,3 +36,21 @@ def test_the_first_layer_is_named_by_its_weights_or_its_output():
         network[2].weight[0, 0] = math.nan
     assert re.match("weights of layer 2", first_infinite(network, images))
     assert not any(module._forward_hooks for module in network.modules())
+
+
+@pytest.mark.parametrize("loss", [math.inf, -math.inf, math.nan])
+def test_a_loss_that_is_not_finite_is_refused_with_its_place_and_its_epoch(loss):
+    with pytest.raises(UserError, match="here: the loss is"):
+        refuse_infinite(loss, "here")
+    network, images = nn.Sequential(nn.Linear(2, 2)), torch.ones(3, 2)
+    with pytest.raises(UserError, match="epoch 5, the loss alone: the loss is nan"):
+        check_step(torch.tensor(loss), network, images, epoch=4)
+    with torch.no_grad():
+        network[0].bias[0] = loss
+    with pytest.raises(UserError, match="epoch 1, weights of layer 0: the loss is nan"):
+        check_step(torch.tensor(loss), network, images, epoch=0)
+
+
+def test_a_finite_loss_passes():
+    refuse_infinite(3e38, "here")
+    check_step(torch.tensor(1.0), nn.Linear(2, 2), torch.ones(3, 2), epoch=0)

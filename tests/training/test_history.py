@@ -1,13 +1,22 @@
 """The rows of `history.csv` say what the epoch that they stand for was trained with."""
 
 import csv
+import math
+from types import SimpleNamespace
 
 import pytest
+import torch
 from tests.runs import configuration
+from torch import nn
 
 from dyadic.commands.build import run
 from dyadic.schedules.blend import Geometric, linear
+from dyadic.schedules.schedule import Phase
+from dyadic.training import callbacks
+from dyadic.training.callbacks import History
 from dyadic.training.curves import cosine
+from dyadic.training.loss import cross_entropy
+from dyadic.training.module import Training
 
 RELAX = ("method=binary_relax", "schedule.epochs=2", "schedule.phase2_epochs=1", "deploy=none")
 STEPS = 192 / 64  # of an epoch of the generated images
@@ -41,3 +50,46 @@ def test_an_epoch_of_fine_tuning_sees_its_share_of_the_images(tmp_path):
     summary = run(configuration(tmp_path, *choices))
     with (tmp_path / "runs" / summary["name"] / "history.csv").open() as file:
         assert [row["step"] for row in csv.DictReader(file)] == ["1", "2"]  # of three batches
+
+
+class Data:
+    def train_batches(self, epoch):
+        return [None] * 4
+
+    def watched_batches(self):
+        return [(torch.zeros(2, 2), torch.tensor([0, 1]))]
+
+
+@pytest.mark.parametrize(("epoch", "phase", "event"), [(0, "a", "x"), (1, "b", "y"), (2, "b", "")])
+def test_a_row_says_where_training_is_and_what_it_scored(
+    tmp_path, monkeypatch, epoch, phase, event
+):
+    clock = iter([10.0, 12.346])
+    monkeypatch.setattr(callbacks, "time", SimpleNamespace(monotonic=lambda: next(clock)))
+    network, logged = nn.Linear(2, 2), []
+    nn.init.zeros_(network.weight), nn.init.zeros_(network.bias)
+    phases = [Phase("a", 1, "x"), Phase("b", 2, "y")]
+    module = Training(network, Data(), phases, torch.optim.SGD, cosine, cross_entropy)
+    logger = SimpleNamespace(log_metrics=lambda numbers, step: logged.append((numbers, step)))
+    trainer = SimpleNamespace(
+        current_epoch=epoch, global_step=4 * epoch + 4, is_global_zero=True, loggers=[logger],
+        callback_metrics={"train_loss": torch.tensor(0.5)},
+        optimizers=[SimpleNamespace(param_groups=[{"lr": 0.25}, {"lr": 9.0}])],
+    )  # fmt: skip
+    history = History(tmp_path / "history.csv", None)
+    history.on_train_epoch_start(trainer, module)
+    history.on_train_batch_start(trainer, module, None, 3)
+    history.on_train_epoch_end(trainer, module)
+    numbers = {
+        "quantized_share": 0.0, "blend": 0.0, "lr": 0.25, "train_loss": 0.5, "top1": 50.0,
+        "val_loss": pytest.approx(math.log(2)), "top5": 100.0, "seconds": 2.35,
+    }  # fmt: skip
+    where = {"epoch": epoch, "step": 4 * epoch + 4, "phase": phase, "event": event}
+    assert history.rows == [where | numbers]
+    assert logged == [(numbers, 4 * epoch + 4)]
+    again = History(tmp_path / "again.csv", None)
+    again.load_state_dict(history.state_dict())
+    assert again.rows == history.rows
+    trainer.is_global_zero = False
+    history.on_train_epoch_end(trainer, module)
+    assert len(history.rows) == 1

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import pulp
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from dyadic.allocation.solvers import ilp
@@ -48,6 +48,8 @@ def test_the_program_is_the_knapsack(
 ) -> None:
     @settings(max_examples=examples, deadline=None)
     @given(problem=small(), warm=st.booleans())
+    @example(problem=knapsack([[1, 0]] * 2, [[[0], [1]]] * 2, [1]), warm=False)  # room for one
+    @example(problem=knapsack([[4e-9, 1e-9, 3e-9]] * 2, [[[0], [4], [4]]] * 2, [4]), warm=False)
     def check(problem: Knapsack, warm: bool) -> None:
         best = exhaustive(problem)
         if not all(everything(problem).kept) or best is None:

@@ -5,6 +5,7 @@ from torch import nn
 from dyadic.errors import UserError
 from dyadic.network.activations import activation_quantizations
 from dyadic.network.weights import latent_weight
+from dyadic.quantizers.learned import Lsq
 from dyadic.quantizers.uniform import Uniform
 from dyadic.schedules.bottom_up import BottomUp, TopLayers, WeightsOnly
 
@@ -94,6 +95,49 @@ def test_in_the_end_everything_is_fixed_point_and_may_train(build, drive):
     assert all(q.quantizer.range.known for q in activation_quantizations(network).values())
     assert all(p.requires_grad for p in network.parameters())
     assert network.quantized_share() == 1.0
+
+
+def test_a_phase_fits_the_activations_that_turn_on_and_no_other(build, images, chain):
+    network, schedule = build(Uniform, Uniform, bits=6, model=chain), BottomUp(1)
+
+    def ranges() -> list[tuple[float, ...]]:
+        found = [q.quantizer.range for q in activation_quantizations(network).values()]
+        return [tuple(r.mean.value.flatten().tolist()) if r.known else () for r in found]
+
+    moved, last = [], ranges()
+    for phase in range(3):
+        schedule.enter(network, phase, images * 10**phase)
+        moved.append([a != b for a, b in zip(last, ranges(), strict=True)])
+        last = ranges()
+    assert moved == [
+        [True, True, False, False],
+        [False, False, True, False],
+        [False, False, False, True],
+    ]
+    schedule.finish(network, images * 10**4)
+    assert ranges() == last
+
+
+@pytest.mark.parametrize(
+    ("schedule", "trains"),
+    [
+        (BottomUp(1), [[1, 0, 0], [0, 1, 0], [0, 0, 1]]),
+        (BottomUp(1, train_scope="all_above"), [[1, 1, 1], [0, 1, 1], [0, 0, 1]]),
+        (TopLayers(1, 2), [[0, 1, 1]]),
+    ],
+)
+def test_a_learned_range_trains_with_the_layer_that_reads_it(
+    build, images, chain, schedule, trains
+):
+    network = build(Uniform, Lsq, bits=6, model=chain)
+    found = []
+    for phase in range(len(trains)):
+        schedule.enter(network, phase, images)
+        schedule.arrange(network, phase)
+        learned = [list(q.parameters()) for q in activation_quantizations(network).values()]
+        assert [len(parameters) for parameters in learned] == [0, 1, 1, 1]  # the image's has none
+        found.append([parameter.requires_grad for (parameter,) in learned[1:]])
+    assert found == trains
 
 
 def test_the_gradient_crosses_no_staircase(build, images, chain):

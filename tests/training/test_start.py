@@ -157,7 +157,12 @@ def download(monkeypatch: pytest.MonkeyPatch) -> Replace:
 
     def replace(make: Callable[[], dict[str, Tensor]]) -> None:
         name = "torchvision.models._api.WeightsEnum.get_state_dict"
-        monkeypatch.setattr(name, lambda self, **options: make())
+
+        def downloaded(self: object, *, progress: bool, check_hash: bool) -> dict[str, Tensor]:
+            assert check_hash
+            return make()
+
+        monkeypatch.setattr(name, downloaded)
 
     return replace
 

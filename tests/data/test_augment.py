@@ -1,3 +1,4 @@
+import pytest
 import torch
 import torch.nn.functional as F
 from hypothesis import given
@@ -53,15 +54,46 @@ def test_a_covering_image_has_the_asked_size(height: int, width: int, h: int, w:
     assert (found == 77).all()
 
 
-def test_what_covers_is_the_middle_with_sides_in_proportion() -> None:
-    columns = torch.arange(12, dtype=torch.uint8).expand(1, 1, 4, 12)
-    assert torch.equal(covering(columns, (4, 4), 1.0), columns[..., 4:8])
-    assert torch.equal(covering(columns, (4, 4), 1.0), centred(columns, (4, 4)))
+def noise(*shape: int) -> torch.Tensor:
+    source = torch.Generator().manual_seed(0)
+    return torch.randint(256, shape, generator=source, dtype=torch.uint8)
+
+
+def test_resizing_is_a_mean_over_what_a_pixel_covers() -> None:
+    images = torch.tensor([[0, 255, 0, 0], [255, 255, 3, 0]], dtype=torch.uint8).view(1, 1, 2, 4)
+    # antialiased: a triangle four pixels wide, cut at the border
+    assert resized(images, (2, 2)).flatten().tolist() == [109, 36, 219, 38]
+
+
+def test_the_middle_leaves_the_smaller_half_above_and_to_the_left() -> None:
+    images = torch.arange(56, dtype=torch.uint8).view(1, 1, 7, 8)
+    assert torch.equal(centred(images, (4, 5)), images[..., 1:5, 1:6])
+    assert torch.equal(centred(images, (7, 2)), images[..., 3:5])
+
+
+@pytest.mark.parametrize(
+    ("shape", "size", "times", "wanted"),
+    [
+        ((4, 12), (4, 4), 1.0, (4, 12)),
+        ((4, 12), (4, 4), 1.5, (6, 18)),
+        ((12, 4), (4, 2), 1.0, (6, 2)),
+        ((10, 10), (5, 8), 1.25, (10, 10)),
+        ((30, 20), (7, 7), 256 / 224, (12, 8)),
+    ],
+)
+def test_what_covers_is_the_middle_with_sides_in_proportion(
+    shape: tuple[int, int], size: tuple[int, int], times: float, wanted: tuple[int, int]
+) -> None:
+    images = noise(1, 2, *shape)
+    assert torch.equal(covering(images, size, times), centred(resized(images, wanted), size))
 
 
 def test_light_scales_pixels_and_their_distance_to_the_mean() -> None:
-    images = torch.tensor([10, 30], dtype=torch.uint8).view(1, 1, 1, 2)
-    one, two = torch.ones(1), torch.full((1,), 2.0)
+    images = torch.tensor([[10, 30], [100, 200]], dtype=torch.uint8).view(2, 2, 1, 1)
+    one = torch.ones(2)
     assert torch.equal(lit(images, one, one), images)
-    assert lit(images, two, one).flatten().tolist() == [20, 60]
-    assert lit(images, one, two).flatten().tolist() == [0, 40]
+    assert lit(images, torch.tensor([2.0, 1.3]), one).flatten().tolist() == [20, 60, 130, 255]
+    assert lit(images, one, torch.tensor([2.0, 4.0])).flatten().tolist() == [0, 40, 0, 255]
+    # 20 and 60 about 40, halved; 150 and 300 about 225, a fifth
+    found = lit(images, torch.tensor([2.0, 1.5]), torch.tensor([0.5, 0.2]))
+    assert found.flatten().tolist() == [30, 50, 210, 240]

@@ -30,7 +30,7 @@ def resized(images: Tensor, size: tuple[int, int]) -> Tensor:
         return images
     # In float: torch's uint8 kernel differs with the processor, and fails on some shapes.
     found = F.interpolate(images.float(), size, mode="bilinear", antialias=True)
-    return found.round().clamp(0, 255).to(torch.uint8)
+    return found.round().to(torch.uint8)  # means of pixels: within 0 .. 255
 
 
 def centred(images: Tensor, size: tuple[int, int]) -> Tensor:
@@ -40,14 +40,13 @@ def centred(images: Tensor, size: tuple[int, int]) -> Tensor:
 
 
 def covering(images: Tensor, size: tuple[int, int], times: float) -> Tensor:
-    """Resized, sides in proportion, to just cover `times` the size; then the middle of that size.
+    """Resized, sides in proportion, to cover `times` (at least 1) the size; then the middle of it.
 
     ImageNet's networks are scored with `times` = 256/224.
     """
     height, width = images.shape[2:]
     scale = times * max(size[0] / height, size[1] / width)
-    wanted = (max(round(scale * height), size[0]), max(round(scale * width), size[1]))
-    return centred(resized(images, wanted), size)
+    return centred(resized(images, (round(scale * height), round(scale * width))), size)
 
 
 def lit(images: Tensor, brightness: Tensor, contrast: Tensor) -> Tensor:

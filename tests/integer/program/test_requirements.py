@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from tests.integer.by_hand import one_layer
 from tests.integer.program.pieces import HALF, after_pixels, layer, weights
 
 from dyadic.errors import UserError
@@ -44,7 +45,7 @@ def two_planes(levels: object = ((1, 0), (0, 1)), **changes) -> Program:
     return layer(**{"weights": stored, "scale": EVEN, "odd": ODD} | changes)
 
 
-EVEN, ODD = pair(0.01)
+EVEN, ODD = pair(0.0125)  # the smaller b is below 2^30
 REFUSED = {
     "the name is used twice": after_pixels(Requantize("input", ("input",), HALF, 0, 1)),
     "made by no earlier operation": after_pixels(Requantize("a", ("b",), HALF, 0, 1)),
@@ -70,6 +71,9 @@ REFUSED = {
         weights=Weights(np.zeros((2, 0, 1, 1), np.uint8), B30, 1)
     ),
     "code 0 of 0 levels": layer(weights=weights([0, 0], np.zeros(0, int))),
+    r"bias outside -4611686018427387904 \.\. 4611686018427387904": layer(
+        bias=np.array([0, 2**62 + 1])
+    ),
     "bias is int32": layer(bias=np.array([1, 2], np.int32)),
     r"bias is int64 \(1,\)": layer(bias=np.array([1])),
     "clamp from 5 to 4": layer(lo=5, hi=4),
@@ -165,6 +169,9 @@ def test_refused_in_one_line_that_names_the_operation(message: str) -> None:
 def test_what_the_refused_programs_vary_is_accepted() -> None:
     assert accumulator_bits(layer()) == {"conv": 11}
     assert accumulator_bits(two_planes()) == {"conv": 10}
+    for levels in (((0, 3), (2, 0)), ((7, 0), (0, 5))):  # 2 sqrt(2) < 3, 7 < 5 sqrt(2)
+        assert prove(two_planes(levels=levels)).program
+    assert prove(one_layer(np.ones((1, 1, 1, 1), int), np.array([0]), HALF)).program
 
 
 ONE_INPUT = [

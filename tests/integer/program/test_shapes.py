@@ -1,0 +1,123 @@
+"""Shapes by the formulas of each operation, on an image whose axes all differ."""
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.integer.by_hand import one_layer
+from tests.integer.program.pieces import HALF, after_pixels
+
+from dyadic.integer.program.bounds import prove
+from dyadic.integer.program.operations import (
+    AdaptiveSumPool,
+    Add,
+    Concat,
+    Flatten,
+    Linear,
+    Lookup,
+    MaxPool,
+    Multiply,
+    Normalize,
+    Operation,
+    Pad,
+    Program,
+    Relu,
+    Repeat,
+    Requantize,
+    Select,
+    SumPool,
+    Threshold,
+    Weights,
+)
+from dyadic.integer.program.requirements import ProgramError
+from dyadic.integer.program.shapes import shapes
+
+X = ("input",)
+PAIRS = st.tuples(st.integers(1, 3), st.integers(1, 3))
+
+
+@pytest.mark.parametrize(
+    ("operation", "shape"),
+    [
+        (Normalize("y", X, np.zeros(3, int), HALF, 0, 9), (3, 5, 7)),
+        (Requantize("y", X, HALF, 0, 9), (3, 5, 7)),
+        (Threshold("y", X, np.array([1]), np.array([0, 1])), (3, 5, 7)),
+        (Lookup("y", X, 0, np.arange(256)), (3, 5, 7)),
+        (Relu("y", X), (3, 5, 7)),
+        (Add("y", X * 2, 0, 9), (3, 5, 7)),
+        (Multiply("y", X * 2, HALF, 0, 9), (3, 5, 7)),
+        (Concat("y", X * 3), (9, 5, 7)),
+        (Select("y", X, np.array([2, -1])), (2, 5, 7)),
+        (Pad("y", X, (1, 2, 3, 5)), (3, 13, 10)),
+        (Pad("y", X, (-1, 3, 2, -3)), (3, 4, 9)),
+        (Repeat("y", X, (2, 3)), (3, 10, 21)),
+        (AdaptiveSumPool("y", X, (2, 9)), (3, 2, 9)),
+        (SumPool("y", X, (2, 3), (2, 1), (1, 0), ceil=True), (3, 3, 5)),
+        (MaxPool("y", X, (5, 7), (1, 1), (0, 0), False), (3, 1, 1)),
+        (Flatten("y", X), (105,)),
+    ],
+)
+def test_shapes_by_hand(operation: Operation, shape: tuple[int, ...]) -> None:
+    found = shapes(after_pixels(operation, shape=(3, 5, 7)))
+    assert found == {"input": (3, 5, 7), "y": shape, "last": (int(np.prod(shape)),)}
+
+
+@given(PAIRS, PAIRS, PAIRS, PAIRS, st.integers(1, 2))
+def test_a_convolution_has_torchs_windows(
+    kernel: tuple, stride: tuple, padding: tuple, dilation: tuple, groups: int
+) -> None:
+    window = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
+    weights = np.ones((4, 3, *kernel), np.int64)
+    program = one_layer(weights, np.zeros(4, np.int64), HALF, rows=8, **window)
+    image = torch.zeros(1, *program.input_shape)
+    expected = F.conv2d(image, torch.from_numpy(weights).float(), **window)
+    assert shapes(program)["conv"] == tuple(expected.shape[1:])
+
+
+FITTING = [(3, 5, 7), (3, 1, 1), (1, 1, 1), (1, 5, 1), (3, 1, 7), (3,), (1,)]
+UNFIT = [(2, 5, 7), (3, 4, 7), (3, 5, 6), (3, 5, 2), (2, 1, 1), (2,), (7,)]
+
+
+@pytest.mark.parametrize("gate", [*FITTING, *UNFIT])
+def test_a_gate_has_each_axis_or_one(gate: tuple[int, ...]) -> None:
+    channels, *size = gate
+    some = Select("some", X, np.zeros(channels, int))
+    pooled = AdaptiveSumPool("pooled", ("some",), (size[0], size[1]) if size else (1, 1))
+    last = Relu("gate", ("pooled",)) if size else Flatten("gate", ("pooled",))
+    product = Multiply("y", ("input", "gate"), HALF, 0, 9)
+    made = after_pixels(some, pooled, last, product, shape=(3, 5, 7))
+    if gate in FITTING:
+        assert shapes(made)["y"] == (3, 5, 7)
+        return
+    with pytest.raises(ProgramError, match="each axis of the second: equal or 1"):
+        shapes(made)
+
+
+def test_a_flat_tensor_is_gated_by_flat_ones() -> None:
+    flat, image = Flatten("flat", X), Relu("image", X)
+    made = after_pixels(flat, Multiply("y", ("flat", "flat"), HALF, 0, 9), shape=(2, 1, 1))
+    assert shapes(made)["y"] == (2,)
+    with pytest.raises(ProgramError, match="each axis of the second"):
+        shapes(after_pixels(flat, image, Multiply("y", ("flat", "image"), HALF, 0, 9)))
+
+
+def test_the_bias_and_scale_of_the_pixels_are_per_channel() -> None:
+    def made(count: int) -> Program:
+        return after_pixels(Normalize("y", X, np.zeros(count, int), HALF, 0, 9), shape=(2, 3, 3))
+
+    assert prove(made(2)).program
+    with pytest.raises(ProgramError, match=r"bias is int64 \(3,\); int64 \(2,\) expected"):
+        prove(made(3))
+
+
+def test_logits_are_the_last_operations_row() -> None:
+    dense = Linear(
+        "y", ("flat",), Weights(np.zeros((4, 8), np.uint8), np.array([1]), 1), np.zeros(4, int),
+        HALF, 0, 9,
+    )  # fmt: skip
+    made = Program("p", (2, 2, 2), (Flatten("flat", X), dense), 1.0)
+    assert shapes(made) == {"input": (2, 2, 2), "flat": (8,), "y": (4,)}
+    with pytest.raises(ProgramError, match=r"'image' \(Relu\): logits of shape \(2, 2, 2\)"):
+        shapes(Program("p", (2, 2, 2), (*made.operations, Relu("image", X)), 1.0))

@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from dyadic.data import ImageFolders
+from dyadic.data import folders as module
 from dyadic.errors import UserError
 from dyadic.record.fingerprint import of_folder
 
@@ -86,18 +87,32 @@ def test_a_damaged_image_is_named_in_one_line(folders: Path, workers: int) -> No
 @pytest.mark.parametrize(
     ("option", "value"),
     [
-        ("holdout", 16),
-        ("workers", -1),
-        ("train_share", 0),
-        ("resize", 0.5),
-        ("crop_area", [0.5, 0.2]),
-        ("rotation", -3),
-        ("light", 1),
+        *(("holdout", -1), ("holdout", 16), ("workers", -1), ("train_share", 0)),
+        *(("resize", 0.99), ("rotation", -0.1), ("light", 1), ("light", -0.1)),
+        *(("crop_area", area) for area in ([0.5, 0.2], [0, 0.5], [0.5, 1.1], [1], [0.1, 0.5, 1])),
     ],
 )
 def test_a_value_out_of_range_is_named(folders: Path, option: str, value: int) -> None:
     with pytest.raises(UserError, match=re.escape(f"{option}={value}")):
         image_set(folders, **{option: value})
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        *(("holdout", 0), ("holdout", 15), ("train_share", 1), ("resize", 1), ("light", 0.99)),
+        *(("crop_area", area) for area in ([0.01, 0.01], [1, 1], (0.5, 0.5))),
+    ],
+)
+def test_the_ends_of_a_range_are_accepted(folders: Path, option: str, value: object) -> None:
+    data = image_set(folders, **{option: value})
+    assert len(data.train) + len(data.held_out) == 16
+    assert all(len(labels) for _, labels in data.train_batches(0))
+
+
+def test_without_val_a_fifth_of_each_class_is_for_testing(folders: Path) -> None:
+    data = ImageFolders("folders", folders / "imagenet" / "train", [0.5] * 3, [0.25] * 3)
+    assert (len(data.train), len(data.test)) == (12, 4)  # 8 pictures: 1.6 is nearer to 2
 
 
 def test_mean_and_std_are_measured_on_the_training_pictures(folders: Path) -> None:
@@ -106,6 +121,16 @@ def test_mean_and_std_are_measured_on_the_training_pictures(folders: Path) -> No
     mean, std = pixels.mean((0, 2, 3)), pixels.std((0, 2, 3), correction=0)
     assert data.mean == pytest.approx(mean.tolist(), abs=1e-4)
     assert data.std == pytest.approx(std.tolist(), abs=1e-4)
+    assert all(number == round(number, 4) for number in (*data.mean, *data.std))
+
+
+def test_mean_and_std_of_many_pictures_are_those_of_the_first(
+    folders: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "STATISTICS_IMAGES", 5)
+    data = image_set(folders, mean=None, std=None)
+    first = torch.cat([x for x, _ in data.plain_batches(data.train, torch.arange(5))]) / 255
+    assert data.mean == pytest.approx(first.mean((0, 2, 3)).tolist(), abs=1e-4)
 
 
 def test_mean_and_std_are_measured_again_only_where_other_pictures_are_seen(
@@ -131,6 +156,9 @@ def test_a_share_of_the_training_pictures_and_a_batch_larger_than_it(
     data = image_set(folders, train_share=0.25, batch_size=9)
     assert [len(labels) for _, labels in data.train_batches(0)] == [4]
     assert "a batch is all 4 training pictures, fewer than batch_size=9" in caplog.text
+    caplog.clear()
+    image_set(folders, batch_size=16)
+    assert not caplog.text
     assert set(data.train) < set(image_set(folders).train)
 
 
@@ -161,6 +189,7 @@ def test_grey_asks_for_one_channel(folders: Path) -> None:
 
 def test_changed_pictures_change_the_fingerprint_and_a_listing_is_kept_to(folders: Path) -> None:
     before = image_set(folders).fingerprint()
+    assert re.fullmatch("[0-9a-f]{16}", before)
     listing = of_folder(folders / "imagenet", times=False)
     image_set(folders, listing=listing)
     (folders / "imagenet" / "train" / "n01" / "0.png").unlink()

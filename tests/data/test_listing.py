@@ -39,6 +39,36 @@ def test_without_val_a_share_of_each_class_is_for_testing(tmp_path: Path, prefix
     assert listed(tmp_path, 0.2) == found
 
 
+@pytest.mark.parametrize(
+    ("pictures", "share", "tested"),
+    [(2, 0.9, 1), (2, 0.1, 1), (3, 0.9, 2), (9, 0.01, 1), (9, 0.99, 8), (10, 0.26, 3)],
+)
+def test_each_class_is_tested_and_trained_on(
+    tmp_path: Path, pictures: int, share: float, tested: int
+) -> None:
+    found = listed(fill(tmp_path, cat=pictures, dog=pictures), share)
+    assert [label for _, label in found.test] == [0] * tested + [1] * tested
+    assert [label for _, label in found.train].count(1) == pictures - tested
+    assert found.test == sorted(found.test)
+    assert found.train == sorted(found.train)
+
+
+def test_which_pictures_are_tested_is_random(tmp_path: Path) -> None:
+    found = listed(fill(tmp_path, cat=9, dog=9), 0.4)
+    cats, dogs = ([Path(path).stem for path, of in found.test if of == label] for label in range(2))
+    assert cats != dogs
+
+
+def test_a_class_may_be_elsewhere_under_a_link(tmp_path: Path) -> None:
+    fill(tmp_path / "elsewhere", more=3)
+    fill(tmp_path / "set", cat=2, dog=2)
+    (tmp_path / "set" / "cat" / "more").symlink_to(tmp_path / "elsewhere" / "more")
+    (tmp_path / "set" / "emu").symlink_to(tmp_path / "elsewhere")
+    found = listed(tmp_path / "set", 0.5)
+    assert found.classes == ("cat", "dog", "emu")
+    assert len(found.train) + len(found.test) == 10
+
+
 def test_a_class_may_be_called_train(tmp_path: Path) -> None:
     assert listed(fill(tmp_path, train=4, plane=4), 0.25).classes == ("plane", "train")
 
@@ -76,5 +106,6 @@ def test_what_is_no_set_is_one_line(tmp_path: Path, counts: dict[str, int], says
 def test_a_missing_folder_and_a_share_out_of_range_are_named(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"there is no folder .*nowhere"):
         listed(tmp_path / "nowhere", 0.2)
-    with pytest.raises(UserError, match="val_share=1"):
-        listed(fill(tmp_path, cat=2, dog=2), 1)
+    for share in (0, 1, -0.1, 1.1):
+        with pytest.raises(UserError, match=f"val_share={share};"):
+            listed(fill(tmp_path, cat=2, dog=2), share)

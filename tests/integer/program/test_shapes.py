@@ -1,5 +1,7 @@
 """Shapes by the formulas of each operation, on an image whose axes all differ."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -9,11 +11,11 @@ from hypothesis import strategies as st
 from tests.integer.by_hand import one_layer
 from tests.integer.program.pieces import HALF, after_pixels
 
-from dyadic.integer.program.bounds import prove
 from dyadic.integer.program.operations import (
     AdaptiveSumPool,
     Add,
     Concat,
+    Dyadic,
     Flatten,
     Linear,
     Lookup,
@@ -103,13 +105,30 @@ def test_a_flat_tensor_is_gated_by_flat_ones() -> None:
         shapes(after_pixels(flat, image, Multiply("y", ("flat", "image"), HALF, 0, 9)))
 
 
-def test_the_bias_and_scale_of_the_pixels_are_per_channel() -> None:
-    def made(count: int) -> Program:
-        return after_pixels(Normalize("y", X, np.zeros(count, int), HALF, 0, 9), shape=(2, 3, 3))
+RESCALED = [
+    Normalize("y", X, np.zeros(3, int), HALF, 0, 9),
+    Requantize("y", X, HALF, 0, 9),
+    Multiply("y", X * 2, HALF, 0, 9),
+]
 
-    assert prove(made(2)).program
+
+@pytest.mark.parametrize("operation", [*RESCALED, Add("y", X * 2, 0, 9)])
+def test_every_scale_and_clamp_is_checked(operation: Operation) -> None:
+    two = Dyadic(HALF.b.repeat(2), HALF.c.repeat(2))
+    changes = [{"lo": 10}, {"hi": 2**31}]
+    if not isinstance(operation, Add):
+        changes += [{"scale": Dyadic(HALF.b, HALF.c + 32)}, {"scale": two}]
+    for change in changes:
+        with pytest.raises(ProgramError, match=r"clamp from|scale c outside|scale b is int64"):
+            shapes(after_pixels(replace(operation, **change), shape=(3, 5, 7)))
+
+
+def test_the_pixels_have_a_bias_and_a_scale_for_each_channel() -> None:
+    three = Dyadic(HALF.b.repeat(3), HALF.c.repeat(3))
+    good = replace(RESCALED[0], scale=three)
+    assert shapes(after_pixels(good, shape=(3, 5, 7)))["y"] == (3, 5, 7)
     with pytest.raises(ProgramError, match=r"bias is int64 \(3,\); int64 \(2,\) expected"):
-        prove(made(3))
+        shapes(after_pixels(good, shape=(2, 5, 7)))
 
 
 def test_logits_are_the_last_operations_row() -> None:

@@ -77,9 +77,9 @@ class _Statistics:
         self.std: Sequence[float] = [0.25] * channels
 
 
-def float_network(name: str) -> nn.Module:
+def float_network(name: str, seed: int = 0) -> nn.Module:
     """The float network on normalized images, its batch norm set by random ones."""
-    torch.manual_seed(0)
+    torch.manual_seed(seed)
     factory, shape, _ = NETWORKS[name]
     model = factory().train()
     with torch.no_grad():
@@ -87,11 +87,11 @@ def float_network(name: str) -> nn.Module:
     return model.eval()
 
 
-def integer_program(name: str, bits: int = 8, stream_bits: int = 16) -> Program:
+def integer_program(name: str, bits: int = 8, stream_bits: int = 16, seed: int = 0) -> Program:
     """The network lowered with weights (per channel) and activations of `bits`."""
     shape = NETWORKS[name][1]
     images = torch.randint(0, 256, (CALIBRATION_IMAGES, *shape), dtype=torch.uint8)
-    model = normalized(float_network(name), _Statistics(shape[0]))
+    model = normalized(float_network(name, seed), _Statistics(shape[0]))
     network = QuantizedNetwork(trace(model.eval(), images), shape)
     widths = {layer.name: (bits, bits) for layer in network.layers}
     network.quantize(widths, lambda bits: Uniform(bits, granularity="per_channel"), Uniform)

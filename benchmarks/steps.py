@@ -1,8 +1,9 @@
 """Where the compiled engine's time goes: cycles of every layer, against what its products need.
 
-The bound is that of a direct convolution: its products at two dot products of a vector a cycle (of
-bytes, or of 16 bits), with nothing lost to padding, borders or finishing. Winograd's algorithms may
-be below it. Minima over rounds, so that other work on the machine counts little.
+At two dot products of a vector a cycle (of bytes, or of 16 bits): those of a direct convolution,
+with nothing lost to padding, and those that its algorithm makes, padding and borders included. The
+rest is what is transformed, rescaled, read and stored. Minima over rounds, so that other work on
+the machine counts little.
 `python benchmarks/steps.py [--network resnet18] [--bits 8] [--path avx512vnni] [--rounds 30]`;
 `--algorithms` runs every 3 x 3 layer by each algorithm that is exact for it, in turns.
 """
@@ -12,6 +13,7 @@ import ctypes
 import subprocess
 import tempfile
 import time
+from ctypes import Structure
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +21,7 @@ from engines import NETWORKS, integer_program
 
 from dyadic.integer.engines.compiled import CompiledEngine, available_paths
 from dyadic.integer.engines.compiled.build import find_compiler
+from dyadic.integer.engines.compiled.layout import LINE
 from dyadic.integer.engines.compiled.prices import preferring
 from dyadic.integer.engines.compiled.winograd import ALGORITHMS
 from dyadic.integer.program.bounds import Proof
@@ -63,6 +66,14 @@ def bound(operation: Linear, engine: CompiledEngine) -> float:
     return products(operation, engine.proof) / together
 
 
+def needed(step: Structure, operation: Linear, engine: CompiledEngine) -> float:
+    """Cycles of the products that its algorithm makes of an image."""
+    gemm, shape = step.gemm, engine.proof.shapes[operation.name][1:]
+    patches = np.prod([-(-size // max(gemm.patch, 1)) for size in shape])
+    lines = int(patches) * max(gemm.points, 1) ** 2 * gemm.words * gemm.blocks
+    return lines * (LINE / VECTOR_BYTES[engine.path]) / VECTORS_A_CYCLE
+
+
 def minima(engine: CompiledEngine, images: np.ndarray, rounds: int) -> list[tuple[str, str, int]]:
     """The steps with their least nanoseconds."""
     profiles = [engine.profile(images) for _ in range(rounds)]
@@ -71,28 +82,32 @@ def minima(engine: CompiledEngine, images: np.ndarray, rounds: int) -> list[tupl
 
 
 def table(engine: CompiledEngine, images: np.ndarray, rounds: int) -> str:
-    """Markdown: thousands of cycles an image of each step, of its products, and the ratio."""
+    """Markdown: thousands of cycles an image of each step, of its products directly, of those that
+    its algorithm makes, and what they take in multiples of these.
+    """
     clock = cycles_a_nanosecond() / len(images)
     layers = {op.name: op for op in engine.program.operations if isinstance(op, Linear)}
     hosts = {  # a fused step is named after what it stores
         id(step): name
         for name, step in zip(_layers_in_order(engine), _products(engine), strict=True)
     }
-    steps = engine._planned.steps.steps
-    lines = ["| step | algorithm | k cycles | of its products | ratio |", "|---|---|--:|--:|--:|"]
-    total = 0.0
-    for step, (name, kind, spent) in zip(steps, minima(engine, images, rounds), strict=True):
-        cycles = spent * clock / 1000
-        total += cycles
+    rows: list[tuple[str, str, tuple[float, float, float]]] = []
+    for step, (name, kind, spent) in zip(
+        engine._planned.steps.steps, minima(engine, images, rounds), strict=True
+    ):
         layer = layers.get(hosts.get(id(step), name))
         if layer is None:
-            lines.append(f"| {name} | {kind} | {cycles:.0f} | | |")
+            rows.append((name, kind, (spent * clock, 0.0, 0.0)))
         else:
-            least = bound(layer, engine) / 1000
-            algorithm = engine.algorithms[layer.name]
-            ratio = f"{cycles / least:.2f}"
-            lines.append(f"| {layer.name} | {algorithm} | {cycles:.0f} | {least:.0f} | {ratio} |")
-    lines.append(f"| all | | {total:.0f} | | |")
+            cycles = (spent * clock, bound(layer, engine), needed(step, layer, engine))
+            rows.append((layer.name, engine.algorithms[layer.name], cycles))
+    all_three = [sum(column) for column in zip(*(cycles for *_, cycles in rows), strict=True)]
+    lines = ["| step | algorithm | k cycles | products, directly | by its algorithm | ratio |"]
+    lines.append("|---|---|--:|--:|--:|--:|")
+    for name, kind, cycles in [*rows, ("all", "", all_three)]:
+        shown = [f"{c / 1000:.0f}" if c else "" for c in cycles]
+        shown.append(f"{cycles[0] / cycles[2]:.2f}" if cycles[2] else "")
+        lines.append(f"| {' | '.join([name, kind, *shown])} |")
     return "\n".join(lines)
 
 

@@ -15,7 +15,8 @@ enum {
     TASK_PRODUCTS = 1 << 21,               /* multiplications that are worth a task */
     TASK_POSITIONS = 64,
     TASK_BLOCKS = 4,
-    TASK_WEIGHTS = 1 << 19                 /* bytes */
+    TASK_WEIGHTS = 1 << 19,                /* bytes */
+    NEAR_WEIGHTS = 1 << 21                 /* that every thread may read */
 };
 
 struct dy_engine {
@@ -178,6 +179,8 @@ typedef struct {
     const dy_engine *engine;
     const dy_step *step;
     int32_t images, positions, pixels, position_parts, block_parts;
+    int32_t whole;                         /* positions that are not cut apart */
+    int32_t run;                           /* parts of images by the same blocks, one after another */
 } product_job;
 
 /* The batch's only pixels as one image's row. */
@@ -214,7 +217,14 @@ static int32_t blocks_at_once(const dy_gemm *gemm)
     return whole ? TASK_BLOCKS : group;
 }
 
-/* Where a part begins. */
+/* Where a part of the positions begins. */
+static int32_t share_of_positions(const product_job *j, int32_t part)
+{
+    const int64_t all = (j->positions + j->whole - 1) / j->whole;
+    return dy_smaller((int32_t)(all * part / j->position_parts) * j->whole, j->positions);
+}
+
+/* Where a part of the blocks begins. */
 static int32_t share_of_blocks(const product_job *j, int32_t part)
 {
     const int32_t all = j->step->gemm.blocks, each = blocks_at_once(&j->step->gemm);
@@ -227,9 +237,11 @@ static void product_task(void *context, int64_t task, int32_t thread)
     const product_job *j = context;
     const dy_engine *engine = j->engine;
     const dy_gemm *gemm = &j->step->gemm;
-    const int64_t part = task % j->position_parts, rest = task / j->position_parts;
-    const int32_t image = engine->first + (int32_t)(rest % j->images);
-    const int32_t blocks = (int32_t)(rest / j->images);
+    const int64_t run = j->run, round = run * j->block_parts;
+    const int64_t place = task / round * run + task % run;
+    const int32_t blocks = (int32_t)(task % round / run);
+    const int32_t part = (int32_t)(place % j->position_parts);
+    const int32_t image = engine->first + (int32_t)(place / j->position_parts);
     dy_product p = {0};
     int32_t i;
     if (part == 0 && blocks == 0)
@@ -241,8 +253,8 @@ static void product_task(void *context, int64_t task, int32_t thread)
         p.residual = operand(j, gemm->add, image);
     for (i = 0; i < gemm->output_count; i++)
         p.outputs[i] = operand(j, gemm->outputs[i].slot, image);
-    p.first = (int32_t)((int64_t)j->positions * part / j->position_parts);
-    p.last = (int32_t)((int64_t)j->positions * (part + 1) / j->position_parts);
+    p.first = share_of_positions(j, part);
+    p.last = share_of_positions(j, part + 1);
     p.first_block = share_of_blocks(j, blocks);
     p.last_block = share_of_blocks(j, blocks + 1);
     p.scratch = engine->scratch[thread];
@@ -264,7 +276,8 @@ static int32_t at_least_one(int64_t parts, int64_t most)
     return (int32_t)(parts < 1 || most < 1 ? 1 : parts < most ? parts : most);
 }
 
-/* Weights of a task stay in the second-level cache; a task is worth starting; a gathering fits. */
+/* Weights of a task stay in the second-level cache; a task is worth starting; a gathering fits. A
+ * thread has all channels of its own images, or a part of the weights if they are many. */
 static void cut(product_job *j)
 {
     const dy_gemm *gemm = &j->step->gemm;
@@ -274,22 +287,31 @@ static void cut(product_job *j)
     const int64_t each = (wanted + j->images - 1) / j->images;
     const int32_t at_once = blocks_at_once(gemm);
     const int32_t groups = (gemm->blocks + at_once - 1) / at_once;
-    j->position_parts = at_least_one(each, j->positions * j->pixels / TASK_POSITIONS);
+    j->block_parts = at_least_one((weights + TASK_WEIGHTS - 1) / TASK_WEIGHTS, groups);
+    while (groups % j->block_parts)
+        j->block_parts++;
+    j->position_parts = at_least_one((each + j->block_parts - 1) / j->block_parts,
+                                     j->positions * j->pixels / TASK_POSITIONS);
     if (!gemm->in_place && j->positions > (int64_t)gemm->limit * j->position_parts)
         j->position_parts = (j->positions + gemm->limit - 1) / gemm->limit;
-    j->block_parts = at_least_one(weights / TASK_WEIGHTS + 1, groups);
     while (j->block_parts * j->position_parts < each && j->block_parts * 2 <= groups)
         j->block_parts *= 2;
+    if (j->position_parts * j->whole > j->positions)
+        j->whole = 1;
+    j->run = j->images * j->position_parts;
+    if (weights <= NEAR_WEIGHTS && j->images % j->engine->threads == 0)
+        j->run /= j->engine->threads;
 }
 
 static void run_product(dy_engine *engine, const dy_step *step)
 {
-    product_job j = {engine, step, step->gemm.fold ? 1 : engine->count, 0, 1, 1, 1};
+    product_job j = {engine, step, step->gemm.fold ? 1 : engine->count, 0, 1, 1, 1, 1, 1};
     const dy_tensor out = operand(&j, step->target, 0);
     const int32_t patch = step->gemm.patch;
     j.pixels = patch ? patch * patch : 1;
     j.positions = patch ? dy_patches(&step->gemm, out.height) * dy_patches(&step->gemm, out.width)
                         : out.height * out.width;
+    j.whole = patch ? dy_patches_of_tile(&step->gemm) : step->gemm.in_place ? out.width : 1;
     cut(&j);
     dy_pool_run(engine->pool, product_task, &j,
                 (int64_t)j.images * j.position_parts * j.block_parts);
@@ -302,7 +324,7 @@ static void run_step(dy_engine *engine, const dy_step *step)
     job j = {engine, step, 0, 1};
     const dy_tensor *out = &engine->plan->slots[step->target].view;
     const int64_t shares = work_of(step, out) * engine->count / SMALL + 1;
-    const int64_t wanted = (int64_t)engine->threads * SHARES / engine->count + 1;
+    const int64_t wanted = ((int64_t)engine->threads * SHARES + engine->count - 1) / engine->count;
     const int64_t parts = shares < wanted ? shares : wanted;
     j.rows = rows_of(engine, step);
     j.parts = (int32_t)(parts < j.rows ? parts : j.rows);

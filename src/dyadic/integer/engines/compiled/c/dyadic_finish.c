@@ -7,6 +7,7 @@
 #define UNROLLED _Pragma("GCC unroll 4") for
 
 enum { ANY = -1 };                         /* a type that is not known beforehand */
+enum { FAR = 1 << 20 };                    /* bytes of outputs that leave the cache */
 
 /* A channel of a segment's first pixel. */
 static uint8_t *address(const dy_tensor *t, const dy_segment *s, int32_t channel)
@@ -266,17 +267,30 @@ static int is_high(const dy_gemm *gemm)
     return gemm->lanes.high && !gemm->odd;
 }
 
-/* Where a row ends, the guess at the next one's place may be wrong. */
-void dy_finish_soon(const dy_product *p, const dy_tile *tile, int32_t block)
+/* Fetches a tile's part of a tensor. Where a row ends, the guess at the next one's place may be wrong. */
+static inline __attribute__((always_inline)) void
+fetch(const dy_tensor *t, const dy_tile *tile, int32_t block, const int to_write)
 {
     const dy_segment s = {tile->y, tile->x, 0, 0, NULL, NULL};
-    const uint8_t *from = address(&p->residual, &s, DY_BLOCK * block);
-    const int64_t step = step_of(&p->residual);
-    const int32_t bytes = DY_BLOCK * tile->blocks * dy_size_of(&p->residual);
+    const uint8_t *from = address(t, &s, DY_BLOCK * block);
+    const int64_t step = step_of(t);
+    const int32_t bytes = DY_BLOCK * tile->blocks * dy_size_of(t);
     int32_t i, done;
     for (i = 0; i < tile->pixels; i++, from += step)
         for (done = 0; done < bytes; done += 64)
-            __builtin_prefetch(from + done);
+            __builtin_prefetch(from + done, to_write);
+}
+
+void dy_finish_soon(const dy_product *p, const dy_tile *tile, int32_t block)
+{
+    int64_t bytes = 0;
+    int32_t i;
+    if (p->gemm->add >= 0)
+        fetch(&p->residual, tile, block, 0);
+    for (i = 0; i < p->gemm->output_count; i++)
+        bytes += p->outputs[i].height * p->outputs[i].pitch * dy_size_of(p->outputs + i);
+    for (i = 0; i < p->gemm->output_count && bytes >= FAR; i++)
+        fetch(p->outputs + i, tile, block, 1);
 }
 
 void dy_finish_segment(const dy_product *p, const dy_segment *s, int32_t block, int32_t blocks)

@@ -13,7 +13,7 @@ typedef struct {
     const int32_t *sums, *odd;
 } dy_segment;
 
-/* Fetches what dy_finish will read of the residual; to be called before the sums are made. */
+/* Fetches what dy_finish will read, and where it will write; to be called before the sums are made. */
 void dy_finish_soon(const dy_product *product, const dy_tile *tile, int32_t block);
 
 /* The tile's pixels, its channels from 16 * block on. */

@@ -75,8 +75,7 @@ static void multiply_tile(const dy_product *p, dy_tile *t, int32_t block, int32_
     const int64_t at = (int64_t)block * gemm->words * DY_WORD_BYTES;
     int32_t sums[DY_TILE_PIXELS * DY_TILE_CHANNELS] __attribute__((aligned(64)));
     int32_t odd[DY_TILE_PIXELS * DY_TILE_CHANNELS] __attribute__((aligned(64)));
-    if (gemm->add >= 0)
-        dy_finish_soon(p, t, block);
+    dy_finish_soon(p, t, block);
     dy_tile_soon(t, (const uint8_t *)gemm->weights + at, pass);
     dy_tile_sums(t, (const uint8_t *)gemm->weights + at, gemm->bias + DY_BLOCK * block, sums);
     if (gemm->odd)

@@ -81,6 +81,9 @@ typedef struct {
 /* Rows or columns of patches. */
 int32_t dy_patches(const dy_gemm *gemm, int32_t size);
 
+/* Patches that share a pass over the weights. */
+int32_t dy_patches_of_tile(const dy_gemm *gemm);
+
 void dy_multiply(const dy_product *product);
 void dy_winograd(const dy_product *product);
 

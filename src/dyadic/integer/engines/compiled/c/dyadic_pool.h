@@ -1,4 +1,4 @@
-/* A pool of threads that share the tasks of a job through one counter. */
+/* A pool of threads that share the tasks of a job: each begins with a part of its own. */
 #ifndef DYADIC_POOL_H
 #define DYADIC_POOL_H
 

@@ -21,6 +21,11 @@ int32_t dy_patches(const dy_gemm *gemm, int32_t size)
     return (size + gemm->patch - 1) / gemm->patch;
 }
 
+int32_t dy_patches_of_tile(const dy_gemm *gemm)
+{
+    return dy_tile_pixels(dy_smaller(DY_TILE_BLOCKS, gemm->blocks), PATCHES);
+}
+
 /* Products of a patch. */
 static int32_t points_of(const dy_gemm *gemm)
 {
@@ -363,6 +368,12 @@ int32_t dy_patches(const dy_gemm *gemm, int32_t size)
 {
     (void)gemm;
     return size;
+}
+
+int32_t dy_patches_of_tile(const dy_gemm *gemm)
+{
+    (void)gemm;
+    return 1;
 }
 
 void dy_winograd(const dy_product *product)

@@ -18,6 +18,8 @@ def test_progress_counts_from_the_last_restart(epoch, progress):
 
 def test_a_restart_of_the_first_phase_changes_nothing():
     assert progress_in_segment([Phase("a", 4, restart=True)], 1) == 0.25
+    phases = [Phase("a", 1, restart=True), Phase("b", 2, restart=True)]
+    assert [progress_in_segment(phases, epoch) for epoch in (0, 0.5, 1, 2)] == [0, 0.5, 0, 0.5]
 
 
 def test_without_phases_there_is_no_way_to_go():

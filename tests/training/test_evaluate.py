@@ -22,7 +22,9 @@ def test_top_1_and_top_5_count_the_best_and_the_five_best():
     labels = torch.arange(10)
     score = evaluate(Ranked(), [(torch.zeros(10, 1), labels)])
     assert (score.top1, score.top5) == (10.0, 50.0)
-    assert evaluate(Ranked(), [(torch.zeros(1, 1), torch.tensor([4]))]).top5 == 100.0
+    for label, top1, top5 in ((0, 100.0, 100.0), (1, 0.0, 100.0), (4, 0.0, 100.0), (5, 0.0, 0.0)):
+        score = evaluate(Ranked(), [(torch.zeros(2, 1), torch.tensor([label] * 2))])
+        assert (score.top1, score.top5) == (top1, top5)
     assert evaluate(Ranked(3), [(torch.zeros(3, 1), torch.arange(3))]).top5 == 100.0
 
 

@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import nn
 
+from dyadic.errors import UserError
 from dyadic.schedules.schedule import Phase
 from dyadic.training.loss import cross_entropy
 from dyadic.training.module import Training, parameter_groups
@@ -50,3 +51,16 @@ def test_weights_decay_and_nothing_else_does():
     assert [p.ndim for p in rest["params"]] == [1, 1, 1, 1]
     assert "weight_decay" not in decayed
     assert rest["weight_decay"] == 0.0
+
+
+def test_a_step_logs_and_gives_its_loss_and_refuses_one_that_is_not_finite(monkeypatch):
+    module, logged = training(), {}
+    monkeypatch.setattr(module, "log", lambda name, value, **_: logged.update({name: value}))
+    images, labels = torch.ones(4, 2), torch.tensor([0, 1, 1, 0])
+    loss = module.training_step((images, labels), 0)
+    assert torch.equal(loss, cross_entropy(module.network(images), labels, images))
+    assert logged == {"train_loss": loss}
+    with torch.no_grad():
+        module.network.weight[0, 0] = torch.nan
+    with pytest.raises(UserError, match="epoch 1, the loss alone"):
+        module.training_step((images, labels), 0)

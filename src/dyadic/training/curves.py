@@ -58,7 +58,7 @@ def progress_in_segment(phases: list[Phase], epoch: float) -> float:
     """How far `epoch` is between the last restart at or before it and the next, 0 to 1."""
     start, segments = 0, [0]
     for phase in phases:
-        if phase.restart and start > 0:
+        if phase.restart:
             segments.append(start)
         start += phase.epochs
     bounds = [*segments, max(start, 1)]

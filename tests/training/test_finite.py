@@ -10,6 +10,7 @@ from torch import nn
 
 from dyadic.commands.build import run
 from dyadic.errors import UserError
+from dyadic.training import finite
 from dyadic.training.finite import check_step, first_infinite, refuse_infinite
 
 
@@ -54,3 +55,11 @@ def test_a_loss_that_is_not_finite_is_refused_with_its_place_and_its_epoch(loss)
 def test_a_finite_loss_passes():
     refuse_infinite(3e38, "here")
     check_step(torch.tensor(1.0), nn.Linear(2, 2), torch.ones(3, 2), epoch=0)
+
+
+def test_all_processes_stop_with_the_one_whose_loss_is_not_finite(monkeypatch):
+    monkeypatch.setattr(finite.dist, "is_available", lambda: True)
+    monkeypatch.setattr(finite.dist, "is_initialized", lambda: True)
+    monkeypatch.setattr(finite.dist, "all_reduce", lambda least, operation: least.zero_())
+    with pytest.raises(UserError, match="epoch 1, the loss alone"):
+        check_step(torch.tensor(1.0), nn.Linear(2, 2), torch.ones(3, 2), epoch=0)

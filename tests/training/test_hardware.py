@@ -14,7 +14,7 @@ from dyadic.training.hardware import Hardware, keep_memory, physical_cores
 def test_auto_is_every_physical_core_and_the_record_has_the_number() -> None:
     assert 1 <= Hardware().resolved_threads == physical_cores()
     assert f"{physical_cores()} threads" in Hardware(accelerator="cpu").describe()
-    assert Hardware(threads=3).resolved_threads == 3
+    assert [Hardware(threads=n).resolved_threads for n in (1, 3)] == [1, 3]
 
 
 @pytest.mark.parametrize("threads", [0, -1, "two", 1.5])
@@ -60,7 +60,7 @@ def test_two_threads_of_one_core_count_once(monkeypatch, tmp_path) -> None:
         file.write_text(siblings)
     monkeypatch.setattr(hardware, "Path", lambda path: tmp_path)
     for mine, cores in (({0}, 1), ({0, 2}, 1), ({0, 1, 2}, 2), ({3, 8, 9}, 3)):
-        monkeypatch.setattr("os.sched_getaffinity", lambda pid, mine=mine: mine)
+        monkeypatch.setattr("os.sched_getaffinity", lambda pid, mine=mine: {0: mine}[pid])
         assert physical_cores() == cores
     monkeypatch.delattr("os.sched_getaffinity")
     for count, cores in ((6, 6), (None, 1)):
@@ -77,3 +77,21 @@ def test_glibc_alone_is_told_to_keep_memory(monkeypatch, library: str, calls: li
     monkeypatch.setattr("platform.libc_ver", lambda: (library, "2.36"))
     keep_memory()
     assert told == calls
+
+
+@pytest.mark.parametrize("devices", [1, 2])
+def test_several_devices_are_launched_and_the_threads_are_ours(monkeypatch, devices: int) -> None:
+    told: list[Any] = []
+
+    class Launched:
+        def __init__(self, **options: Any) -> None:
+            self.options = options
+
+        def launch(self) -> None:
+            told.append(self.options)
+
+    monkeypatch.setattr(hardware, "Fabric", Launched)
+    monkeypatch.setattr(torch, "set_num_threads", told.append)
+    Hardware("cpu", devices, "ddp", threads=3).launch()
+    launched = {"accelerator": "cpu", "devices": 2, "strategy": "ddp"}
+    assert told == ([3] if devices == 1 else [launched, 3])

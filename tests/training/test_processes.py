@@ -1,11 +1,14 @@
 """Who is the first process, and who holds a lock."""
 
+import errno
 import stat
 
 import pytest
+from filelock import FileLock
 from pytorch_lightning.utilities import rank_zero_only
 
 from dyadic.errors import UserError
+from dyadic.training import processes
 from dyadic.training.processes import alone, from_first, is_first, locked
 
 
@@ -23,7 +26,7 @@ def test_only_the_first_process_takes_the_lock(monkeypatch, tmp_path):
         assert not (tmp_path / "a").exists()
 
 
-def test_a_lock_is_for_all_users_of_its_group_and_is_freed_whatever_happens(tmp_path, caplog):
+def test_a_lock_is_for_all_users_of_its_group_and_is_freed_whatever_happens(tmp_path):
     path = tmp_path / "a" / "b" / "lock"
 
     def fail() -> None:
@@ -31,19 +34,43 @@ def test_a_lock_is_for_all_users_of_its_group_and_is_freed_whatever_happens(tmp_
             assert stat.S_IMODE(path.stat().st_mode) == 0o664
             raise ZeroDivisionError
 
-    with pytest.raises(ZeroDivisionError):
+    with pytest.raises(ZeroDivisionError) as kept:  # and with it what the frames hold
         fail()
-    for _ in range(2):
-        with locked(path, "waiting"):
-            pass
-    assert "waiting" not in caplog.text
+    FileLock(path).acquire(timeout=0)
+    assert kept.traceback
 
 
-def test_what_cannot_be_locked_is_named_with_the_reason(tmp_path):
+@pytest.mark.parametrize(
+    ("name", "reason"), [("", "Is a directory"), ("file/lock", "File exists|Not a directory")]
+)
+def test_what_cannot_be_locked_is_named_with_the_reason(tmp_path, name, reason):
+    (tmp_path / "file").touch()
     with (
-        pytest.raises(
-            UserError, match=r"cannot be locked \(Is a directory\); is it another user's"
-        ),
-        locked(tmp_path, "waiting"),
+        pytest.raises(UserError, match=rf"cannot be locked \(({reason})\); is it another user's"),
+        locked(tmp_path / name, "waiting"),
+    ):
+        pass
+
+
+def test_the_value_of_the_first_process_is_everyone_s(monkeypatch):
+    def broadcast(box: list) -> None:
+        box[0] = "the first's"
+
+    monkeypatch.setattr(processes.dist, "is_available", lambda: True)
+    monkeypatch.setattr(processes.dist, "is_initialized", lambda: True)
+    monkeypatch.setattr(processes.dist, "broadcast_object_list", broadcast)
+    assert from_first("mine") == "the first's"
+
+
+def test_where_the_file_system_has_no_locks_none_is_pretended(monkeypatch, tmp_path):
+    """A file that stands for a lock would outlive a killed process."""
+
+    def missing(*arguments):
+        raise OSError(errno.ENOSYS, "Function not implemented")
+
+    monkeypatch.setattr("fcntl.flock", missing)
+    with (
+        pytest.raises(UserError, match="cannot be locked"),
+        locked(tmp_path / "lock", "waiting"),
     ):
         pass

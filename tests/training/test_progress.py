@@ -57,7 +57,7 @@ def test_a_line_every_half_minute_and_every_epoch(
     clock: Clock, caplog: pytest.LogCaptureFixture
 ) -> None:
     row = {"phase": "codes", "epoch": 1, "train_loss": 0.5, "top1": 75.0, "seconds": 31.0}
-    lines = EpochLines("here", SimpleNamespace(rows=[{}, row]), clock.left)  # type: ignore[arg-type]
+    lines = EpochLines("here", SimpleNamespace(rows=[{}, {}, row]), clock.left)  # type: ignore[arg-type]
 
     def batch(index: int, seconds: float) -> str:
         caplog.clear()
@@ -78,7 +78,7 @@ def test_a_line_every_half_minute_and_every_epoch(
         line = "here: codes, epoch 2/4, loss 0.5000, top-1 75.00 %, 31 s, 9:00 left"
         assert line in epoch()
         assert batch(0, QUIET_SECONDS - 1) == ""
-        assert "epoch 2/4, 20 %" in batch(1, 1.0)
+        assert "epoch 2/4, 100 %" in batch(9, 1.0)
         clock.trainer.is_global_zero = False
         assert epoch() == ""
         assert batch(2, QUIET_SECONDS) == ""
@@ -93,6 +93,9 @@ def test_the_bar_says_the_phase_and_the_epoch(clock: Clock, epoch: int, said: st
     clock.trainer.lightning_module = clock.module
     bar._trainer = clock.trainer
     assert bar._get_train_description(epoch) == said
+    clock.trainer.progress_bar_metrics, clock.trainer.loggers = {"train_loss": 0.5}, []
+    clock.steps(5, 60.0)
+    assert bar.get_metrics(clock.trainer, clock.module) == {"train_loss": 0.5, "all": "5:00 left"}
 
 
 def test_phases_follow_one_another() -> None:

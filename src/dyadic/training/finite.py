@@ -38,7 +38,7 @@ def first_infinite(network: nn.Module, images: Tensor) -> str:
     found: list[str] = []
 
     def look(name: str, module: nn.Module, inputs: object, output: object) -> None:
-        kinds = {"weights": list(module.parameters(recurse=False)), "output": [output]}
+        kinds = {"weights": list(module.parameters()), "output": [output]}
         for kind, tensors in kinds.items():
             if any(isinstance(x, Tensor) and not torch.isfinite(x).all() for x in tensors):
                 found.append(f"{kind} of layer {name.removeprefix('body.')}")

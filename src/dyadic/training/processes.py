@@ -37,7 +37,9 @@ def from_first(value: T) -> T:
 
 @contextlib.contextmanager
 def locked(path: Path, waiting: str) -> Iterator[None]:
-    """Hold a lock file; logs `waiting` when another has it. A killed process frees it.
+    """Hold a lock file, made with its folders; logs `waiting` when another has it.
+
+    A killed process frees it.
 
     Only the first process of a run takes it: the others follow. Raises UserError where the file
     cannot be locked.
@@ -45,7 +47,6 @@ def locked(path: Path, waiting: str) -> Iterator[None]:
     if not is_first():
         yield
         return
-    path.parent.mkdir(parents=True, exist_ok=True)
     lock = FileLock(path, mode=0o664, thread_local=False, fallback_to_soft=False)
     try:
         try:

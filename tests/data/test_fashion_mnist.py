@@ -94,9 +94,17 @@ def truncated(content: bytes) -> bytes:
     return content[: len(content) // 2]
 
 
-@pytest.mark.parametrize(
-    "damage", [truncated, lambda content: b"", lambda content: b"<html>404</html>"]
-)
+DAMAGE = [
+    truncated,
+    lambda content: b"",
+    lambda content: b"<html>404</html>",
+    lambda content: content + b"0",
+    lambda content: bytes((0, 0, 9)) + content[3:],  # of signed bytes
+    lambda content: bytes((0, 0, 8, 0, 5)),  # one value, of no dimension
+]
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
 @pytest.mark.parametrize("packed", [False, True])
 def test_a_damaged_file_is_named(tmp_path: Path, damage: Callable, packed: bool) -> None:
     write_set(tmp_path, packed)

@@ -10,6 +10,8 @@ from dyadic.data.memory import Labelled
 from dyadic.data.synthetic import Synthetic
 from dyadic.errors import UserError
 
+LABELS = torch.arange(200) % 2
+
 
 def image_set(source: Synthetic, **options: object) -> InMemory:
     mean_std = ([0.5] * source.channels, [0.25] * source.channels)
@@ -66,6 +68,46 @@ def test_two_epochs_show_every_image_both_ways(tiny: Synthetic) -> None:
     seen = {str(i) for e in (6, 7) for x, _ in data.train_batches(e) for i in x.tolist()}
     images = data.train.images
     assert seen == {str(i) for way in (images, images.flip(3)) for i in way.tolist()}
+
+
+def test_half_of_the_images_are_mirrored_in_each_epoch() -> None:
+    part = Labelled(torch.tensor([[[[0, 9]]]], dtype=torch.uint8).repeat(200, 1, 1, 1), LABELS)
+    data = InMemory("pairs", lambda _: (part, part), 2, [0.5], [0.25], batch_size=200, flip=True)
+    shown = [next(iter(data.train_batches(epoch)))[0][:, 0, 0, 0] for epoch in range(4)]
+    assert [0.35 < (first == 9).float().mean() < 0.65 for first in shown] == [True] * 4
+
+
+def test_images_are_shifted_by_up_to_the_padding_each_way() -> None:
+    dot = torch.zeros(200, 1, 7, 9, dtype=torch.uint8)
+    dot[:, :, 3, 4] = 255
+    part = Labelled(dot, LABELS)
+    data = InMemory("dots", lambda _: (part, part), 2, [0.5], [0.25], crop_padding=1)
+    images = torch.cat([x for epoch in range(2) for x, _ in data.train_batches(epoch)])
+    places = {tuple(place) for place in images.nonzero()[:, 2:].tolist()}
+    assert places == {(row, column) for row in (2, 3, 4) for column in (3, 4, 5)}
+
+
+def test_what_is_left_out_is_the_plainest(tiny: Synthetic) -> None:
+    data = InMemory("tiny", tiny, 4, [0.5] * 3, [0.25] * 3)
+    assert (data.batch_size, data.seed, data.crop_padding, data.flip) == (128, 0, 0, False)
+    assert (data.image_size, len(data.train), len(data.held_out)) == ((12, 12), 50, 0)
+    assert re.fullmatch("[0-9a-f]{16}", data.fingerprint())
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        ("batch_size", 1),
+        ("image_size", 1),
+        ("holdout", 49),
+        ("train_share", 1),
+        ("crop_padding", 0),
+    ],
+)
+def test_the_ends_of_a_range_are_accepted(tiny: Synthetic, option: str, value: int) -> None:
+    data = image_set(tiny, **{option: value})
+    assert len(data.train) + len(data.held_out) == 50
+    assert all(len(labels) for _, labels in data.train_batches(0))
 
 
 def test_images_are_uint8_and_labels_int64_in_the_asked_size(tiny: Synthetic) -> None:
@@ -131,6 +173,12 @@ def test_a_training_is_watched_on_held_out_images_and_never_on_the_test_set(
     assert torch.equal(watched, held.held_out.images)
     known = {str(image) for image in all_of_it.train.images.tolist()}
     assert {str(i) for x, _ in all_of_it.watched_batches() for i in x.tolist()} <= known
+
+
+def test_2000_training_images_stand_for_held_out_ones() -> None:
+    source = Synthetic(classes=2, size=4, train_images=2001, test_images=1)
+    data = InMemory("many", source, 2, [0.5], [0.25], batch_size=1000)
+    assert [len(labels) for _, labels in data.watched_batches()] == [1000, 1000]
 
 
 def test_without_held_out_images_validation_says_what_to_set(tiny: Synthetic) -> None:

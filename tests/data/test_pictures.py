@@ -1,5 +1,6 @@
 """Pictures of any depth arrive as the same eight bits, or are refused."""
 
+import pickle
 from pathlib import Path
 
 import numpy as np
@@ -41,6 +42,22 @@ def test_every_depth_gives_the_same_picture(tmp_path: Path, name: str, values: n
     assert torch.equal(read_picture(path, 1), torch.from_numpy(GREY)[None])
 
 
+@pytest.mark.parametrize(
+    ("values", "wanted"),
+    [
+        (np.array([0, 128, 129, 300, 65535], np.uint16), [0, 0, 1, 1, 255]),
+        (np.array([0, 0.00196, 0.00197, 0.4, 1]), [0, 0, 1, 102, 255]),
+        (np.array([0, 1, 65535], np.int64), [0, 0, 255]),
+        (np.array([False, True]), [0, 255]),
+    ],
+)
+def test_values_are_scaled_to_the_nearest_of_eight_bits(
+    tmp_path: Path, values: np.ndarray, wanted: list[int]
+) -> None:
+    found = read_picture(saved(tmp_path / "a.npy", values[None]), 1)
+    assert found.tolist() == [[wanted]]
+
+
 def test_black_and_white_is_black_and_white(tmp_path: Path) -> None:
     path = tmp_path / "a.png"
     Image.fromarray(GREY > 100).save(path)
@@ -54,7 +71,12 @@ def test_black_and_white_is_black_and_white(tmp_path: Path) -> None:
         ("a.tif", -GREY.astype(np.float32) / 255, "floats from 0 to 1"),
         ("a.tif", GREY.astype(np.int32) * 70000, "int32 from 0 to"),
         ("a.npy", np.full((2, 2), np.nan), "from nan to nan"),
-        ("a.npy", np.full((2, 2), 1.5), "floats from 0 to 1"),
+        ("a.npy", np.full((2, 2), 1.001), "floats from 0 to 1"),
+        ("a.npy", np.full((2, 2), 65536), "int64 from 65536 to 65536"),
+        ("a.npy", np.full((2, 2), -1), "int64 from -1 to -1"),
+        ("a.npy", np.zeros((2, 2), complex), "complex128; they must be"),
+        ("a.npy", np.full((2, 2), "a"), "<U1; they must be"),
+        ("a.npy", np.zeros(2), r"its shape is \[2\]"),
         ("a.npy", np.zeros((2, 2, 5)), r"its shape is \[2, 2, 5\]; it must be \[H, W, 1\]"),
     ],
 )
@@ -95,7 +117,18 @@ def test_what_cannot_be_decoded_is_named_and_never_unpickled(tmp_path: Path) -> 
     torn.write_bytes(saved(tmp_path / "a.png", COLOUR).read_bytes()[:60])
     objects = tmp_path / "objects.npy"
     np.save(objects, np.array([{}], dtype=object), allow_pickle=True)
-    for path in (torn, objects, tmp_path / "absent.png"):
-        with pytest.raises(UserError, match=f"{path.name} cannot be decoded") as error:
-            read_picture(path, 3)
-        assert "\n" not in str(error.value)
+    pickled = tmp_path / "pickled.npy"
+    pickled.write_bytes(pickle.dumps(np.zeros((4, 6, 3), np.uint8)))
+    archive, endless = tmp_path / "archive.npy", tmp_path / "endless.npy"
+    with archive.open("wb") as file:
+        np.savez(file, np.zeros((4, 6, 3), np.uint8))
+    with endless.open("wb") as file:
+        header = {"descr": "|u1", "fortran_order": False, "shape": (2**40, 2**10, 3)}
+        np.lib.format.write_array_header_1_0(file, header)
+    for path in (torn, objects, pickled, archive, endless, tmp_path / "absent.png"):
+        for read in (lambda path: read_picture(path, 3), channels_of):
+            if path == torn and read is channels_of:
+                continue  # its header is whole
+            with pytest.raises(UserError, match=f"{path.name} cannot be decoded") as error:
+                read(path)
+            assert "\n" not in str(error.value)

@@ -1,4 +1,5 @@
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -32,6 +33,31 @@ def test_shapes_are_as_asked() -> None:
     assert set(train.labels.tolist()) <= {0, 1, 2}
 
 
-def test_an_empty_set_is_refused() -> None:
-    with pytest.raises(UserError, match="train_images=0"):
-        Synthetic(train_images=0)
+@pytest.mark.parametrize("field", ["classes", "channels", "size", "train_images", "test_images"])
+def test_one_of_everything_is_enough_and_none_refused(field: str) -> None:
+    small: Any = {"classes": 1, "train_images": 3, "test_images": 3, "size": 8} | {field: 1}
+    train, test = Synthetic(**small)(HERE)
+    assert len(train) + len(test) >= 4
+    with pytest.raises(UserError, match=f"{field}=0"):
+        Synthetic(**small | {field: 0})
+
+
+def test_without_noise_a_class_is_one_pattern_rolled_by_up_to_an_eighth() -> None:
+    """25 places: up to two pixels of sixteen, each way, rows and columns by themselves."""
+    images = Synthetic(classes=1, size=16, train_images=600, noise=0.0)(HERE)[0].images
+    known = {str(image.tolist()) for image in images}
+    assert len(known) == 25
+    first = images[0]
+    rolls = [str(first.roll((y, x), (1, 2)).tolist()) for y in range(-4, 5) for x in range(-4, 5)]
+    assert known <= set(rolls)
+
+
+def test_patterns_are_grey_on_average_and_noise_has_the_asked_deviation() -> None:
+    plain, noisy = (Synthetic(classes=40, size=16, noise=noise)(HERE)[0] for noise in (0.0, 0.25))
+    assert torch.equal(plain.labels, noisy.labels)
+    values = plain.images.float()
+    assert values.mean() == pytest.approx(127.5, abs=5)
+    assert values.std() == pytest.approx(0.7 * 64, rel=0.1)
+    difference = (noisy.images.float() - values)[(values > 80) & (values < 175)]
+    assert difference.mean() == pytest.approx(0, abs=0.5)
+    assert difference.std() == pytest.approx(0.25 * 64, rel=0.03)

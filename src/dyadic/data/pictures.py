@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.lib.format import open_memmap
 from PIL import Image, ImageOps
 from torch import Tensor
 
@@ -17,6 +18,7 @@ SUFFIXES = (*(".jpg", ".jpeg", ".png", ".ppm", ".pgm", ".bmp", ".tif", ".tiff", 
 MODES = {1: "L", 3: "RGB", 4: "RGBA"}
 GREY = ("1", "L", "LA", "I", "F")  # and I;16 in its byte orders
 DEEP = ("I", "F")
+SCALES = "they must be 8 or 16 bits, or floats from 0 to 1"
 UNDECODABLE = (OSError, ValueError, SyntaxError, EOFError)  # as Pillow raises them
 
 
@@ -38,7 +40,7 @@ def channels_of(path: str | Path) -> int:
     """1 for a grey picture, 3 for one of colours; an array's last axis."""
     try:
         if Path(path).suffix.lower() == ARRAY:
-            shape = np.load(path, mmap_mode="r", allow_pickle=False).shape
+            shape = open_memmap(path, mode="r").shape
             return shape[2] if len(shape) == 3 else 1
         with Image.open(path) as picture:
             return 1 if picture.mode in GREY or picture.mode.startswith("I;16") else 3
@@ -48,7 +50,7 @@ def channels_of(path: str | Path) -> int:
 
 def _decoded(path: Path, channels: int) -> np.ndarray:
     if path.suffix.lower() == ARRAY:
-        values = np.load(path, allow_pickle=False)
+        values = open_memmap(path, mode="r")  # no archive, no pickle, no size beyond the file's
         values = values[..., None] if values.ndim == 2 else values
         if values.ndim != 3 or values.shape[2] != channels:
             raise UserError(f"its shape is {list(values.shape)}; it must be [H, W, {channels}]")
@@ -69,12 +71,11 @@ def _eight_bits(values: np.ndarray) -> np.ndarray:
         return values
     if values.dtype == np.bool_:
         return values.astype(np.uint8) * np.uint8(255)
+    if values.dtype.kind not in "iuf":
+        raise UserError(f"its values are {values.dtype}; {SCALES}")
     low, high = float(values.min()), float(values.max())
-    if np.issubdtype(values.dtype, np.integer) and low >= 0 and high <= 65535:
-        return np.round(values / 257.0).astype(np.uint8)  # 65535 = 257 * 255
-    if np.issubdtype(values.dtype, np.floating) and low >= 0 and high <= 1:
-        return np.round(values * 255.0).astype(np.uint8)
-    raise UserError(
-        f"its values are {values.dtype} from {low:g} to {high:g}; they must be 8 or 16 bits, or "
-        "floats from 0 to 1"
-    )
+    floating = values.dtype.kind == "f"
+    if low < 0 or not high <= (1 if floating else 65535):
+        raise UserError(f"its values are {values.dtype} from {low:g} to {high:g}; {SCALES}")
+    # 65535 = 257 * 255
+    return np.round(values * 255.0 if floating else values / 257.0).astype(np.uint8)

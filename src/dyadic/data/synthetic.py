@@ -18,7 +18,7 @@ COARSE = 4  # a class is a smooth pattern: so many random values a side, enlarge
 class Synthetic:
     """A smooth random pattern for each class, in noise, rolled by up to an eighth of the image.
 
-    noise     standard deviation of the noise, that of the patterns being about 0.6
+    noise     standard deviation of the noise, that of the patterns being about 0.7
     data_seed determines the images; the seed of a run only their order
     """
 

@@ -31,8 +31,7 @@ from dyadic.network.weights import latent_weight
 from dyadic.quantizers.quantizer import Quantizer
 from dyadic.record.files import write_text
 from dyadic.report.command import fill
-from dyadic.report.data.frames import csv
-from dyadic.report.text import markdown
+from dyadic.report.tables import csv, markdown
 
 TABLE, PAGE, README = map(Path, ("results/tables/coverage.csv", "docs/networks.md", "README.md"))
 MARK = "coverage"

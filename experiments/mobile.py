@@ -11,8 +11,7 @@ import pandas as pd
 from dyadic.record.files import write_text
 from dyadic.record.read import read_records
 from dyadic.report.command import fill
-from dyadic.report.data.frames import csv
-from dyadic.report.text import markdown
+from dyadic.report.tables import csv, markdown
 
 TABLE, PAGE = Path("results/tables/mobile.csv"), Path("docs/networks.md")
 MODELS, METHODS = ("mobilenet_v2", "efficientnet_b0"), ("inq", "hawq_v3")

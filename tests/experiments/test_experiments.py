@@ -16,7 +16,7 @@ from dyadic.commands.run import register_run_name
 from dyadic.models import resnet8
 from dyadic.network.quantized import QuantizedNetwork
 from dyadic.network.trace import trace
-from dyadic.report.data.claims import FLOAT_NET, Claim, published_row, read_claims, read_published
+from dyadic.report.data.claims import BASELINE, Claim, published_row, read_claims, read_published
 from dyadic.report.data.verdicts import matches
 
 ROOT = Path(__file__).parents[2]
@@ -95,7 +95,7 @@ def test_every_arm_is_run_and_stands_beside_one_published_row_at_most(claim: Cla
 @pytest.mark.parametrize("claim", CLAIMS.values(), ids=CLAIMS)
 def test_compared_arms_train_equally_long_or_say_that_one_does_not_train(claim: Claim) -> None:
     for comparison in claim.comparisons:
-        if FLOAT_NET in (comparison.better, comparison.worse):
+        if BASELINE in (comparison.better, comparison.worse):
             continue
         lengths = {
             name: {epochs(job) for job in everything() if matches(job, claim.arms[name].runs)}

@@ -13,7 +13,7 @@ from dyadic.report.data.claims import (
     parse,
     published_row,
 )
-from dyadic.report.text import markdown
+from dyadic.report.tables import markdown
 
 
 def test_the_page_of_a_claim_has_the_numbers_the_picture_the_command_and_the_runs(workplace):

@@ -55,7 +55,7 @@ def test_counts_are_those_of_the_table_of_runs(shown: str) -> None:
     assert len(texts_of(shown, "Failed and broken runs")) == 2
     differ = said.count("differ")
     assert differ == 2
-    assert f"Integers differ in {differ} of {counts['done']} runs." in shown
+    assert f"Integers differ in {differ} of {counts['done']} checked runs." in shown
     summaries = re.findall(r'<p class="sub">(\d+) finished runs?, (\d+) seeds?,', shown)
     assert sum(int(runs) for runs, _ in summaries) == int(counts["done"])
     details = re.search(r"(\d+) of (\d+) runs: those in progress", shown)

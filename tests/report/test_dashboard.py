@@ -168,7 +168,7 @@ def test_a_detail_draws_what_the_files_hold(make_run, tmp_path: Path) -> None:
 def test_one_differing_logit_is_said_aloud(runs: Path) -> None:
     frame = overview(read_records(runs))
     frame.loc[3, "integer_passed"] = False
-    assert integers(frame)[:2] == ("bad", "Integers differ in 1 of 48 runs.")
+    assert integers(frame)[:2] == ("bad", "Integers differ in 1 of 48 checked runs.")
     frame["integer_passed"] = None
     assert integers(frame)[0] == "open"
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from dyadic.record.read import RUNNING_SECONDS, read_csv, read_record, read_records
-from dyadic.report.data.runs import integer_passed, overview
+from dyadic.report.data.runs import overview
 
 
 def test_every_run_is_read_and_a_folder_that_is_no_run_is_not(runs: Path) -> None:
@@ -102,8 +102,10 @@ def test_half_a_configuration_says_nothing(tmp_path: Path, config: str) -> None:
         ({"mismatched_logits": None, "mismatched_vs_float64": 0}, True),
     ],
 )
-def test_the_integer_check(integer: dict, passed: bool | None) -> None:
-    assert integer_passed(integer) is passed
+def test_the_integer_check(integer: dict, passed: bool | None, make_run, tmp_path: Path) -> None:
+    path = make_run(tmp_path, "inq", 4, 0) / "summary.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"integer": integer}))
+    assert overview(read_records(tmp_path)).integer_passed.tolist() == [passed]
 
 
 def flipped(content: bytes) -> bytes:

@@ -13,8 +13,7 @@ from hypothesis import strategies as st
 
 from dyadic.record.read import read_records
 from dyadic.report.data.runs import NUMBERS, TEXTS, overview
-from dyadic.report.data.seeds import configurations
-from dyadic.report.data.winners import ALONE, LIKE, comparable, winners
+from dyadic.report.data.seeds import ALONE, LIKE, comparable, configurations, winners
 from dyadic.report.page import overview as page
 
 METHODS = ("inq", "log2", "uniform")

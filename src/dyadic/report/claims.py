@@ -22,17 +22,18 @@ from dyadic.report.charts import svg
 from dyadic.report.command import command, fill, marks
 from dyadic.report.data import claims as declared
 from dyadic.report.data import verdicts
-from dyadic.report.data.frames import csv, groups, where
-from dyadic.report.data.runs import RECIPE, overview
+from dyadic.report.data.runs import RECIPE, choices_of, differing, overview
 from dyadic.report.data.seeds import SETTING, done_runs, over_seeds
 from dyadic.report.page.claims import counted, pictures, place, verdict_table
-from dyadic.report.text import markdown, percent, plural
+from dyadic.report.tables import csv, groups, markdown, percent, plural, rows, where
 
 MEASURED = {
     **{"top1": "top-1", "top1_sd": "sd", "float_top1": "float top-1", "top1_drop": "drop"},
     **{"integer_top1": "integer top-1", "size_mib": "MiB", "gbops": "GBOPS"},
 }
 """What an arm's table says of its runs, and its headings."""
+
+LAST = {"weight_bits": "weights", "activation_bits": "activations", "epochs_quantize": "epochs"}
 
 TRAINED_ON = "float trained on"
 """The arm of float weights and activations that trains as long as its experiment's others."""
@@ -75,7 +76,7 @@ def update(options: Any) -> None:
             write_text(options.out / f"{claim.experiment}.csv", csv(arms))
         for k, drawing in enumerate(pictures(own), 1):
             write_text(page.with_name(f"{page.stem}-{k}.svg"), svg(drawing))
-        write_text(page, "\n\n".join([*_head(claim, own), *_runs(claim, tried, fits, arms)]) + "\n")
+        write_text(page, "\n\n".join(_page(claim, own, arms, tried, fits)) + "\n")
 
 
 def _verdicts(
@@ -84,11 +85,9 @@ def _verdicts(
     """The claim's rows; without runs what an earlier table says, if it says the same claims."""
     fresh = verdicts.verdict_rows(claim, tried, published).astype(object)
     earlier = where(stored, stored.experiment == claim.experiment).filter(verdicts.STORED)
-    margins = dict(zip(fresh.claim, fresh.margin, strict=True))
-    if tried or set(earlier.claim) != set(margins):
+    if tried or set(earlier.claim) != set(fresh.claim):
         return fresh
-    said = {"margin": earlier.claim.map(margins), "statement": claim.statement}
-    return earlier.assign(**said).astype(object)
+    return earlier.assign(statement=claim.statement).astype(object)
 
 
 def arm_rows(claim: declared.Claim, tried: Trials, published: pd.DataFrame) -> pd.DataFrame:
@@ -96,57 +95,45 @@ def arm_rows(claim: declared.Claim, tried: Trials, published: pd.DataFrame) -> p
 
     top-1 is that of the last epoch. Standard deviations are of the sample, empty for one seed.
     """
-    found = []
+    found, values = [], [name for name in MEASURED if not name.endswith("_sd")]
     for trial in tried:
-        reference = trial.arms[TRAINED_ON].top1.mean() if TRAINED_ON in trial.arms else math.nan
+        trained_on = trial.arms[TRAINED_ON].top1.mean() if TRAINED_ON in trial.arms else math.nan
         for name, own in trial.arms.items():
-            row = {"paper": claim.paper, "arm": name, TRAINED_ON: reference}
-            row |= {"published": math.nan, "metric": "", "published on": ""}
-            if printed := declared.published_row(claim.arms[name], published):
-                row |= {"published": printed["value"], "metric": printed["metric"]}
-                row["published on"] = "{network}, {data}".format(**printed)
-            found.append(row | _measured(own) | trial.place)
+            printed = declared.published_row(claim.arms[name], published) or {}
+            row = {"paper": claim.paper, "arm": name, TRAINED_ON: trained_on, "seeds": 0}
+            row |= {"published": printed.get("value", math.nan), "metric": printed.get("metric")}
+            row["published on"] = "{network}, {data}".format(**printed) if printed else None
+            for last in rows(own.tail(1).rename(columns=LAST)):
+                ours = over_seeds(own, ["configuration"], values).rename(columns=MEASURED)
+                row |= {key: last[key] for key in LAST.values()} | rows(ours)[0]
+            found.append(row | trial.place)
     frame = pd.DataFrame(found, columns=ARMS).astype({"seeds": "Int64", "epochs": "Int64"})
     return frame.round({name: 4 if name in ("MiB", "GBOPS") else 2 for name in ARMS})
 
 
-def _measured(own: pd.DataFrame) -> dict[str, Any]:
-    if own.empty:
-        return {"seeds": 0}
-    values = [name for name in MEASURED if not name.endswith("_sd")]
-    joined = over_seeds(own, ["configuration"], values).rename(columns=MEASURED)
-    last = own[["weight_bits", "activation_bits", "epochs_quantize"]].iloc[-1]
-    found = joined.filter([*MEASURED.values(), "seeds"]).iloc[0].to_dict()
-    return found | dict(zip(["weights", "activations", "epochs"], last, strict=True))
-
-
-def _head(claim: declared.Claim, own: pd.DataFrame) -> Iterator[str]:
-    """A page's paragraphs on the claim; own: its rows of the decided table."""
+def _page(
+    claim: declared.Claim,
+    own: pd.DataFrame,
+    arms: pd.DataFrame,
+    tried: Trials,
+    fits: Mapping[str, pd.DataFrame],
+) -> Iterator[str]:
+    """A page's paragraphs; own: of the decided table, arms: of `arm_rows`, the rest of `trials`."""
     yield f"# {claim.experiment}: {claim.paper}, {claim.table}"
-    yield f"The paper: {claim.statement}"
-    yield f"Here: **{counted(own)}**."
+    yield f"The paper: {claim.statement}\n\nHere: **{counted(own)}**."
     for k, drawing in enumerate(pictures(own), 1):
         yield f"![{drawing.title}]({claim.experiment}-{k}.svg)\n\n{drawing.note}"
     yield f"## Verdicts\n\n{VERDICTS}\n\n{markdown(verdict_table(own))}"
-
-
-def _runs(
-    claim: declared.Claim, tried: Trials, fits: Mapping[str, pd.DataFrame], arms: pd.DataFrame
-) -> Iterator[str]:
-    """A page's paragraphs on the runs; tried, fits: of `trials`; arms: of `arm_rows`."""
     if tried:
         yield f"## Numbers\n\n{markdown(arms.drop(columns=['paper', 'float network']))}"
     repeat = declared.REPEAT.format(claim.experiment)
     yield f"## Repeat it\n\n    {repeat}\n    python -m dyadic.report.claims"
     if tried:
-        yield f"## Recipe\n\n{_recipes(tried[0])}"
-        yield "## Runs"
+        yield f"## Recipe\n\n{_recipes(tried[0])}\n\n## Runs"
     for trial in tried:
-        names = {
-            name: ", ".join(f"`{run}`" for run in own.name) for name, own in trial.arms.items()
-        }
-        lines = "\n".join(f"- {name}: {said or 'none'}" for name, said in names.items())
-        yield f"{place(trial.place)}, float network {trial.place['float network']}:\n\n{lines}"
+        yield f"{place(trial.place)}, float network {trial.place['float network']}:"
+        arms_runs = {k: ", ".join(f"`{run}`" for run in v.name) for k, v in trial.arms.items()}
+        yield "\n".join(f"- {name}: {said or 'none'}" for name, said in arms_runs.items())
     others = "\n".join(_others(tried, fits))
     if claim.tried or others:
         yield "\n\n".join(filter(None, ["## What else was tried", claim.tried, others]))
@@ -154,17 +141,16 @@ def _runs(
 
 def _recipes(trial: verdicts.Trial) -> str:
     """The choices that the arms share, then per arm those in which they differ."""
-    last = {name: own.choices.iloc[-1] for name, own in trial.arms.items() if len(own)}
-    table = pd.DataFrame(last).map(str).sort_index()
-    table = where(table, table.index.str.startswith(RECIPE))
-    same = table.eq(table.iloc[:, 0], axis=0).all(axis=1)
+    last = pd.concat({name: own.tail(1) for name, own in trial.arms.items()}).droplevel(1)
+    table = choices_of(last, RECIPE).sort_index(axis=1)
+    varying = differing(table)
+    same = table.drop(columns=varying.columns)
 
-    def said(name: Any, mask: Any) -> str:
-        own = where(table, mask & ~table[name].isin(["None", "nan"]))[name]
-        return ", ".join(f"`{key}={value}`" for key, value in own.items())
+    def said(choices: pd.Series) -> str:
+        return ", ".join(f"`{key}={value}`" for key, value in choices.items() if value)
 
-    lines = [f"- {name}: {said(name, ~same)}".removesuffix(": ") for name in table]
-    return f"All arms: {said(table.columns[0], same)}.\n\n" + "\n".join(lines)
+    lines = [f"- {name}: {said(own)}".removesuffix(": ") for name, own in varying.iterrows()]
+    return f"All arms: {said(same.iloc[0])}.\n\n" + "\n".join(lines)
 
 
 def _others(tried: Trials, fits: Mapping[str, pd.DataFrame]) -> Iterator[str]:

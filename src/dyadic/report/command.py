@@ -15,17 +15,13 @@ def command(
 ) -> int:
     """Parse `options` and act; the exit code, 2 after one line where something is wrong.
 
-    An option's value is its default, and its type; False makes a switch. `runs` and `out` stand
-    without their names.
+    options  paths by default, or False for a switch; `runs` and `out` stand without their names
     """
     parser = argparse.ArgumentParser(prog=f"python -m dyadic.report.{module}")
     for name, default in options.items():
-        if name in ("runs", "out"):
-            parser.add_argument(name, type=Path, nargs="?", default=default)
-        elif default is False:
-            parser.add_argument(f"--{name}", action="store_true")
-        else:
-            parser.add_argument(f"--{name}", type=type(default), default=default)
+        kind = {"action": "store_true"} if default is False else {"type": Path, "default": default}
+        plain = {"nargs": "?"} if name in ("runs", "out") else {}
+        parser.add_argument(name if plain else f"--{name}", **kind, **plain)
     try:
         return action(parser.parse_args(arguments))
     except KeyboardInterrupt:

@@ -12,7 +12,6 @@ import gzip
 import json
 import sys
 import time
-from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any, cast
@@ -20,25 +19,23 @@ from typing import Any, cast
 import pandas as pd
 import vl_convert
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
 
 from dyadic.errors import UserError
 from dyadic.record.files import write_text
-from dyadic.record.read import BROKEN, FAILED, Record, read_records
-from dyadic.report import text
+from dyadic.record.read import BROKEN, FAILED, read_records
 from dyadic.report.charts import COLOURS, CONFIG, Drawing, dark_rules
 from dyadic.report.command import command
-from dyadic.report.data.frames import ordered, where
 from dyadic.report.data.runs import overview
 from dyadic.report.data.seeds import SETTING, configurations, done_runs
 from dyadic.report.data.verdicts import read_verdicts, scoreboard
-from dyadic.report.fronts import front_section, read_fronts, scored
+from dyadic.report.fronts import omega_figure, read_fronts, scored
 from dyadic.report.page.claims import papers
 from dyadic.report.page.overview import GENERATED, settings
 from dyadic.report.page.run import comparisons, detail
-from dyadic.report.text import percent, plural
+from dyadic.report.tables import cells, numeric, ordered, percent, plural, where
 
 DETAILED, WATCH_SECONDS = 48, 5
+CONVENTIONS = ["size_convention", "bops_convention"]
 
 
 def write_dashboard(
@@ -49,33 +46,45 @@ def write_dashboard(
     tables   folder of the experiments' tables and of `claims.csv`; it may be missing
     refresh  seconds after which an open page loads itself again; None: never
     """
-    records, drawn, bins = read_records(runs), list[Drawing](), dict[str, int]()
+    records, drawn = read_records(runs), list[Drawing]()
 
     def chart(drawing: Drawing) -> int:
-        """The number under which the page draws a chart; the histograms of a run can be found."""
+        """The number under which the page draws a chart."""
         drawn.append(drawing)
-        if "bins" in drawing.data:
-            bins[drawing.data["bins"].run.iloc[0]] = len(drawn) - 1
         return len(drawn) - 1
 
-    environment = Environment(
-        loader=PackageLoader("dyadic.report"),
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        undefined=StrictUndefined,
-    )
-    environment.filters |= {"cells": text.cells, "numeric": text.numeric, "chart": chart}
-    frame = overview(records)
-    content = _content(records, frame, read_fronts(runs.parent / "pareto"), tables)
-    body = environment.get_template("dashboard.html.j2").render(content, refresh=refresh)
+    frame, verdicts = overview(records), read_verdicts(tables / "claims.csv")
+    table = configurations(frame)
+    by_name = {r.name: (r, row) for r, row in zip(records, frame.itertuples(), strict=True)}
+    fronts = read_fronts(runs.parent / "pareto")
+    content = {
+        "made": datetime.now().strftime("%Y-%m-%d %H:%M"),
+        "refresh": refresh,
+        "statuses": frame.status.value_counts().to_dict(),
+        "stopped": where(frame[["name", "status", "reason"]], frame.status.isin([FAILED, BROKEN])),
+        "integers": integers(frame),
+        "scores": scoreboard(verdicts),
+        "settings": settings(frame, table),
+        "runs": run_table(frame, table),
+        "papers": papers(tables, verdicts),
+        "fronts": [omega_figure(scored(front, records)) for front in fronts],
+        "details": [detail(*by_name[name]) for name in sorted(chosen(frame))],
+        "conventions": {str(r.summary[k]) for k in CONVENTIONS for r in records if k in r.summary},
+        "colours": COLOURS,
+        "dark_rules": dark_rules(),
+    }
+    spaces = {"trim_blocks": True, "lstrip_blocks": True}
+    environment = Environment(autoescape=True, undefined=StrictUndefined, **spaces)
+    environment.loader = PackageLoader("dyadic.report")
+    environment.filters |= {"cells": cells, "numeric": numeric, "chart": chart}
+    page = environment.get_template("dashboard.html.j2").render(content)
     data = {
         "config": CONFIG,
         "runtime": cast(Any, vl_convert).javascript_bundle(),
-        "compare": comparisons([r for r in records if r.status != BROKEN], frame, bins),
+        "compare": comparisons([r for r in records if r.status != BROKEN], frame),
         "drawn": [{"declared": d.declared, "data": d.data} for d in drawn],
     }
-    write_text(out, body.replace("<!-- data -->", packed(data), 1))
+    write_text(out, page.replace("<!-- data -->", packed(data), 1))
 
 
 def packed(data: Any) -> str:
@@ -88,50 +97,24 @@ def packed(data: Any) -> str:
     return base64.b64encode(gzip.compress(said.encode(), 6)).decode()
 
 
-def _content(
-    records: Sequence[Record], frame: pd.DataFrame, fronts: list[pd.DataFrame], tables: Path
-) -> dict[str, Any]:
-    """All that the template shows."""
-    table, verdicts = configurations(frame), read_verdicts(tables / "claims.csv")
-    by_name = {r.name: (r, row) for r, row in zip(records, frame.itertuples(), strict=True)}
-    stopped = where(frame, frame.status.isin([FAILED, BROKEN]))
-    return {
-        "made": datetime.now().strftime("%Y-%m-%d %H:%M"),
-        "statuses": frame.status.value_counts().to_dict(),
-        "stopped": stopped.filter(["name", "status", "reason"]),
-        "integers": integers(frame),
-        "scores": scoreboard(verdicts),
-        "settings": settings(frame, table),
-        "runs": run_table(frame, table),
-        "papers": papers(tables, verdicts),
-        "fronts": [front_section(scored(front, records)) for front in fronts],
-        "details": [detail(*by_name[name]) for name in sorted(chosen(frame))],
-        "conventions": {
-            name: dict.fromkeys(str(r.summary[key]) for r in records if r.summary.get(key))
-            for name, key in (("Size", "size_convention"), ("GBOPS", "bops_convention"))
-        },
-        "colours": COLOURS,
-        "dark_rules": Markup(dark_rules()),
-    }
-
-
 def run_table(frame: pd.DataFrame, table: pd.DataFrame) -> pd.DataFrame:
     """The runs of `overview` as the page shows them, with their row's mean of `configurations`."""
     keys = ["configuration", *SETTING]
-    means = table.filter([*keys, "top1", "top1_sd", "seeds"])
-    runs = frame.merge(means, "left", keys, suffixes=("", "_mean"))
-    joined = zip(runs.top1_mean, runs.top1_sd, runs.seeds, strict=True)
+    runs = frame.merge(table[[*keys, "top1", "top1_sd", "seeds"]], "left", keys, suffixes=("", "_"))
+    means = zip(runs.top1_, runs.top1_sd, runs.seeds, strict=True)
+    checked = runs.integer_passed.map({True: "equal", False: "differ"})
+    ended = runs.status.str.removeprefix("done") + ", " + runs.phase + ", " + runs.reason.str[:60]
     shown = {
         "run": runs.name,
         "method": (runs.method + ", " + runs.allocation).str.removesuffix(", "),
         "bits": runs.bits.fillna(runs.mean_bits.round(1)),
         "top-1": runs.top1.round(2),
         "drop": runs.top1_drop.round(2),
-        "mean of seeds": [f"{percent(m, sd)} ({n:g})" if n > 0 else "" for m, sd, n in joined],
+        "mean of seeds": [f"{percent(m, sd)} ({n:g})" if n > 0 else "" for m, sd, n in means],
         "seed": runs.seed,
         "MiB": runs.size_mib.round(3),
         "GBOPS": runs.gbops.round(3),
-        "integers": [_state(row) for row in runs.itertuples()],
+        "integers": checked.fillna(ended.str.replace(", , ", ", ").str.strip(", ")),
         "minutes": (runs.seconds / 60).where(runs.seconds > 0).round(1),
         "network": runs.model,
         "data": runs.dataset,
@@ -140,29 +123,21 @@ def run_table(frame: pd.DataFrame, table: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(shown).drop(columns=one)
 
 
-def _state(row: Any) -> str:
-    """Whether a run's integers are equal; of one that was not checked how it ended."""
-    if row.integer_passed is not None:
-        return "equal" if row.integer_passed else "differ"
-    said = [row.status.removeprefix("done"), row.phase, row.reason[:60]]
-    return ", ".join(filter(None, said))
-
-
 def integers(frame: pd.DataFrame) -> tuple[str, str, str]:
     """Whether integers and float64 agree: verdict (`good`, `bad`, `open`), claim, explanation."""
     done = done_runs(frame)
     checked = where(done, done.integer_passed.notna())
     if checked.empty:
         return "open", "No run has been checked on integers yet.", ""
-    failed, images = (~checked.integer_passed.astype(bool)).sum(), checked.integer_images.max()
-    engines, left = max(checked.engines, key=len).split(), len(done) - len(checked)
-    how = f"{plural(len(engines), 'engine')} ({', '.join(engines)}) and float64"
-    how += f", up to {plural(int(images), 'image')} a run" if images == images else ""
-    how += f"; {plural(left, 'run')} not deployed." if left else "."
-    if failed:
-        return "bad", f"Integers differ in {failed} of {plural(len(checked), 'run')}.", how
-    count = plural(len(checked), "checked run")
-    return "good", f"No logit differs in {len(checked)} of {count}.", how
+    count, engines = plural(len(checked), "checked run"), max(checked.engines, key=len).split()
+    images, right = int(checked.integer_images.fillna(0).max()), int(checked.integer_passed.sum())
+    how = f"{plural(len(engines), 'engine')} ({', '.join(engines)}) and float64, up to "
+    how += (
+        f"{plural(images, 'image')} a run; {plural(len(done) - len(checked), 'run')} not deployed."
+    )
+    if right < len(checked):
+        return "bad", f"Integers differ in {len(checked) - right} of {count}.", how
+    return "good", f"No logit differs in {right} of {count}.", how
 
 
 def chosen(frame: pd.DataFrame) -> list[str]:

@@ -8,10 +8,9 @@ import pandas as pd
 
 from dyadic.record.read import Record, read_csv
 from dyadic.report.charts import Drawing, scores
-from dyadic.report.data.frames import rows, where
 from dyadic.report.data.runs import overview
 from dyadic.report.data.seeds import done_runs, over_seeds
-from dyadic.report.text import percent, plural
+from dyadic.report.tables import percent, plural, rows, where
 
 COSTS = {
     "size": ("size_mib", "size, MiB"),
@@ -20,22 +19,15 @@ COSTS = {
 }
 """By what a budget limits: the column, its name and unit."""
 
-NEEDED = {
-    "dataset",
-    "model",
-    "method",
-    "sensitivity",
-    "float_network",
-    "source",
-    "measure",
-    "omega",
-}
+FACTS = ["dataset", "model", "float_network", "method"]
+SOURCES = ["random", "ilp", "uniform"]
 
 
 def read_fronts(folder: Path) -> list[pd.DataFrame]:
     """Every front in the folder, by name; files with other columns are left out."""
+    needed = {*FACTS, "sensitivity", "source", "measure", "omega"}
     frames = [read_csv(path) for path in sorted(folder.glob("*.csv"))]
-    return [frame for frame in frames if set(frame.columns) >= NEEDED]
+    return [frame for frame in frames if set(frame.columns) >= needed]
 
 
 def layers_of(front: pd.DataFrame) -> list[str]:
@@ -55,15 +47,13 @@ def scored(front: pd.DataFrame, records: Sequence[Record]) -> pd.DataFrame:
     keys: Any = front[layers].astype(str).agg(" ".join, axis=1)
     own = {r.name: r for r in records if r.summary.get("method") == first.method}
     runs = done_runs(overview(list(own.values())))
-    facts = ["dataset", "model", "float_network"]
-    runs = where(runs, (runs[facts] == first[facts]).all(axis=1))
+    runs = where(runs, (runs[FACTS] == first[FACTS]).all(axis=1))
     runs = runs.assign(widths=[_widths(own[name], layers) for name in runs.name])
     runs = where(runs, runs.widths.isin(keys))
-    epochs = zip(runs.schedule, runs.epochs_quantize.fillna(0).astype(int), strict=True)
-    runs["training"] = [
-        f"{s}, {plural(e, 'epoch')}" if e else "without training" for s, e in epochs
-    ]
-    training = "" if runs.empty else str(runs.training.mode()[0])
+    epochs = runs.epochs_quantize.fillna(0).astype(int)
+    trained = runs.schedule + ", " + epochs.map(lambda count: plural(count, "epoch"))
+    runs["training"] = trained.where(epochs > 0, "without training")
+    training = next(iter(runs.training.mode()), "")
     means = over_seeds(where(runs, runs.training == training), ["widths"], ["top1"])
     found = means.set_index("widths").reindex(keys).set_index(front.index)
     measured = found[["top1", "top1_sd"]].astype(float)
@@ -90,27 +80,24 @@ def advantage(front: pd.DataFrame) -> tuple[float, float] | None:
     return None if share is None else (float(share), float(factors[share]))
 
 
-def front_section(front: pd.DataFrame) -> dict[str, Any]:
-    """What a front is of, in words, and its figure."""
-    first, counts = front.iloc[0], front.source.value_counts()
-    budgets, random = (int(counts.get(source, 0)) for source in ("ilp", "random"))
-    summary = f"Sensitivity: {first.sensitivity}; {plural(budgets, 'budget')}, "
-    summary += f"{plural(random, 'random allocation')}."
-    title = f"{first.model} on {first.dataset}, {first.method}"
-    return {"title": title, "summary": summary, "figure": omega_figure(front)}
-
-
 def omega_figure(front: pd.DataFrame) -> Drawing:
     """Omega against the cost that the budgets limit: random ones first and faint, the ILP's joined.
 
     Hovering tells the top-1 of an allocation that runs trained.
     """
+    first, counts = front.iloc[0], front.source.value_counts()
     title = f"{len(front)} allocations of {len(layers_of(front))} layers"
     if found := advantage(front):
         title = f"At {100 * found[0]:.0f} % random widths do {found[1]:.1f} times the ILP's harm"
-    cost, axis = COSTS[str(front.measure.iloc[0])]
-    table = front.assign(rank=front.source.map(["random", "ilp", "uniform"].index))
-    table = table.sort_values(["rank", cost])
+    note = (
+        f"{first.model} on {first.dataset}, {first.method}; sensitivity: {first.sensitivity}, sum "
+    )
+    note += f"over the layers; {plural(int(counts.get('ilp', 0)), 'budget')} in percent of the way "
+    note += (
+        f"from all low to all high, {plural(int(counts.get('random', 0)), 'random allocation')}."
+    )
+    cost, axis = COSTS[first.measure]
+    table = front.assign(rank=front.source.map(SOURCES.index)).sort_values(["rank", cost])
     points = {
         "series": table.source,
         "x": table[cost],
@@ -119,10 +106,8 @@ def omega_figure(front: pd.DataFrame) -> Drawing:
         "weight": table.source.map({"random": 0.4}).fillna(1.0),
         "says": [_hint(row, cost) for row in rows(table)],
     }
-    note = "Sum over the layers. Budgets in percent of the way from all layers low to all high."
-    log = bool(min(front.omega) > 0 and front.omega.nunique() > 1)
-    axes = (axis, "omega, predicted harm")
-    return scores(title, pd.DataFrame(points), axes, ["ilp", "random", "uniform"], note, log=log)
+    axes, log = (axis, "omega, predicted harm"), front.omega.min() > 0 and front.omega.nunique() > 1
+    return scores(title, pd.DataFrame(points), axes, sorted(SOURCES), note, log=bool(log))
 
 
 def _hint(row: dict[str, Any], cost: str) -> str:

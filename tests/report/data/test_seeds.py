@@ -11,8 +11,17 @@ from scipy import stats
 
 from dyadic.record.read import read_records
 from dyadic.report.data.runs import overview
-from dyadic.report.data.seeds import Paired, configurations, holm, paired
-from dyadic.report.data.winners import ALONE, UNSHARED, axis_start, front, winners
+from dyadic.report.data.seeds import (
+    ALONE,
+    UNSHARED,
+    Paired,
+    configurations,
+    front,
+    holm,
+    not_collapsed,
+    paired,
+    winners,
+)
 
 
 @pytest.fixture(scope="module")
@@ -41,14 +50,12 @@ def test_unfinished_runs_do_not_count(frame: pd.DataFrame) -> None:
     assert configurations(frame).seeds.sum() == (frame.status == "done").sum()
 
 
-def test_equal_bits_with_another_schedule_are_told_apart(frame: pd.DataFrame) -> None:
+def test_a_row_names_its_last_run(frame: pd.DataFrame) -> None:
     two = frame[(frame.method == "inq") & (frame.bits == 4)].head(2).copy()
     two["configuration"] = ["aaaa", "bbbb"]
-    schedules = ["dyadic.schedules.Partition", "dyadic.schedules.OneShot"]
-    two["choices"] = [{"schedule._target_": schedule} for schedule in schedules]
-    assert set(configurations(two).variant) == {"Partition", "OneShot"}
-    two["choices"] = [{}, {}]
-    assert set(configurations(two).variant) == {"#aaaa", "#bbbb"}
+    assert sorted(configurations(two).name) == sorted(two.name)
+    two["configuration"] = "aaaa"
+    assert configurations(two).name.tolist() == [two.name.iloc[-1]]
 
 
 def test_the_winner_is_the_best_mean_and_the_lead_is_over_another_method(
@@ -107,13 +114,6 @@ def test_a_network_mostly_in_float_wins_at_no_width(frame: pd.DataFrame) -> None
     assert list(winners(configurations(four)).method) == ["inq"]
 
 
-def test_mixed_runs_are_told_apart_by_their_cost(frame: pd.DataFrame) -> None:
-    two = frame[(frame.method == "inq") & (frame.bits == 4)].head(2).copy()
-    two["configuration"], two["bits"], two["allocation"] = ["aaaa", "bbbb"], np.nan, "Cbc"
-    two["gbops"] = [0.25, 0.5]
-    assert set(configurations(two).variant) == {"0.25 GBOPS", "0.5 GBOPS"}
-
-
 @pytest.mark.parametrize("fact", ["hardware", "float_network"])
 def test_runs_on_other_hardware_or_another_float_network_are_not_compared(
     frame: pd.DataFrame, fact: str
@@ -139,11 +139,13 @@ def test_the_front_holds_exactly_the_points_that_none_beats(pairs: list[tuple[in
     assert best == {pair for pair in pairs if not beaten(*pair)}
 
 
-def test_an_axis_is_cut_only_under_a_collapse() -> None:
-    assert axis_start(pd.Series([92.0, 91.5, 91.0])) is None
-    cut = axis_start(pd.Series([92.0, 91.5, 91.0, 10.0]))
-    assert cut is not None
-    assert 10 < cut < 91
+def test_only_a_collapse_is_left_out_of_a_chart() -> None:
+    table = pd.DataFrame({"top1": [92.0, 91.5, 91.0, 10.0]})
+    shown, words = not_collapsed(table)
+    assert shown.top1.tolist() == [92.0, 91.5, 91.0]
+    assert re.fullmatch(r" 1 value below \d\d % not drawn\.", words)
+    assert not_collapsed(shown)[1] == ""
+    assert len(not_collapsed(shown)[0]) == 3
 
 
 samples = st.lists(st.integers(-300, 300).map(lambda x: x / 100), min_size=5, max_size=12)

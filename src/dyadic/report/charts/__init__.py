@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from string import Template
 from typing import Any
 
 import numpy as np
@@ -20,10 +21,15 @@ import vl_convert
 import yaml
 from numpy.typing import NDArray
 
+from dyadic.record.read import LOADER
+
 BINS, LEVELS_DRAWN = 32, 65
 LOG, LINEAR = {"type": "log"}, {"zero": False}
 PARTS = ("weight_counts", "weight_edges", "error_counts", "error_edges", "levels")
+CORNERS = pd.DataFrame(columns=["x", "y", "label"])
 POINT = {"says": "", "weight": 1.0, "sd": 0.0, "joined": False}
+"""What a point has unless it says otherwise."""
+
 EPOCH = ["run", "epoch", "phase", "top1", "train_loss", "val_loss", "quantized_share"]
 """The columns of histories that an overlay draws."""
 
@@ -37,6 +43,7 @@ PANELS = {
 }
 """The columns of `layers.csv` that a layer chart shows, and their panels' titles."""
 
+DECLARED = Path(__file__).parent / "declared"
 RUNS = ["accent", "second", "s0", "s3", "s2", "s5"]
 """The colours of runs that are laid over one another, in their order."""
 
@@ -44,29 +51,23 @@ ROOM = {"left": 44, "top": 10, "right": 24, "bottom": 10}
 """Around a chart in a file: a reader's font may be wider than the one that it was measured with."""
 
 
-@cache
-def _read(name: str) -> Any:
-    path = Path(__file__).parent / "declared" / f"{name}.yaml"
-    return yaml.safe_load(path.read_text(encoding="utf-8"))
-
-
-def filled(node: Any, values: Mapping[str, Any]) -> Any:
-    """A declaration with a value for every `$NAME`; raises KeyError for one that has none."""
-    if isinstance(node, dict):
-        return {key: filled(value, values) for key, value in node.items()}
-    if isinstance(node, list):
-        return [filled(value, values) for value in node]
-    return values[node[1:]] if isinstance(node, str) and node.startswith("$") else node
-
-
-COLOURS: dict[str, tuple[str, str]] = _read("theme")["colours"]
+THEME = yaml.safe_load((DECLARED / "theme.yaml").read_text(encoding="utf-8"))
+COLOURS: dict[str, tuple[str, str]] = THEME["colours"]
 LIGHT = {name: light for name, (light, _) in COLOURS.items()}
-CONFIG = filled(_read("theme")["config"], LIGHT)
 
 
 def declaration(name: str, /, **values: Any) -> dict[str, Any]:
-    """`declared/NAME.yaml` with the theme's colours and these values."""
-    return filled(_read(name), LIGHT | {"runs": [LIGHT[run] for run in RUNS]} | values)
+    """`declared/NAME.yaml` with the theme's colours and these values.
+
+    Raises KeyError where a `$NAME` has none.
+    """
+    known = LIGHT | {"runs": [LIGHT[run] for run in RUNS]} | values
+    said = {key: json.dumps(value, ensure_ascii=False) for key, value in known.items()}
+    text = (DECLARED / f"{name}.yaml").read_text(encoding="utf-8")
+    return yaml.load(Template(text).substitute(said), LOADER)
+
+
+CONFIG = declaration("theme")["config"]
 
 
 @dataclass(frozen=True)
@@ -85,9 +86,7 @@ class Drawing:
 
 def svg(drawing: Drawing) -> str:
     """The chart as a file of its own: its title on top, light and dark, no script."""
-    tables = {
-        k: json.loads(str(table.to_json(orient="records"))) for k, table in drawing.data.items()
-    }
+    tables = {k: json.loads(table.to_json(orient="records")) for k, table in drawing.data.items()}
     title = {"text": textwrap.wrap(drawing.title, 44), "frame": "group"}
     config = CONFIG | {"padding": ROOM}
     said = {"title": title, "description": drawing.title, "datasets": tables, "config": config}
@@ -113,8 +112,7 @@ def scores(
     labels: tuple[str, str],
     domain: Sequence[str] = (),
     note: str = "",
-    corners: pd.DataFrame | None = None,
-    low: float | None = None,
+    corners: pd.DataFrame = CORNERS,
     log: bool = False,
     reference: float = float("nan"),
 ) -> Drawing:
@@ -123,12 +121,12 @@ def scores(
     points     series, x, y; says (on hovering), weight (opacity), sd (a whisker) and joined (True:
                a line through the series) may be left out
     labels     of the axes; domain: all series that have a colour in charts beside this one
-    corners    x, y, label; low: where whiskers end; log: of y; reference: the float network's top-1
+    corners    x, y, label; log: of y; reference: the float network's top-1
     """
     shown = list(dict.fromkeys(points.series))
     table = points.assign(**{k: v for k, v in POINT.items() if k not in points})
     spread = table.pop("sd").fillna(0.0)
-    table = table.assign(least=(table.y - spread).clip(lower=low), most=table.y + spread)
+    table = table.assign(least=table.y - spread, most=table.y + spread)
     wide = table.x.max() > 10 * table.x.min() > 0
     whole = {"tickMinStep": 1, "format": "d"} if "bits" in labels[0].split() else {}
     declared = declaration(
@@ -143,7 +141,6 @@ def scores(
         down={"padding": 14} | (LOG if log else LINEAR),
     )
     lines = pd.DataFrame({"y": [reference], "label": [f"float {reference:.2f}"]}).dropna()
-    corners = pd.DataFrame(columns=["x", "y", "label"]) if corners is None else corners
     return Drawing(title, declared, {"points": table, "corners": corners, "reference": lines}, note)
 
 
@@ -161,21 +158,20 @@ def training(title: str, history: pd.DataFrame, baseline: float, note: str) -> D
 def layers(
     title: str, table: pd.DataFrame, note: str = "", shown: Mapping[str, str] = PANELS
 ) -> Drawing:
-    """A row a layer from the input down, a panel for each column of `shown` that the table has."""
-    found = {column: name for column, name in shown.items() if column in table}
-    return Drawing(title, panels(found, legend=len(set(table.run)) > 1), {"layers": table}, note)
+    """A row a layer from the input down, a panel for each column of `shown` that the table has.
 
-
-def panels(shown: Mapping[str, str], legend: bool = False) -> dict[str, Any]:
-    """The declaration of a layer chart with these columns; a title that ends so has a log axis."""
+    shown  columns and the titles of their panels; a title that ends so has a `, log` axis
+    """
     log = {"mark": {"type": "point", "size": 40}, "scale": "log", "format": "~e"}
     linear = {"mark": "bar", "scale": "linear", "format": "~f"}
-    kinds = [log if name.endswith(", log") else linear for name in shown.values()]
-    drawn = [
-        declaration("layer", name=name, field=column, legend={} if legend else None, **kind)
-        for (column, name), kind in zip(shown.items(), kinds, strict=True)
+    own = {"legend": {} if table.run.nunique() > 1 else None}
+    panels = [
+        declaration("layer", name=name, field=column, **own | (log if ", log" in name else linear))
+        for column, name in shown.items()
+        if column in table
     ]
-    return {"spacing": 10, "columns": 4, "usermeta": {"room": 110}, "concat": drawn}
+    declared = {"spacing": 10, "columns": 4, "usermeta": {"room": 110}, "concat": panels}
+    return Drawing(title, declared, {"layers": table}, note)
 
 
 def widths(title: str, table: pd.DataFrame, note: str = "") -> Drawing:

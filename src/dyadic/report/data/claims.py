@@ -17,6 +17,7 @@ baseline. A comparison holds where top-1 of the better arm minus that of the wor
 margin, in points, over the seeds that both have (`dyadic.report.data.seeds.Paired`).
 """
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,10 +27,11 @@ import yaml
 
 from dyadic.errors import UserError
 from dyadic.record.read import numbers, read_csv
-from dyadic.report.data.frames import rows
-from dyadic.report.text import signed
+from dyadic.report.tables import rows, signed
 
-FLOAT_NET = "float"
+BASELINE = "float"
+"""The arm that every claim has: each run's own float baseline."""
+
 REPEAT = "python run.py -m +experiments={}"
 GOOD = {"top1": 1.0, "top5": 1.0, "top1_error": -1.0, "top5_error": -1.0, "top1_drop": -1.0}
 """The metrics that can be compared, and whether more is better."""
@@ -83,20 +85,18 @@ def parse(experiment: str, node: dict[str, Any]) -> Claim:
     try:
         common, row = node.get("runs", {}), node.get("published", {})
         arms = {
-            str(name): Arm(
-                common | arm.get("runs", {}),
-                row | arm["published"] if "published" in arm else None,
-            )
+            str(name): Arm(common | arm.get("runs", {}), theirs and row | theirs)
             for name, arm in node["arms"].items()
+            for theirs in [arm.get("published")]
         }
         comparisons = [Comparison(**entry) for entry in node["comparisons"]]
-        paper, table, statement = (str(node[key]) for key in ("paper", "table", "statement"))
+        said = {key: str(node[key]) for key in ("paper", "table", "statement")}
     except (KeyError, TypeError, AttributeError) as error:
         raise UserError(f"experiments/{experiment}.yaml: claim is not complete: {error}") from error
-    for name in {n for c in comparisons for n in (c.better, c.worse)} - {FLOAT_NET, *arms}:
+    for name in {n for c in comparisons for n in (c.better, c.worse)} - {BASELINE, *arms}:
         raise UserError(f"experiments/{experiment}.yaml: no arm {name}; use {', '.join(arms)}")
     tried = " ".join(str(node.get("tried", "")).split())
-    return Claim(experiment, paper, table, statement, arms, comparisons, tried)
+    return Claim(experiment, **said, arms=arms, comparisons=comparisons, tried=tried)
 
 
 def read_published(folder: Path) -> pd.DataFrame:
@@ -106,10 +106,8 @@ def read_published(folder: Path) -> pd.DataFrame:
     are `4/8`.
     """
     frames = [read_csv(path) for path in sorted(folder.glob("*.csv"))]
-    fitting = [frame for frame in frames if "metric" in frame]
-    if not fitting:
-        return pd.DataFrame()
-    table = pd.concat(fitting, ignore_index=True)
+    none = pd.DataFrame(columns=["value", "baseline"])
+    table = pd.concat([none, *(f for f in frames if "metric" in f)], ignore_index=True)
     return table.assign(value=numbers(table.value), baseline=numbers(table.baseline))
 
 
@@ -129,18 +127,13 @@ def published_row(arm: Arm, published: pd.DataFrame) -> dict[str, Any] | None:
     return fits[0]
 
 
-def published_difference(
-    comparison: Comparison, claim: Claim, published: pd.DataFrame
-) -> float | None:
-    """The paper's own difference in points, more is better; None where it has none."""
+def published_difference(comparison: Comparison, claim: Claim, published: pd.DataFrame) -> float:
+    """The paper's own difference in points, more is better; nan where it has none."""
     names = [comparison.better, comparison.worse]
-    found = {
-        name: published_row(claim.arms[name], published) for name in names if name != FLOAT_NET
-    }
-    printed = [row for row in found.values() if row is not None]
-    if len(printed) < len(found) or len({row["metric"] for row in printed}) != 1:
-        return None
-    values = {name: row["value"] for name, row in found.items() if row}
-    better, worse = (values.get(name, printed[0]["baseline"]) for name in names)
-    difference = GOOD[printed[0]["metric"]] * (better - worse)
-    return None if pd.isna(difference) else difference
+    arms = {name: claim.arms[name] for name in names if name != BASELINE}
+    found = {name: published_row(arm, published) or {} for name, arm in arms.items()}
+    first, *others = found.values()
+    if not first or any(first["metric"] != other.get("metric") for other in others):
+        return math.nan
+    better, worse = (found[n]["value"] if n in found else first["baseline"] for n in names)
+    return GOOD[first["metric"]] * (better - worse)

@@ -1,4 +1,4 @@
-"""The one place where seeds are joined: means, paired differences with intervals, verdicts.
+"""The one place where seeds are joined: means, paired differences, verdicts, who is ahead.
 
 A difference is taken seed by seed, between runs that start from the same float network, so what
 the seeds share cancels. Its 95 % interval is Student's t with n - 1 degrees of freedom.
@@ -12,8 +12,9 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from dyadic.report.data.frames import groups, ordered, rows, where
-from dyadic.report.data.runs import RECIPE
+from dyadic.record.schema import FLOAT_BITS
+from dyadic.report.data.runs import UNQUANTIZED
+from dyadic.report.tables import groups, ordered, plural, rows, where
 
 SETTING = ["dataset", "model", "hardware", "float_network"]
 """What runs must share before their top-1 is compared: other float networks are other races."""
@@ -21,14 +22,15 @@ SETTING = ["dataset", "model", "hardware", "float_network"]
 LEAST = 5  # seeds below which nothing is decided, however far apart the runs are
 MOST = 1000  # seeds beyond which a verdict is called out of reach
 CONFIDENCE = 0.95
-HELD, NOT_HELD, UNDECIDED, TOO_FEW = "held", "did not hold", "undecided", "too few seeds"
-NOT_RUN = "not run"
-KINDS = [HELD, NOT_HELD, UNDECIDED, TOO_FEW, NOT_RUN]
+KINDS = ["held", "did not hold", "undecided", "too few seeds", "not run"]
+HELD, NOT_HELD, UNDECIDED, TOO_FEW, NOT_RUN = KINDS
 
 MEANS = ["top1", "float_top1", "top1_drop", "size_mib", "gbops"]
 KEYS = [*SETTING, "method", "bits", "configuration"]
-CARRIED = ["levels", "mean_bits", "weight", "allocation", "choices", "activation_bits"]
-CARRIED += ["epochs_quantize"]
+LIKE = ["activation_bits", "epochs_quantize"]
+"""Beside the setting and the width: what configurations must share before one can be ahead."""
+
+CARRIED = ["name", "levels", "mean_bits", "weight", "allocation", "choices", *LIKE]
 
 
 def over_seeds(frame: pd.DataFrame, keys: Sequence[str], values: Sequence[str]) -> pd.DataFrame:
@@ -131,48 +133,98 @@ def done_runs(overview: pd.DataFrame) -> pd.DataFrame:
 def configurations(overview: pd.DataFrame) -> pd.DataFrame:
     """One row for the finished runs that differ only in their seed, best first within its bits.
 
-    Columns: `KEYS`, those of `over_seeds` for `MEANS`, `by_seed` (top-1), `CARRIED`, `width` (bits,
-    or their mean), `enough` seeds for a verdict, and `variant`, how a row differs from its method's
-    others. A method that ran with several quantizers of weights is as many, named by its own.
+    Columns: `KEYS`, those of `over_seeds` for `MEANS`, `by_seed` (top-1), the last run's `CARRIED`,
+    `width` (bits, or their mean), and `enough` seeds for a verdict. A method that ran with several
+    quantizers of weights is as many, named by its own.
     """
     done = done_runs(overview)
     last = done.drop_duplicates(KEYS, keep="last").filter([*KEYS, *CARRIED])
     frame = over_seeds(done, KEYS, MEANS).merge(last, on=KEYS)
     frame["by_seed"] = pd.Series([by_seed(group) for _, group in groups(done, KEYS)], dtype=object)
-    weights = frame.choices.map(_weights).astype(object)
-    several = weights.groupby([frame[key] for key in [*SETTING, "method"]]).transform("nunique") > 1
-    named = frame.method + " (" + weights.fillna("") + ")"
-    frame["method"] = frame.method.where(~several | weights.isna(), named)
-    frame["variant"], frame["enough"] = _variants(frame), frame.seeds >= LEAST
+    weights = frame.choices.map(_weights).astype(str)
+    quantized = frame.assign(weights=weights.replace("", None)).groupby([*SETTING, "method"])
+    several = (quantized.weights.transform("nunique") > 1) & (weights != "")
+    frame["method"] += (" (" + weights + ")").where(several, "")
+    frame["enough"] = frame.seeds >= LEAST
     frame["width"] = frame.bits.fillna(frame.mean_bits.round(1)).map("{:g}".format)
     return ordered(ordered(frame, "top1", descending=True), [*SETTING, "bits"])
 
 
-def _weights(choices: dict[str, Any]) -> str | None:
-    """The weights' quantizer, and the base of a logarithmic one; None where they are float."""
+def _weights(choices: dict[str, Any]) -> str:
+    """The weights' quantizer, and the base of a logarithmic one; "" where they are float."""
     found = [choices.get(f"quantizer.weight.{key}") for key in ("_target_", "base")]
-    said = " ".join(str(value).rsplit(".", 1)[-1] for value in found if value is not None)
-    return said or None
+    return " ".join(str(value).rsplit(".", 1)[-1] for value in found if value is not None)
 
 
-def _variants(frame: pd.DataFrame) -> pd.Series:
-    """Three choices that vary within a method's rows of equal bits; else cost, or a digest."""
-    names = pd.Series("", frame.index, dtype=object)
-    for _, group in frame.groupby([*SETTING, "method", "bits"], dropna=False):
-        recipes = [{k: v for k, v in c.items() if k.startswith(RECIPE)} for c in group.choices]
-        table = pd.DataFrame(recipes, index=group.index).astype(object).fillna("")
-        varying = [key for key in table if len(set(table[key].map(str))) > 1]
-        shown = table.filter(sorted(varying, key=lambda key: "_target_" not in key)[:3])
-        words = [" ".join(filter(None, map(_short, row, row.values()))) for row in rows(shown)]
-        said = pd.Series(words, group.index)
-        costs, digests = group.gbops.map("{:.3g} GBOPS".format), "#" + group.configuration.str[:4]
-        whole = (said + " " + (costs if costs.is_unique else digests)).str.strip()
-        names[group.index] = said.where(~said.duplicated(keep=False), whole)
-    return names
+AHEAD, ALONE = "ahead", "only method at this width and training"
+BEHIND, UNSHARED = "behind on the seeds that both have", "no seed that both have"
+LEAD = ["second", "methods", "pair", "verdict"]
 
 
-def _short(key: str, value: Any) -> str:
-    """A choice without where it is: `Partition`, `epochs=3`."""
-    if value == "" or key.endswith("_target_"):
-        return str(value).rsplit(".", 1)[-1]
-    return f"{key.rsplit('.', 1)[-1]}={value}"
+def quantized(table: pd.DataFrame) -> pd.DataFrame:
+    """The rows most of whose weights are quantized: others show what a part of a method does."""
+    return where(table, (table.weight != UNQUANTIZED) & ~(table.mean_bits > FLOAT_BITS / 2))
+
+
+def comparable(table: pd.DataFrame) -> pd.DataFrame:
+    """The rows that compete at a width: quantized, and not of mixed widths, which have none."""
+    return quantized(table).dropna(subset="bits")
+
+
+def leading(table: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
+    """The best row per combination of keys, of those on enough seeds where there are any."""
+    return ordered(table, ["enough", "top1"], descending=True).drop_duplicates(keys)
+
+
+def winners(table: pd.DataFrame) -> pd.DataFrame:
+    """Per setting, bits and `LIKE`: the method with the highest mean, and its lead over the next.
+
+    Rows of `configurations` that are `comparable`, with `LEAD`: the second's name, how many methods
+    there are, the paired differences, and as verdict `AHEAD`, `ALONE` or what `Paired.words` says.
+    """
+    found = []
+    for _, group in groups(comparable(table), [*SETTING, "bits", *LIKE]):
+        best = rows(ordered(leading(group, ["method"]), "top1", descending=True))
+        lead = {"second": "", "pair": Paired(()), "verdict": ALONE, "methods": len(best)}
+        if len(best) > 1:
+            pair = paired(best[0]["by_seed"], best[1]["by_seed"])
+            words = {HELD: AHEAD if pair.mean > 0 else "equal", NOT_HELD: BEHIND, NOT_RUN: UNSHARED}
+            verdict = words.get(pair.verdict, pair.words())
+            lead |= {"second": best[1]["method"], "pair": pair, "verdict": verdict}
+        found.append(best[0] | lead)
+    return pd.DataFrame(found, columns=[*table.columns, *LEAD])
+
+
+def width_of(row: dict[str, Any]) -> str:
+    """The bits of a row, in words."""
+    return f"{row['width']} {'bit' if row['width'] == '1' else 'bits'}"
+
+
+def condition(row: dict[str, Any]) -> str:
+    """What rows must share to be compared, beside the width, in words."""
+    activations, epochs = (row[key] for key in LIKE)
+    kind = activations if activations in ("", UNQUANTIZED) else f"{activations}-bit"
+    said = [f"{kind} activations"] * bool(kind)
+    if epochs == epochs:
+        said.append(f"{plural(int(epochs), 'epoch')} of training" if epochs else "no training")
+    return " with " * bool(said) + " and ".join(said)
+
+
+def front(points: pd.DataFrame, cost: str) -> pd.DataFrame:
+    """The rows that no other row beats in cost (less) and top-1 (more), by ascending cost."""
+    ascending = ordered(ordered(points.dropna(subset=[cost]), "top1", descending=True), cost)
+    best_before = ascending.top1.astype(float).cummax().shift(fill_value=-math.inf)
+    return where(ascending, ascending.top1 > best_before)
+
+
+def not_collapsed(table: pd.DataFrame) -> tuple[pd.DataFrame, str]:
+    """The rows that do not flatten a chart of the others, and in words how many are left out.
+
+    None is where no top-1 lies further below the best than four times the median (at least two
+    points).
+    """
+    best = table.top1.max()
+    low = best - max(4 * (best - table.top1.median()), 2.0)
+    left = int((table.top1 < low).sum())
+    words = f" {plural(left, 'value')} below {low:.0f} % not drawn." if left else ""
+    return where(table, table.top1 >= low), words

@@ -14,9 +14,9 @@ import pandas as pd
 
 from dyadic.errors import UserError
 from dyadic.record.read import numbers, read_csv
-from dyadic.report.data.claims import FLOAT_NET, Claim, Comparison, published_difference
-from dyadic.report.data.frames import groups, ordered, rows, where
+from dyadic.report.data.claims import BASELINE, Claim, Comparison, published_difference
 from dyadic.report.data.seeds import KINDS, SETTING, Paired, by_seed, holm, paired
+from dyadic.report.tables import groups, ordered, rows, where
 
 WHERE = ["dataset", "network", "hardware", "float network"]
 """How the tables call what `SETTING` names."""
@@ -25,6 +25,11 @@ STORED = [
     *["experiment", "paper", "table", "statement", "claim", "margin", "published", "differences"],
     *["difference", "seeds", *WHERE],
 ]
+DECIDED = ["low", "high", "p", "holm", "verdict", "says"]
+PLACES = {
+    **dict.fromkeys(["margin", "published", "difference", "low", "high"], 2),
+    **dict.fromkeys(["p", "holm"], 4),
+}
 
 
 @dataclass(frozen=True)
@@ -35,16 +40,15 @@ class Trial:
     arms: dict[str, pd.DataFrame]
 
     def judge(self, comparison: Comparison) -> Paired:
-        """Compare the seeds that both arms have; that of `float` comes from the other's runs."""
-        names = (comparison.better, comparison.worse)
-        own = self.arms.get(next((name for name in names if name != FLOAT_NET), ""))
-        if own is None:
-            return Paired(())
-        better, worse = (
-            by_seed(own, "float_top1") if name == FLOAT_NET else by_seed(self.arms[name])
-            for name in names
-        )
-        return paired(better, worse, comparison.margin)
+        """Compare the seeds that both arms have; `float` is the baseline of the other's runs."""
+
+        def scores(arm: str, other: str) -> pd.Series:
+            if arm == BASELINE:
+                return by_seed(self.arms[other], "float_top1")
+            return by_seed(self.arms[arm])
+
+        names = comparison.better, comparison.worse
+        return paired(scores(*names), scores(*names[::-1]), comparison.margin)
 
 
 def matches(config: Any, wanted: dict[str, Any]) -> bool:
@@ -107,12 +111,10 @@ def verdict_rows(claim: Claim, tried: Sequence[Trial], published: pd.DataFrame) 
     found = []
     for trial in tried or [Trial(dict.fromkeys(WHERE, ""), {})]:
         for comparison in claim.comparisons:
-            theirs, pair = (
-                published_difference(comparison, claim, published),
-                trial.judge(comparison),
-            )
-            row = {"claim": str(comparison), "margin": comparison.margin, "published": theirs}
-            row |= {"differences": str(pair), "difference": pair.mean, "seeds": pair.seeds}
+            pair = trial.judge(comparison) if tried else Paired(())
+            row = {"claim": str(comparison), "margin": comparison.margin, "seeds": pair.seeds}
+            row |= {"differences": str(pair), "difference": pair.mean}
+            row["published"] = published_difference(comparison, claim, published)
             found.append(said | row | trial.place)
     return pd.DataFrame(found, columns=STORED)
 
@@ -123,17 +125,15 @@ def decided(stored: pd.DataFrame) -> pd.DataFrame:
     `verdict` is one of `KINDS`; `says` adds what is missing to a verdict.
     """
     table = stored.reindex(columns=STORED).reset_index(drop=True)
-    for name in (*WHERE, "differences", "statement"):
-        table[name] = table[name].astype(object).where(table[name].notna(), "")
+    texts = [*WHERE, "differences", "statement"]
+    table[texts] = table[texts].astype(object).fillna("")
     pairs = [pair_of(row) for row in rows(table)]
-    for name in ("low", "high", "p"):
-        table[name] = pd.Series([getattr(pair, name) for pair in pairs], dtype=float)
-    table["holm"] = table.groupby("paper").p.transform(holm)
-    table["verdict"] = [pair.verdict for pair in pairs]
-    table["says"] = [pair.words() for pair in pairs]
-    for column in ("margin", "published", "difference", "low", "high", "p", "holm"):
-        table[column] = numbers(table[column]).round(4 if column in ("p", "holm") else 2)
-    return table.assign(seeds=table.seeds.astype("Int64"))
+    found = [(pair.low, pair.high, pair.p, pair.p, pair.verdict, pair.words()) for pair in pairs]
+    table = table.join(pd.DataFrame(found, columns=DECIDED))
+    table["holm"] = table.groupby("paper").holm.transform(holm)
+    for name, places in PLACES.items():
+        table[name] = numbers(table[name]).round(places)
+    return table.astype({"seeds": "Int64"})
 
 
 def pair_of(row: dict[str, Any]) -> Paired:

@@ -13,10 +13,9 @@ import pandas as pd
 from dyadic.record.read import read_csv
 from dyadic.report.charts import Drawing, declaration
 from dyadic.report.data.claims import REPEAT
-from dyadic.report.data.frames import groups, rows, where
 from dyadic.report.data.seeds import KINDS, TOO_FEW
 from dyadic.report.data.verdicts import WHERE, pair_of
-from dyadic.report.text import interval, number, signed
+from dyadic.report.tables import groups, interval, number, rows, signed, where
 
 BAND_NOTE = "Band: the 95 % interval of the mean."
 PUBLISHED_NOTE = " Published: the paper's own difference, where it is not far outside."

@@ -4,6 +4,7 @@
 const get = (id) => document.getElementById(id);
 const table = get("runs"), form = get("filters"), heads = [...table.tHead.rows[0].cells];
 const rows = [...table.tBodies[0].rows], names = heads.map((head) => head.textContent);
+const controls = [...form.querySelectorAll("[name]")];
 const state = new URLSearchParams(location.hash.includes("=") ? location.hash.slice(1) : "");
 const listed = (key) => new Set((state.get(key) ?? "").split(",").filter(Boolean));
 const cell = (row, name) => row.cells[names.indexOf(name)]?.textContent.trim() ?? "";
@@ -16,10 +17,7 @@ function remember(key, value) {
 
 function sort() {
   const name = state.get("sort"), down = state.get("dir") === "desc" ? -1 : 1;
-  heads.forEach((head, k) => {
-    if (names[k] === name) head.ariaSort = down < 0 ? "descending" : "ascending";
-    else head.removeAttribute("aria-sort");
-  });
+  heads.forEach((head, k) => { head.ariaSort = names[k] === name ? (down < 0 ? "descending" : "ascending") : null; });
   if (!names.includes(name)) return;
   const keyed = rows.map((row) => [cell(row, name), row]);
   keyed.sort(([a], [b]) => {
@@ -30,7 +28,7 @@ function sort() {
 }
 
 function filter() {
-  const words = (state.get("filter") ?? "").toLowerCase().split(/\s+/).filter(Boolean);
+  const words = form.elements.filter.value.toLowerCase().split(/\s+/);
   const exact = names.filter((name) => form.elements[name]?.value);
   for (const row of rows) {
     const text = row.textContent.toLowerCase();
@@ -40,20 +38,21 @@ function filter() {
   form.querySelector("output").textContent = `${rows.filter((row) => !row.hidden).length} of ${rows.length} runs`;
 }
 
-for (const select of form.querySelectorAll("select")) {
-  const values = new Set(rows.map((row) => cell(row, select.name)).filter(Boolean));
-  select.append(...[...values].sort().map((value) => new Option(value)));
-  select.parentElement.hidden = values.size < 2;
-}
-for (const control of form.querySelectorAll("[name]")) {
+for (const control of controls) {
+  if (control.matches("select")) {
+    const values = new Set(rows.map((row) => cell(row, control.name)).filter(Boolean));
+    control.append(...[...values].sort().map((value) => new Option(value)));
+    control.parentElement.hidden = values.size < 2;
+  }
   control.value = state.get(control.name) ?? "";
-  control.addEventListener("input", () => { remember(control.name, control.value); filter(); });
 }
+function filtered() {
+  for (const control of controls) remember(control.name, control.value);
+  filter();
+}
+form.addEventListener("input", filtered);
 form.addEventListener("submit", (event) => event.preventDefault());
-form.addEventListener("reset", () => {
-  for (const control of form.querySelectorAll("[name]")) remember(control.name, "");
-  setTimeout(filter);  // when the form is empty
-});
+form.addEventListener("reset", () => setTimeout(filtered));  // when the form is empty
 table.tHead.addEventListener("click", (event) => {
   const head = event.target.closest("button")?.closest("th");
   if (!head) return;
@@ -117,7 +116,7 @@ const seen = new IntersectionObserver((entries) => {
 for (const chart of document.querySelectorAll("[data-chart]")) seen.observe(chart);
 
 // The overlay.
-const { declared, bins } = page.compare, hues = Object.entries(page.compare.hues);
+const { declared } = page.compare, hues = Object.entries(page.compare.hues);
 const epochs = rowsOf(page.compare.epochs), layers = rowsOf(page.compare.layers);
 const choices = new Map(rowsOf(page.compare.config).map((row) => [row.run, row]));
 const boxes = [...table.querySelectorAll("input")];
@@ -147,11 +146,11 @@ function compare() {
   const hue = (k) => hues[k % hues.length];
   runs.forEach((name, k) => element("li", name, legend).style.setProperty("--c", `var(--${hue(k)[0]})`));
   const of = (rows) => runs.flatMap((name) => rows.filter((row) => row.run === name));
+  const bins = page.drawn.flatMap(({ data }) => runs.includes(data.bins?.data[0][0]) ? rowsOf(data.bins) : []);
+  const weights = of(bins.filter((row) => row.kind === "weights"))
+    .map((row) => ({ ...row, layer: row.layer.split(":")[0], colour: hue(runs.indexOf(row.run))[1] }));
   overlay("Training", "A colour a run.", declared.training, "epochs", of(epochs), runs);
   overlay("Layers", "From the input down, a colour a run.", declared.layers, "layers", of(layers), runs);
-  const weights = runs.flatMap((name, k) => name in bins ? rowsOf(page.drawn[bins[name]].data.bins)
-    .filter((row) => row.kind === "weights")
-    .map((row) => ({ ...row, layer: row.layer.split(":")[0], colour: hue(k)[1] })) : []);
   overlay("Weights", "Histograms by layer, of the runs that this page shows in detail.", declared.histograms, "bins", weights);
   const keys = page.compare.config.columns.filter((key) => key !== "run" && new Set(runs.map((run) => choices.get(run)[key])).size > 1);
   const lines = [["differs in", ...runs], ...keys.map((key) => [key, ...runs.map((run) => choices.get(run)[key])])];

@@ -25,13 +25,14 @@ from dyadic.record.files import write_text
 from dyadic.record.read import BROKEN, FAILED, read_records
 from dyadic.report.charts import COLOURS, CONFIG, Drawing, dark_rules
 from dyadic.report.command import command
+from dyadic.report.data.claims import REPEAT
 from dyadic.report.data.runs import overview
 from dyadic.report.data.seeds import SETTING, configurations, done_runs
 from dyadic.report.data.verdicts import read_verdicts, scoreboard
 from dyadic.report.fronts import omega_figure, read_fronts, scored
-from dyadic.report.page.claims import papers
+from dyadic.report.page.claims import counted, papers, pictures, verdict_table
 from dyadic.report.page.overview import GENERATED, settings
-from dyadic.report.page.run import comparisons, detail
+from dyadic.report.page.run import detail, drawn_runs
 from dyadic.report.tables import cells, numeric, ordered, percent, plural, where
 
 DETAILED, WATCH_SECONDS = 48, 5
@@ -56,7 +57,7 @@ def write_dashboard(
     frame, verdicts = overview(records), read_verdicts(tables / "claims.csv")
     table = configurations(frame)
     by_name = {r.name: (r, row) for r, row in zip(records, frame.itertuples(), strict=True)}
-    fronts = read_fronts(runs.parent / "pareto")
+    fronts, detailed = read_fronts(runs.parent / "pareto"), chosen(frame)
     content = {
         "made": datetime.now().strftime("%Y-%m-%d %H:%M"),
         "refresh": refresh,
@@ -67,8 +68,9 @@ def write_dashboard(
         "settings": settings(frame, table),
         "runs": run_table(frame, table),
         "papers": papers(tables, verdicts),
+        "repeat": REPEAT,
         "fronts": [omega_figure(scored(front, records)) for front in fronts],
-        "details": [detail(*by_name[name]) for name in sorted(chosen(frame))],
+        "details": [detail(*by_name[name]) for name in sorted(detailed)],
         "conventions": {str(r.summary[k]) for k in CONVENTIONS for r in records if k in r.summary},
         "colours": COLOURS,
         "dark_rules": dark_rules(),
@@ -76,12 +78,13 @@ def write_dashboard(
     spaces = {"trim_blocks": True, "lstrip_blocks": True}
     environment = Environment(autoescape=True, undefined=StrictUndefined, **spaces)
     environment.loader = PackageLoader("dyadic.report")
-    environment.filters |= {"cells": cells, "numeric": numeric, "chart": chart}
+    used = (cells, numeric, counted, verdict_table, pictures, chart)
+    environment.filters |= {function.__name__: function for function in used}
     page = environment.get_template("dashboard.html.j2").render(content)
     data = {
         "config": CONFIG,
         "runtime": cast(Any, vl_convert).javascript_bundle(),
-        "compare": comparisons([r for r in records if r.status != BROKEN], frame),
+        "runs": drawn_runs([r for r in records if r.status != BROKEN], frame, detailed),
         "drawn": [{"declared": d.declared, "data": d.data} for d in drawn],
     }
     write_text(out, page.replace("<!-- data -->", packed(data), 1))

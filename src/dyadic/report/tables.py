@@ -30,8 +30,7 @@ def groups(frame: pd.DataFrame, columns: Sequence[str]) -> list[tuple[Any, pd.Da
 
 def rows(frame: pd.DataFrame) -> list[dict[str, Any]]:
     """Every row as a mapping from column to value."""
-    found = cast(list[dict[str, Any]], frame.to_dict("records"))
-    return found or [{} for _ in range(len(frame))]  # pandas before 3 has none without columns
+    return cast(list[dict[str, Any]], frame.to_dict("records"))
 
 
 def percent(mean: float, deviation: float = float("nan")) -> str:
@@ -72,15 +71,13 @@ def numeric(frame: pd.DataFrame) -> list[bool]:
 
 def cells(frame: pd.DataFrame) -> list[list[str]]:
     """The rows as text; a column of numbers has as many decimals as the longest of them."""
-    columns = [_column([None if pd.isna(v) else v for v in frame[name]]) for name in frame]
-    return [list(row) for row in zip(*columns, strict=True)]
-
-
-def _column(values: list[Any]) -> list[str]:
-    texts = [f"{value:.5g}" for value in values if isinstance(value, float)]
-    decimals = max([len(text.partition(".")[2]) for text in texts if "e" not in text], default=0)
-    shown = [f"{v:.{decimals}f}" if isinstance(v, float) else v for v in values]
-    return ["" if value is None else str(value) for value in shown]
+    found = frame.astype(object)
+    for name, column in found.items():
+        texts = [f"{value:.5g}" for value in column.dropna() if isinstance(value, float)]
+        lengths = [len(text.partition(".")[2]) for text in texts if "e" not in text]
+        form = f".{max(lengths, default=0)}f"
+        found[name] = [format(v, form) if isinstance(v, float) else str(v) for v in column]
+    return found.where(frame.notna(), "").to_numpy().tolist()
 
 
 def markdown(frame: pd.DataFrame) -> str:

@@ -19,7 +19,6 @@ from dyadic.report.data.seeds import (
     front,
     holm,
     not_collapsed,
-    paired,
     winners,
 )
 
@@ -186,8 +185,8 @@ def test_holm_is_monotone_and_rejects_no_more_than_each_alone(values: list[float
 
 def test_pairs_are_those_of_the_seeds_that_both_have() -> None:
     better, worse = pd.Series({0: 92.0, 1: 93.0, 3: 94.0}), pd.Series({1: 92.5, 2: 90.0, 3: 94.5})
-    pair = paired(better, worse)
-    assert (pair.names, pair.differences) == ((1, 3), (0.5, -0.5))
+    pair = Paired(better - worse)
+    assert pair.differences.to_dict() == {1: 0.5, 3: -0.5}
 
 
 def test_methods_without_a_common_seed_are_not_compared(frame: pd.DataFrame) -> None:

@@ -30,8 +30,9 @@ CORNERS = pd.DataFrame(columns=["x", "y", "label"])
 POINT = {"says": "", "weight": 1.0, "sd": 0.0, "joined": False}
 """What a point has unless it says otherwise."""
 
-EPOCH = ["run", "epoch", "phase", "top1", "train_loss", "val_loss", "quantized_share"]
-"""The columns of histories that an overlay draws."""
+EPOCH = ["run", "epoch", "phase", "event", "top1", "train_loss", "val_loss"]
+EPOCH += ["quantized_share", "blend"]
+"""The columns of histories that are drawn."""
 
 PANELS = {
     "weight_bits": "weight bits",
@@ -149,10 +150,8 @@ def training(title: str, history: pd.DataFrame, baseline: float, note: str) -> D
 
     history  of `dyadic.record.read.histories`; baseline: the float network's top-1
     """
-    mixed = history.blend.between(0, 1, inclusive="neither").any()
-    epochs = history[[*EPOCH, "event", "blend"]].assign(float_top1=baseline)
-    drawn = epochs if mixed else epochs.drop(columns="blend")
-    return Drawing(title, declaration("training"), {"epochs": drawn}, note)
+    epochs = history[EPOCH].assign(float_top1=baseline)
+    return Drawing(title, declaration("training"), {"epochs": epochs}, note)
 
 
 def layers(
@@ -172,15 +171,6 @@ def layers(
     ]
     declared = {"spacing": 10, "columns": 4, "usermeta": {"room": 110}, "concat": panels}
     return Drawing(title, declared, {"layers": table}, note)
-
-
-def widths(title: str, table: pd.DataFrame, note: str = "") -> Drawing:
-    """The bits of every layer as a strip, from the input to the right.
-
-    table  layer, and a column of bits a row of the strip
-    """
-    strip = table.melt("layer", var_name="part", value_name="bits")
-    return Drawing(title, declaration("widths"), {"widths": strip}, note)
 
 
 def short_names(names: Sequence[str]) -> list[str]:

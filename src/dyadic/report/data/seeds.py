@@ -51,40 +51,37 @@ def by_seed(runs: pd.DataFrame, value: str = "top1") -> pd.Series:
 
 
 class Paired:
-    """Differences by seed, in points, held against a margin.
+    """Differences by seed, in points, held against a margin; seeds that lack one are left out.
 
-    names, seeds  which seeds, and how many; mean, sd: of the sample, nan for too few
-    low, high     the interval mean ± t(n - 1) · sd / √n
-    p             of the two-sided t-test against the margin; nan below `LEAST` seeds
-    verdict       held or not where the whole interval lies on one side of the margin
+    seeds      how many; mean, sd: of the sample, nan for too few
+    low, high  the interval mean ± t(n - 1) · sd / √n
+    p          of the two-sided t-test against the margin; nan below `LEAST` seeds
+    verdict    held or not where the whole interval lies on one side of the margin
 
     >>> Paired((0.1, 0.2, 0.1, 0.2, 0.1)).verdict, Paired((0.1, 0.2)).verdict
     ('held', 'too few seeds')
-    >>> str(Paired((0.5, -0.25), names=(0, 1)))
+    >>> str(Paired({1: -0.25, 0: 0.5}))
     '0:0.5000 1:-0.2500'
     """
 
-    def __init__(
-        self, differences: Sequence[float], margin: float = 0.0, names: Sequence[int] = ()
-    ) -> None:
-        values = np.asarray(differences, dtype=float)
-        self.differences, self.margin, self.names = tuple(differences), margin, tuple(names)
-        self.seeds = n = len(values)
-        self.mean = float(values.mean()) if n else math.nan
-        self.sd = float(values.std(ddof=1)) if n > 1 else math.nan
-        half = float(_half(self.sd, n)) if n > 1 else math.nan
+    def __init__(self, differences: Any = (), margin: float = 0.0) -> None:
+        self.differences = pd.Series(differences, dtype=float).dropna().sort_index()
+        self.margin, self.seeds = margin, len(self.differences)
+        self.mean, self.sd = self.differences.mean(), self.differences.std()
+        half = _half(self.sd, self.seeds) if self.seeds > 1 else math.nan
         self.low, self.high = self.mean - half, self.mean + half
-        away = abs(self.mean - margin)
-        t = away / self.sd * math.sqrt(n) if self.sd > 1e-9 else 0.0
-        t = math.inf if self.sd <= 1e-9 and away > 1e-9 else t
-        self.p = 2 * float(stats.t.sf(t, n - 1)) if n >= LEAST else math.nan
-        decided = UNDECIDED if self.high >= margin else NOT_HELD
-        decided = HELD if self.low >= margin - 1e-9 else decided
-        self.verdict = decided if n >= LEAST else TOO_FEW if n else NOT_RUN
+        t, away = 0.0, abs(self.mean - margin)
+        if away > 1e-9:
+            t = away / self.sd * math.sqrt(self.seeds) if self.sd > 1e-9 else math.inf
+        self.p = 2 * stats.t.sf(t, self.seeds - 1) if self.seeds >= LEAST else math.nan
+        self.verdict = UNDECIDED if self.high >= margin else NOT_HELD
+        if self.low >= margin - 1e-9:
+            self.verdict = HELD
+        if self.seeds < LEAST:
+            self.verdict = TOO_FEW if self.seeds else NOT_RUN
 
     def __str__(self) -> str:
-        both = zip(self.names, self.differences, strict=True)
-        return " ".join(f"{seed}:{difference:.4f}" for seed, difference in both)
+        return " ".join(f"{seed:g}:{value:.4f}" for seed, value in self.differences.items())
 
     def words(self) -> str:
         """The verdict with what is missing to one: seeds, if mean and deviation stay.
@@ -106,12 +103,6 @@ class Paired:
 
 def _half(sd: float, counts: Any) -> Any:
     return stats.t.ppf((1 + CONFIDENCE) / 2, counts - 1) * sd / np.sqrt(counts)
-
-
-def paired(better: pd.Series, worse: pd.Series, margin: float = 0.0) -> Paired:
-    """The differences of the seeds that both have; both of `by_seed`."""
-    found = (better - worse).dropna().sort_index()
-    return Paired(tuple(map(float, found)), margin, tuple(map(int, found.index)))
 
 
 def holm(p: pd.Series) -> pd.Series:
@@ -187,7 +178,7 @@ def winners(table: pd.DataFrame) -> pd.DataFrame:
         best = rows(ordered(leading(group, ["method"]), "top1", descending=True))
         lead = {"second": "", "pair": Paired(()), "verdict": ALONE, "methods": len(best)}
         if len(best) > 1:
-            pair = paired(best[0]["by_seed"], best[1]["by_seed"])
+            pair = Paired(best[0]["by_seed"] - best[1]["by_seed"])
             words = {HELD: AHEAD if pair.mean > 0 else "equal", NOT_HELD: BEHIND, NOT_RUN: UNSHARED}
             verdict = words.get(pair.verdict, pair.words())
             lead |= {"second": best[1]["method"], "pair": pair, "verdict": verdict}

@@ -15,7 +15,7 @@ import pandas as pd
 from dyadic.errors import UserError
 from dyadic.record.read import numbers, read_csv
 from dyadic.report.data.claims import BASELINE, Claim, Comparison, published_difference
-from dyadic.report.data.seeds import KINDS, SETTING, Paired, by_seed, holm, paired
+from dyadic.report.data.seeds import KINDS, SETTING, Paired, by_seed, holm
 from dyadic.report.tables import groups, ordered, rows, where
 
 WHERE = ["dataset", "network", "hardware", "float network"]
@@ -48,7 +48,7 @@ class Trial:
             return by_seed(self.arms[arm])
 
         names = comparison.better, comparison.worse
-        return paired(scores(*names), scores(*names[::-1]), comparison.margin)
+        return Paired(scores(*names) - scores(*names[::-1]), comparison.margin)
 
 
 def matches(config: Any, wanted: dict[str, Any]) -> bool:
@@ -139,12 +139,11 @@ def decided(stored: pd.DataFrame) -> pd.DataFrame:
 def pair_of(row: dict[str, Any]) -> Paired:
     """The differences that a row holds.
 
-    >>> pair_of({"differences": "0:0.5 1:-0.25", "margin": 0.0}).differences
-    (0.5, -0.25)
+    >>> pair_of({"differences": "0:0.5 1:-0.25", "margin": 0.0}).differences.to_dict()
+    {0: 0.5, 1: -0.25}
     """
-    parts = [part.split(":") for part in str(row["differences"]).split()]
-    values = tuple(float(difference) for _, difference in parts)
-    return Paired(values, row["margin"], tuple(int(seed) for seed, _ in parts))
+    parts = (part.split(":") for part in row["differences"].split())
+    return Paired({int(seed): float(value) for seed, value in parts}, row["margin"])
 
 
 def read_verdicts(path: Path) -> pd.DataFrame:

@@ -12,7 +12,6 @@ import pandas as pd
 
 from dyadic.record.read import read_csv
 from dyadic.report.charts import Drawing, declaration
-from dyadic.report.data.claims import REPEAT
 from dyadic.report.data.seeds import KINDS, TOO_FEW
 from dyadic.report.data.verdicts import WHERE, pair_of
 from dyadic.report.tables import groups, interval, number, rows, signed, where
@@ -28,32 +27,17 @@ SINGLE = {"mean": "difference", "margin": "margin", "published": "published"}
 
 
 def papers(tables: Path, verdicts: pd.DataFrame) -> list[dict[str, Any]]:
-    """Every paper with claims, by name: what held, its claims, and other tables of its name.
+    """Every paper with claims: its verdicts in all and by experiment, and tables of its name.
 
     tables  folder of the experiments' tables
     """
     found = []
     for name, own in groups(verdicts, ["paper"]):
-        claims = [_claim(*item, tables) for item in groups(own, ["experiment"])]
-        claims.sort(key=lambda claim: bool(claim["open"]))
-        others = {path.stem: path for path in sorted(tables.glob(f"*{name}*.csv"))}
-        shown = {k: read_csv(others[k]) for k in others if k not in set(own.experiment)}
-        found.append({"name": name, "summary": counted(own), "claims": claims, "tables": shown})
+        claims = sorted(groups(own, ["experiment"]), key=lambda claim: not claim[1].seeds.any())
+        names = {path.stem for path in tables.glob(f"*{name}*.csv")} | set(own.experiment)
+        shown = {name: read_csv(tables / f"{name}.csv") for name in sorted(names)}
+        found.append({"name": name, "verdicts": own, "claims": claims, "tables": shown})
     return found
-
-
-def _claim(name: str, own: pd.DataFrame, tables: Path) -> dict[str, Any]:
-    """An experiment: what held, verdicts, pictures, numbers, the command."""
-    return {
-        "name": name,
-        "title": f"{name}: {own.table.iloc[0]}; {counted(own)}",
-        "statement": own.statement.iloc[0],
-        "command": REPEAT.format(name),
-        "open": list(own.claim) if not own.seeds.any() else [],
-        "verdicts": verdict_table(own).drop(columns="by seed"),
-        "figures": pictures(own),
-        "arms": read_csv(tables / f"{name}.csv"),
-    }
 
 
 def verdict_table(verdicts: pd.DataFrame) -> pd.DataFrame:
@@ -119,10 +103,8 @@ def _picture(own: pd.DataFrame) -> Drawing:
 def _marks(row: dict[str, Any]) -> Iterator[dict[str, Any]]:
     """What is drawn of a comparison: its seeds, their mean, the margin, the paper's difference."""
     pair = pair_of(row)
-    found = [("seed", f"seed {n}", d) for n, d in zip(pair.names, pair.differences, strict=True)]
+    found = [("seed", f"seed {n}", value) for n, value in pair.differences.items()]
     found += [(name, name, row[key]) for name, key in SINGLE.items()]
     for mark, name, points in found:
-        yield {"claim": row["claim"], "verdict": row["verdict"], "mark": mark} | {
-            "points": points,
-            "says": f"{name} {signed(points)}",
-        }
+        said = {"mark": mark, "points": points, "says": f"{name} {signed(points)}"}
+        yield {"claim": row["claim"], "verdict": row["verdict"]} | said

@@ -12,7 +12,6 @@ from dyadic.report.data.seeds import LEAST, SETTING, done_runs
 from dyadic.report.tables import groups, interval, ordered, percent, plural, rows, signed, where
 
 HEADLINE_BITS, GENERATED = 4, "synthetic"
-CLOSE = 1.0  # points of top-1 below the float network that a title calls close
 MAIN = ["trainer.baseline.epochs", "trainer.hardware.threads", "dataset.holdout"]
 """What a title says first of all that tells a setting from another of the same network and data."""
 
@@ -151,7 +150,8 @@ def _pareto(table: pd.DataFrame, series: list[str], cost: str) -> Drawing:
     note = "Each method's best mean at each cost; on the line, with their bits, are those that none"
     note += f" beats in both.{left}"
     plain = shown.assign(top1_sd=0.0)
-    return _drawn(plain, cost, _cheapest(table, cost), note, domain=series, corners=corners)
+    title = f"Top-1 against {LABELS[cost].partition(',')[0]}"
+    return _drawn(plain, cost, title, note, domain=series, corners=corners)
 
 
 def _drawn(table: pd.DataFrame, x: str, title: str, note: str, **more: Any) -> Drawing:
@@ -166,14 +166,3 @@ def _drawn(table: pd.DataFrame, x: str, title: str, note: str, **more: Any) -> D
     points["weight"] = np.where(points.allocation == "random", 0.4, 1.0)
     drawn = points.filter([*POINT, "series", "x", "y"])
     return scores(title, drawn, (LABELS[x], "top-1, %"), note=note, **more)
-
-
-def _cheapest(table: pd.DataFrame, cost: str) -> str:
-    """The least cost that stays close to float, as a sentence."""
-    what, _, unit = LABELS[cost].partition(", ")
-    close = rows(ordered(where(table, table.top1_drop <= CLOSE), [cost, "top1_drop"]))
-    if not close:
-        return f"None is within {CLOSE:g} point of float, whatever its {what}"
-    row = close[0]
-    said = f"{row['method']} at {seeds.width_of(row)}{seeds.condition(row)} is within {CLOSE:g}"
-    return f"{said} point of float at {row[cost]:.3g} {unit}, on {plural(row['seeds'], 'seed')}"

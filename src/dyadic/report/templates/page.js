@@ -106,19 +106,8 @@ function draw(place, declared, datasets, runs) {
     .catch((error) => { place.textContent = error.message; throw error; });
 }
 
-const seen = new IntersectionObserver((entries) => {
-  for (const { target } of entries.filter((entry) => entry.isIntersecting)) {
-    seen.unobserve(target);
-    const { declared, data } = page.drawn[target.dataset.chart];
-    draw(target, declared, Object.fromEntries(Object.entries(data).map(([name, rows]) => [name, rowsOf(rows)])));
-  }
-}, { rootMargin: "600px" });
-for (const chart of document.querySelectorAll("[data-chart]")) seen.observe(chart);
-
-// The overlay.
-const { declared } = page.compare, hues = Object.entries(page.compare.hues);
-const epochs = rowsOf(page.compare.epochs), layers = rowsOf(page.compare.layers);
-const choices = new Map(rowsOf(page.compare.config).map((row) => [row.run, row]));
+const { hues } = page.runs, epochs = rowsOf(page.runs.epochs), layers = rowsOf(page.runs.rows);
+const choices = new Map(rowsOf(page.runs.config).map((row) => [row.run, row]));
 const boxes = [...table.querySelectorAll("input")];
 function element(name, text, parent) {
   const made = document.createElement(name);
@@ -127,32 +116,49 @@ function element(name, text, parent) {
   return made;
 }
 
-function overlay(title, note, spec, name, rows, runs) {
-  if (!rows.length) return;
-  const figure = element("figure", "", get("compare-charts")), caption = element("figcaption", "", figure);
-  element("b", title, caption);
-  element("span", note, caption);
-  const place = element("div", "", figure);
-  Object.assign(place, { className: "chart", role: "img", ariaLabel: `${title}. ${note}` });
-  draw(place, spec, { [name]: rows }, runs);
+// Charts of runs: of one in its fold, of several over one another.
+function overlay(place, runs) {
+  function add(title, note, declared, name, rows) {
+    if (!rows.length) return;
+    const figure = element("figure", "", place), caption = element("figcaption", "", figure);
+    element("b", title, caption);
+    element("span", note, caption);
+    const chart = element("div", "", figure), spec = { ...declared };
+    Object.assign(chart, { className: "chart", role: "img", ariaLabel: `${title}. ${note}` });
+    spec.concat &&= spec.concat.filter((part) => rows.some((row) => row[part.encoding.x.field] !== null));
+    draw(chart, spec, { [name]: rows }, runs);
+  }
+  const one = runs.length < 2, colours = Object.values(hues);
+  const of = (rows) => runs.flatMap((name) => rows.filter((row) => row.run === name));
+  const curves = of(epochs).map((row) => (one ? row : { ...row, event: null, blend: null }));
+  add("Training", one ? "Hairlines: the schedule's events." : "A colour a run.", page.runs.training, "epochs", curves);
+  add("Layers", "From the input down. Bits of the weights and of what a layer reads; 32 are float. Sensitivity: the predicted harm of the narrowest widths. SQNR: signal to quantization noise; 6 dB are a bit. Difference: the float32 network against the program, in codes of the layer's output.", page.runs.layers, "layers", of(layers));
+  const bins = runs.flatMap((name, k) => rowsOf(page.runs.bins[name] ?? { columns: [], data: [] })
+    .map((row) => (one ? row : { ...row, layer: row.layer.split(":")[0], colour: colours[k % colours.length] })));
+  add("Weights", one ? "Each layer's weights with its levels as ticks, and on the same axis, downwards, the errors; every curve to its own height."
+    : "Histograms by layer, of the runs that this page shows in detail.", page.runs.histograms, "bins", bins.filter((row) => one || row.kind === "weights"));
 }
+
+const seen = new IntersectionObserver((entries) => {
+  for (const { target } of entries.filter((entry) => entry.isIntersecting)) {
+    seen.unobserve(target);
+    if (target.dataset.run) { overlay(target, [target.dataset.run]); continue; }
+    const { declared, data } = page.drawn[target.dataset.chart];
+    draw(target, declared, Object.fromEntries(Object.entries(data).map(([name, rows]) => [name, rowsOf(rows)])));
+  }
+}, { rootMargin: "600px" });
+for (const place of document.querySelectorAll("[data-chart], [data-run]")) seen.observe(place);
 
 function compare() {
   const runs = boxes.filter((box) => box.checked).map((box) => box.name);
-  const sheet = get("compare-config").firstElementChild, legend = get("compare-runs");
-  for (const part of [sheet, legend, get("compare-charts")]) part.replaceChildren();
+  const sheet = get("compare-config").firstElementChild, legend = get("compare-runs"), charts = get("compare-charts");
+  for (const part of [sheet, legend, charts]) part.replaceChildren();
   get("compare-hint").hidden = runs.length > 1;
   if (runs.length < 2) return;
-  const hue = (k) => hues[k % hues.length];
-  runs.forEach((name, k) => element("li", name, legend).style.setProperty("--c", `var(--${hue(k)[0]})`));
-  const of = (rows) => runs.flatMap((name) => rows.filter((row) => row.run === name));
-  const bins = page.drawn.flatMap(({ data }) => runs.includes(data.bins?.data[0][0]) ? rowsOf(data.bins) : []);
-  const weights = of(bins.filter((row) => row.kind === "weights"))
-    .map((row) => ({ ...row, layer: row.layer.split(":")[0], colour: hue(runs.indexOf(row.run))[1] }));
-  overlay("Training", "A colour a run.", declared.training, "epochs", of(epochs), runs);
-  overlay("Layers", "From the input down, a colour a run.", declared.layers, "layers", of(layers), runs);
-  overlay("Weights", "Histograms by layer, of the runs that this page shows in detail.", declared.histograms, "bins", weights);
-  const keys = page.compare.config.columns.filter((key) => key !== "run" && new Set(runs.map((run) => choices.get(run)[key])).size > 1);
+  const names = Object.keys(hues);
+  runs.forEach((name, k) => element("li", name, legend).style.setProperty("--c", `var(--${names[k % names.length]})`));
+  overlay(charts, runs);
+  const keys = page.runs.config.columns.filter((key) => key !== "run" && new Set(runs.map((run) => choices.get(run)[key])).size > 1);
   const lines = [["differs in", ...runs], ...keys.map((key) => [key, ...runs.map((run) => choices.get(run)[key])])];
   lines.forEach((line, k) => {
     const row = element("tr", "", sheet);

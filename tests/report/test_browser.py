@@ -86,7 +86,12 @@ def test_no_complaint_and_every_chart_in_view_is_drawn(page: Path, load) -> None
     document, console = load(page, "#open=run-inq-4bit-seed1,paper-inq")
     assert console == ""
     drawings = charts(document)
+    assert len(drawings) == 3 + 1
+    fold = document.partition('data-run="inq-4bit-seed1"')[2].partition("</details>")[0]
+    assert re.findall("<b>(\\w+)</b>", fold) == ["Training", "Layers", "Weights"]
+    drawings += re.findall("<svg.*?</svg>", fold, re.DOTALL)
     assert len(drawings) == 3 + 1 + 3
+    assert all(f">{words}</text>" in fold for words in ("freeze 50 %", "SQNR of the weights, dB"))
     assert all(f">{mark}</text>" in document for mark in ("seed", "mean", "margin", "published"))
     assert all(re.search('<path[^>]* d="M', drawing) for drawing in drawings)
     assert len(visible(document)) == 49
@@ -98,6 +103,7 @@ def test_runs_that_are_ticked_are_laid_over_one_another(page: Path, load) -> Non
     section = document.partition('id="compare"')[2].partition('<section id="papers">')[0]
     assert section.count("<svg") == 3
     assert ">inq-4bit-seed1</li>" in section
+    assert "freeze 50 %" not in section  # whose event would it be?
     assert "<td>bits</td><td>4</td><td>3</td>" in section
     alone, _ = load(page, "#compare=inq-4bit-seed1")
     assert "<svg" not in alone.partition('id="compare"')[2].partition("<section")[0]

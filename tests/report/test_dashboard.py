@@ -4,6 +4,7 @@ import json
 import re
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -12,8 +13,9 @@ from dyadic.report import dashboard
 from dyadic.report.dashboard import DETAILED, chosen, integers, main, write_dashboard
 from dyadic.report.data.runs import overview
 from dyadic.report.data.seeds import configurations
+from dyadic.report.page import run
 from dyadic.report.page.overview import settings
-from dyadic.report.page.run import detail
+from dyadic.report.page.run import detail, drawn_runs
 
 METHODS = ("bottom_up", "inq", "log2", "log_sqrt2", "uniform")
 TABLES = Path(__file__).parents[2] / "results" / "tables"
@@ -50,11 +52,18 @@ def test_every_chart_has_a_declaration_its_tables_and_words(page: str) -> None:
     data = data_of(page)
     places = re.findall(r'role="img" aria-label="([^"]+)" data-chart="(\d+)"', page)
     assert sorted(int(number) for _, number in places) == list(range(len(data["drawn"])))
-    assert len(places) > 3 * DETAILED
+    assert len(places) > 10
     assert all(len(words) > 10 for words, _ in places)
     for chart in data["drawn"]:
         declared = json.dumps(chart["declared"])
         assert set(re.findall(r'"data": {"name": "(\w+)"}', declared)) == set(chart["data"])
+    detailed = re.findall(r'data-run="([^"]+)"', page)
+    assert len(detailed) == DETAILED
+    drawn = data["runs"]
+    assert set(drawn["bins"]) == set(detailed)
+    for name in ("epochs", "rows"):
+        place = drawn[name]["columns"].index("run")
+        assert set(detailed) <= {row[place] for row in drawn[name]["data"]} | {"inq-3bit-seed9"}
 
 
 def test_the_first_sentence_is_the_answer_at_four_bits(page: str) -> None:
@@ -149,20 +158,39 @@ def test_details_are_of_the_whole_training_set_before_parts_of_it(runs: Path) ->
     assert first["uniform"] < first["inq"] < first["log2"]
 
 
-def test_a_detail_draws_what_the_files_hold(make_run, tmp_path: Path) -> None:
+def test_a_run_is_drawn_as_its_files_say(make_run, tmp_path: Path) -> None:
     make_run(tmp_path, "inq", 4, 0)
-    (record,) = read_records(tmp_path)
-    shown = detail(record, next(overview([record]).itertuples()))
-    titles = [figure.title for figure in shown["figures"]]
-    assert titles[0].endswith("% top-1 after 16 epochs")
-    panels, histograms = shown["wide"]
-    assert len(panels.data["layers"]) == 20
-    layers = dict.fromkeys(histograms.data["bins"]["layer"])
+    records = read_records(tmp_path)
+    frame = overview(records)
+    drawn = drawn_runs(records, frame, [records[0].name])
+    epochs, layers, bins = drawn["epochs"], drawn["rows"], drawn["bins"][records[0].name]
     assert len(layers) == 20
-    assert all("9 levels" in layer for layer in layers)
-    events = [event for event in shown["figures"][0].data["epochs"].event if event]
+    assert layers.sqnr_db.notna().all()
+    labels = dict.fromkeys(bins["layer"])
+    assert len(labels) == 20
+    assert all("9 levels" in label for label in labels)
+    events = [event for event in epochs.event if event]
     assert events == [f"freeze {share} %" for share in ("50", "75", "87.5", "100")]
+    assert set(epochs.float_top1) == {92.6}
+    shown = detail(records[0], next(frame.itertuples()))
     assert "--config-name config" in shown["command"]
+    assert dict(shown["facts"])["top-1"] == f"{frame.top1[0]:.2f} %"
+
+
+def test_the_layers_with_the_least_signal_are_drawn_and_damaged_ones_are_not(
+    make_run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = make_run(tmp_path, "inq", 4, 0)
+    with np.load(path / "histograms.npz") as archive:
+        arrays = dict(archive)
+    del arrays["layer1.0.conv1/error_counts"]
+    np.savez(path / "histograms.npz", **arrays)
+    monkeypatch.setattr(run, "HISTOGRAMS", 5)
+    records = read_records(tmp_path)
+    drawn = drawn_runs(records, overview(records), [records[0].name])
+    names = [label.split(":")[0] for label in dict.fromkeys(drawn["bins"][records[0].name].layer)]
+    least = records[0].layers().sort_values("sqnr_db").layer.head(5)
+    assert sorted(names) == sorted(set(least) - {"layer1.0.conv1"})
 
 
 def test_one_differing_logit_is_said_aloud(runs: Path) -> None:

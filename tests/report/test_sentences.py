@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from dyadic.record.read import read_records
 from dyadic.report.data.runs import NUMBERS, TEXTS, overview
-from dyadic.report.data.seeds import ALONE, LIKE, comparable, configurations, winners
+from dyadic.report.data.seeds import ALONE, LIKE, configurations, winners
 from dyadic.report.page import overview as page
 
 METHODS = ("inq", "log2", "uniform")
@@ -139,27 +139,6 @@ def test_the_winner_is_the_highest_mean_and_is_called_so_only_against_another(ru
         assert scores[row["method"], *like].mean() == pytest.approx(top)
     alone = set(map(tuple, best[best.verdict == ALONE][["bits", *LIKE]].to_numpy()))
     assert alone == {(bits, *kind) for _, bits, kind in scores if (bits, kind) not in several}
-    assert len(comparable(table)) == len(table)
-
-
-@profile(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(runs_strategy)
-def test_the_cheapest_close_run_is_the_cheapest_and_close(runs: list) -> None:
-    table = configurations(frame_of(runs))
-    said = page._cheapest(table, "gbops")
-    means = {
-        key: (91 - values + values.index / 10).mean() for key, values in numbers_of(runs).items()
-    }
-    close = {key: drop for key, drop in means.items() if drop <= 1 + 1e-9}
-    found = re.match(r"(\w+) at (\d) bits with .* is within 1 point", said)
-    assert (found is None) == (not close)
-    if found:
-        key = found[1], float(found[2]), kind_in(said)
-        assert key in close
-        assert key[1] == min(bits for _, bits, _ in close)
-        assert f"at {found[2]} GBOPS, on {len(numbers_of(runs)[key])} seed" in said
-    else:
-        assert said == "None is within 1 point of float, whatever its bit operations"
 
 
 def settings_of(runs: Path) -> list[dict]:

@@ -54,6 +54,7 @@ VERDICTS = (
     "corrected over all of this paper's comparisons."
 )
 Trials = Sequence[verdicts.Trial]
+Fits = Mapping[str, pd.DataFrame]
 
 
 def update(options: Any) -> None:
@@ -112,11 +113,7 @@ def arm_rows(claim: declared.Claim, tried: Trials, published: pd.DataFrame) -> p
 
 
 def _page(
-    claim: declared.Claim,
-    own: pd.DataFrame,
-    arms: pd.DataFrame,
-    tried: Trials,
-    fits: Mapping[str, pd.DataFrame],
+    claim: declared.Claim, own: pd.DataFrame, arms: pd.DataFrame, tried: Trials, fits: Fits
 ) -> Iterator[str]:
     """A page's paragraphs; own: of the decided table, arms: of `arm_rows`, the rest of `trials`."""
     yield f"# {claim.experiment}: {claim.paper}, {claim.table}"
@@ -153,7 +150,7 @@ def _recipes(trial: verdicts.Trial) -> str:
     return f"All arms: {said(same.iloc[0])}.\n\n" + "\n".join(lines)
 
 
-def _others(tried: Trials, fits: Mapping[str, pd.DataFrame]) -> Iterator[str]:
+def _others(tried: Trials, fits: Fits) -> Iterator[str]:
     """Runs that fit an arm and are not in its numbers."""
     used = {name for trial in tried for own in trial.arms.values() for name in own.name}
     for arm, fit in fits.items():

@@ -20,7 +20,7 @@ def command(
     parser = argparse.ArgumentParser(prog=f"python -m dyadic.report.{module}")
     for name, default in options.items():
         kind = {"action": "store_true"} if default is False else {"type": Path, "default": default}
-        plain = {"nargs": "?"} if name in ("runs", "out") else {}
+        plain: Any = {"nargs": "?"} if name in ("runs", "out") else {}
         parser.add_argument(name if plain else f"--{name}", **kind, **plain)
     try:
         return action(parser.parse_args(arguments))

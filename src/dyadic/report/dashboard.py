@@ -36,7 +36,7 @@ from dyadic.report.page.run import detail, drawn_runs
 from dyadic.report.tables import cells, numeric, ordered, percent, plural, where
 
 DETAILED, WATCH_SECONDS = 48, 5
-CONVENTIONS = ["size_convention", "bops_convention"]
+STOPPED, CONVENTIONS = ["name", "status", "reason"], ["size_convention", "bops_convention"]
 
 
 def write_dashboard(
@@ -62,7 +62,7 @@ def write_dashboard(
         "made": datetime.now().strftime("%Y-%m-%d %H:%M"),
         "refresh": refresh,
         "statuses": frame.status.value_counts().to_dict(),
-        "stopped": where(frame[["name", "status", "reason"]], frame.status.isin([FAILED, BROKEN])),
+        "stopped": where(frame, frame.status.isin([FAILED, BROKEN])).filter(STOPPED),
         "integers": integers(frame),
         "scores": scoreboard(verdicts),
         "settings": settings(frame, table),
@@ -71,11 +71,11 @@ def write_dashboard(
         "repeat": REPEAT,
         "fronts": [omega_figure(scored(front, records)) for front in fronts],
         "details": [detail(*by_name[name]) for name in sorted(detailed)],
-        "conventions": {str(r.summary[k]) for k in CONVENTIONS for r in records if k in r.summary},
+        "conventions": {r.summary.get(key) for key in CONVENTIONS for r in records},
         "colours": COLOURS,
         "dark_rules": dark_rules(),
     }
-    spaces = {"trim_blocks": True, "lstrip_blocks": True}
+    spaces: Any = {"trim_blocks": True, "lstrip_blocks": True}
     environment = Environment(autoescape=True, undefined=StrictUndefined, **spaces)
     environment.loader = PackageLoader("dyadic.report")
     used = (cells, numeric, counted, verdict_table, pictures, chart)
@@ -92,11 +92,8 @@ def write_dashboard(
 
 def packed(data: Any) -> str:
     """Data for the page's script: JSON, tables by their columns and rows, compressed."""
-
-    def split(table: pd.DataFrame) -> Any:
-        return json.loads(str(table.to_json(orient="split", index=False)))
-
-    said = json.dumps(data, default=split, separators=(",", ":"))
+    split: Any = {"orient": "split", "index": False}
+    said = json.dumps(data, default=lambda table: json.loads(table.to_json(**split)))
     return base64.b64encode(gzip.compress(said.encode(), 6)).decode()
 
 
@@ -134,10 +131,8 @@ def integers(frame: pd.DataFrame) -> tuple[str, str, str]:
         return "open", "No run has been checked on integers yet.", ""
     count, engines = plural(len(checked), "checked run"), max(checked.engines, key=len).split()
     images, right = int(checked.integer_images.fillna(0).max()), int(checked.integer_passed.sum())
-    how = f"{plural(len(engines), 'engine')} ({', '.join(engines)}) and float64, up to "
-    how += (
-        f"{plural(images, 'image')} a run; {plural(len(done) - len(checked), 'run')} not deployed."
-    )
+    how = f"Engines: {', '.join(engines)}, and float64, on up to {plural(images, 'image')} a run; "
+    how += f"{plural(len(done) - len(checked), 'run')} not deployed."
     if right < len(checked):
         return "bad", f"Integers differ in {len(checked) - right} of {count}.", how
     return "good", f"No logit differs in {right} of {count}.", how

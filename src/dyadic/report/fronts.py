@@ -85,17 +85,12 @@ def omega_figure(front: pd.DataFrame) -> Drawing:
 
     Hovering tells the top-1 of an allocation that runs trained.
     """
-    first, counts = front.iloc[0], front.source.value_counts()
+    first = front.iloc[0]
     title = f"{len(front)} allocations of {len(layers_of(front))} layers"
     if found := advantage(front):
         title = f"At {100 * found[0]:.0f} % random widths do {found[1]:.1f} times the ILP's harm"
-    note = (
-        f"{first.model} on {first.dataset}, {first.method}; sensitivity: {first.sensitivity}, sum "
-    )
-    note += f"over the layers; {plural(int(counts.get('ilp', 0)), 'budget')} in percent of the way "
-    note += (
-        f"from all low to all high, {plural(int(counts.get('random', 0)), 'random allocation')}."
-    )
+    note = f"{first.model} on {first.dataset}, {first.method}; harm by {first.sensitivity}, summed"
+    note += " over the layers. Budgets in percent of the way from all layers low to all high."
     cost, axis = COSTS[first.measure]
     table = front.assign(rank=front.source.map(SOURCES.index)).sort_values(["rank", cost])
     points = {

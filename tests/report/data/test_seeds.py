@@ -16,7 +16,6 @@ from dyadic.report.data.seeds import (
     UNSHARED,
     Paired,
     configurations,
-    front,
     holm,
     not_collapsed,
     winners,
@@ -122,20 +121,6 @@ def test_runs_on_other_hardware_or_another_float_network_are_not_compared(
     found = winners(configurations(four))
     assert set(found.verdict) == {ALONE}
     assert sorted(found.method) == ["inq", "uniform"]
-
-
-points = st.lists(st.tuples(st.integers(1, 9), st.integers(1, 9)), min_size=1, max_size=20)
-
-
-@given(points)
-def test_the_front_holds_exactly_the_points_that_none_beats(pairs: list[tuple[int, int]]) -> None:
-    table = pd.DataFrame(pairs, columns=["cost", "top1"])
-    best = set(map(tuple, front(table, "cost").to_numpy()))
-
-    def beaten(cost: int, gain: int) -> bool:
-        return any(c <= cost and g >= gain and (c, g) != (cost, gain) for c, g in pairs)
-
-    assert best == {pair for pair in pairs if not beaten(*pair)}
 
 
 def test_only_a_collapse_is_left_out_of_a_chart() -> None:

@@ -10,7 +10,6 @@ import re
 import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from string import Template
 from typing import Any
@@ -26,13 +25,8 @@ from dyadic.record.read import LOADER
 BINS, LEVELS_DRAWN = 32, 65
 LOG, LINEAR = {"type": "log"}, {"zero": False}
 PARTS = ("weight_counts", "weight_edges", "error_counts", "error_edges", "levels")
-CORNERS = pd.DataFrame(columns=["x", "y", "label"])
 POINT = {"says": "", "weight": 1.0, "sd": 0.0, "joined": False}
 """What a point has unless it says otherwise."""
-
-EPOCH = ["run", "epoch", "phase", "event", "top1", "train_loss", "val_loss"]
-EPOCH += ["quantized_share", "blend"]
-"""The columns of histories that are drawn."""
 
 PANELS = {
     "weight_bits": "weight bits",
@@ -50,7 +44,6 @@ RUNS = ["accent", "second", "s0", "s3", "s2", "s5"]
 
 ROOM = {"left": 44, "top": 10, "right": 24, "bottom": 10}
 """Around a chart in a file: a reader's font may be wider than the one that it was measured with."""
-
 
 THEME = yaml.safe_load((DECLARED / "theme.yaml").read_text(encoding="utf-8"))
 COLOURS: dict[str, tuple[str, str]] = THEME["colours"]
@@ -87,7 +80,7 @@ class Drawing:
 
 def svg(drawing: Drawing) -> str:
     """The chart as a file of its own: its title on top, light and dark, no script."""
-    tables = {k: json.loads(table.to_json(orient="records")) for k, table in drawing.data.items()}
+    tables = {k: json.loads(str(v.to_json(orient="records"))) for k, v in drawing.data.items()}
     title = {"text": textwrap.wrap(drawing.title, 44), "frame": "group"}
     config = CONFIG | {"padding": ROOM}
     said = {"title": title, "description": drawing.title, "datasets": tables, "config": config}
@@ -97,7 +90,6 @@ def svg(drawing: Drawing) -> str:
     return re.sub(r"(<svg [^>]*>)", lambda opened: opened[1] + style, drawn, count=1) + "\n"
 
 
-@cache
 def dark_rules() -> str:
     """CSS that turns the theme's light colours into the dark ones, wherever Vega wrote them."""
     return "".join(
@@ -113,16 +105,15 @@ def scores(
     labels: tuple[str, str],
     domain: Sequence[str] = (),
     note: str = "",
-    corners: pd.DataFrame = CORNERS,
     log: bool = False,
     reference: float = float("nan"),
 ) -> Drawing:
-    """Points of two numbers, whiskers, lines, and a line of steps through `corners`.
+    """Points of two numbers, with whiskers and lines.
 
     points     series, x, y; says (on hovering), weight (opacity), sd (a whisker) and joined (True:
                a line through the series) may be left out
     labels     of the axes; domain: all series that have a colour in charts beside this one
-    corners    x, y, label; log: of y; reference: the float network's top-1
+    log        of y; reference: the float network's top-1
     """
     shown = list(dict.fromkeys(points.series))
     table = points.assign(**{k: v for k, v in POINT.items() if k not in points})
@@ -130,19 +121,12 @@ def scores(
     table = table.assign(least=table.y - spread, most=table.y + spread)
     wide = table.x.max() > 10 * table.x.min() > 0
     whole = {"tickMinStep": 1, "format": "d"} if "bits" in labels[0].split() else {}
-    declared = declaration(
-        "scores",
-        domain=list(domain) or shown,
-        shown=shown,
-        x=labels[0],
-        y=labels[1],
-        ticks={"tickCount": 3} if wide else whole,
-        steps=3 if log else 6,
-        across={"nice": False, "padding": 16} | (LOG if wide else LINEAR),
-        down={"padding": 14} | (LOG if log else LINEAR),
-    )
+    axes = {"x": labels[0], "y": labels[1], "ticks": {"tickCount": 3} if wide else whole}
+    axes |= {"across": {"nice": False, "padding": 16} | (LOG if wide else LINEAR)}
+    axes |= {"down": {"padding": 14} | (LOG if log else LINEAR), "steps": 3 if log else 6}
+    declared = declaration("scores", domain=list(domain) or shown, shown=shown, **axes)
     lines = pd.DataFrame({"y": [reference], "label": [f"float {reference:.2f}"]}).dropna()
-    return Drawing(title, declared, {"points": table, "corners": corners, "reference": lines}, note)
+    return Drawing(title, declared, {"points": table, "reference": lines}, note)
 
 
 def training(title: str, history: pd.DataFrame, baseline: float, note: str) -> Drawing:
@@ -150,8 +134,8 @@ def training(title: str, history: pd.DataFrame, baseline: float, note: str) -> D
 
     history  of `dyadic.record.read.histories`; baseline: the float network's top-1
     """
-    epochs = history[EPOCH].assign(float_top1=baseline)
-    return Drawing(title, declaration("training"), {"epochs": epochs}, note)
+    epochs = {"epochs": history.assign(float_top1=baseline)}
+    return Drawing(title, declaration("training"), epochs, note)
 
 
 def layers(

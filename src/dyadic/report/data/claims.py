@@ -73,11 +73,9 @@ class Claim:
 
 def read_claims(folder: Path) -> list[Claim]:
     """The claims of `folder/*.yaml`, by name; experiments without one are left out."""
-    nodes = {
-        path.stem: (yaml.safe_load(path.read_text(encoding="utf-8")) or {}).get("claim")
-        for path in sorted(folder.glob("*.yaml"))
-    }
-    return [parse(name, node) for name, node in nodes.items() if node is not None]
+    texts = {path.stem: path.read_text(encoding="utf-8") for path in sorted(folder.glob("*.yaml"))}
+    nodes = {name: yaml.safe_load(text) or {} for name, text in texts.items()}
+    return [parse(name, node["claim"]) for name, node in nodes.items() if "claim" in node]
 
 
 def parse(experiment: str, node: dict[str, Any]) -> Claim:
@@ -85,7 +83,7 @@ def parse(experiment: str, node: dict[str, Any]) -> Claim:
     try:
         common, row = node.get("runs", {}), node.get("published", {})
         arms = {
-            str(name): Arm(common | arm.get("runs", {}), theirs and row | theirs)
+            str(name): Arm(common | arm.get("runs", {}), None if theirs is None else row | theirs)
             for name, arm in node["arms"].items()
             for theirs in [arm.get("published")]
         }
@@ -115,13 +113,9 @@ def published_row(arm: Arm, published: pd.DataFrame) -> dict[str, Any] | None:
     """The arm's row of the published tables; raises UserError unless there is exactly one."""
     if arm.published is None:
         return None
-    # Equal as numbers or as text: a column with gaps has 5.0 where 5 is printed
-    wanted = arm.published.items()
-    fits = [
-        row
-        for row in rows(published)
-        if all(v == row.get(key) or str(v) == str(row.get(key)) for key, v in wanted)
-    ]
+    # As text: a column with gaps has 5.0 where 5 is printed
+    wanted, table = arm.published.items(), rows(published)
+    fits = [r for r in table if all(str(r.get(k)) in (str(v), f"{v}.0") for k, v in wanted)]
     if len(fits) != 1:
         raise UserError(f"{len(fits)} published rows are {arm.published}; one would be right")
     return fits[0]

@@ -102,11 +102,9 @@ def _widths(row: dict[str, Any], choices: dict[str, Any]) -> dict[str, str]:
 
 def _phase(record: Record) -> str:
     """Where a run that has not ended stands."""
-    history = record.history()
-    if history.empty:
-        return "no epoch yet"
-    last = history.iloc[-1]
-    return f"epoch {last.epoch:g}" + (f", {last.phase}" if last.phase else "")
+    for _, last in record.history().tail(1).iterrows():
+        return f"epoch {last.epoch:g}, {last.phase}".removesuffix(", ")
+    return "no epoch yet"
 
 
 def flat(choices: Any, prefix: str = "") -> dict[str, Any]:

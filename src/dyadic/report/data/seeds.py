@@ -65,7 +65,7 @@ class Paired:
     """
 
     def __init__(self, differences: Any = (), margin: float = 0.0) -> None:
-        self.differences = pd.Series(differences, dtype=float).dropna().sort_index()
+        self.differences: Any = pd.Series(differences, dtype=float).dropna().sort_index()
         self.margin, self.seeds = margin, len(self.differences)
         self.mean, self.sd = self.differences.mean(), self.differences.std()
         half = _half(self.sd, self.seeds) if self.seeds > 1 else math.nan
@@ -133,8 +133,8 @@ def configurations(overview: pd.DataFrame) -> pd.DataFrame:
     frame = over_seeds(done, KEYS, MEANS).merge(last, on=KEYS)
     frame["by_seed"] = pd.Series([by_seed(group) for _, group in groups(done, KEYS)], dtype=object)
     weights = frame.choices.map(_weights).astype(str)
-    quantized = frame.assign(weights=weights.replace("", None)).groupby([*SETTING, "method"])
-    several = (quantized.weights.transform("nunique") > 1) & (weights != "")
+    alike = frame.assign(weights=weights.replace("", None)).groupby([*SETTING, "method"])
+    several = (alike.weights.transform("nunique") > 1) & (weights != "")
     frame["method"] += (" (" + weights + ")").where(several, "")
     frame["enough"] = frame.seeds >= LEAST
     frame["width"] = frame.bits.fillna(frame.mean_bits.round(1)).map("{:g}".format)
@@ -149,17 +149,11 @@ def _weights(choices: dict[str, Any]) -> str:
 
 AHEAD, ALONE = "ahead", "only method at this width and training"
 BEHIND, UNSHARED = "behind on the seeds that both have", "no seed that both have"
-LEAD = ["second", "methods", "pair", "verdict"]
 
 
 def quantized(table: pd.DataFrame) -> pd.DataFrame:
     """The rows most of whose weights are quantized: others show what a part of a method does."""
     return where(table, (table.weight != UNQUANTIZED) & ~(table.mean_bits > FLOAT_BITS / 2))
-
-
-def comparable(table: pd.DataFrame) -> pd.DataFrame:
-    """The rows that compete at a width: quantized, and not of mixed widths, which have none."""
-    return quantized(table).dropna(subset="bits")
 
 
 def leading(table: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
@@ -170,11 +164,11 @@ def leading(table: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
 def winners(table: pd.DataFrame) -> pd.DataFrame:
     """Per setting, bits and `LIKE`: the method with the highest mean, and its lead over the next.
 
-    Rows of `configurations` that are `comparable`, with `LEAD`: the second's name, how many methods
-    there are, the paired differences, and as verdict `AHEAD`, `ALONE` or what `Paired.words` says.
+    Rows of `configurations` that are `quantized`, and not to mixed widths, with the `second`, how
+    many `methods` there are, the differences as `pair`, and a `verdict`: `AHEAD`, `ALONE`, ...
     """
     found = []
-    for _, group in groups(comparable(table), [*SETTING, "bits", *LIKE]):
+    for _, group in groups(quantized(table).dropna(subset="bits"), [*SETTING, "bits", *LIKE]):
         best = rows(ordered(leading(group, ["method"]), "top1", descending=True))
         lead = {"second": "", "pair": Paired(()), "verdict": ALONE, "methods": len(best)}
         if len(best) > 1:
@@ -183,7 +177,7 @@ def winners(table: pd.DataFrame) -> pd.DataFrame:
             verdict = words.get(pair.verdict, pair.words())
             lead |= {"second": best[1]["method"], "pair": pair, "verdict": verdict}
         found.append(best[0] | lead)
-    return pd.DataFrame(found, columns=[*table.columns, *LEAD])
+    return pd.DataFrame(found, columns=[*table.columns, "second", "methods", "pair", "verdict"])
 
 
 def width_of(row: dict[str, Any]) -> str:
@@ -201,18 +195,10 @@ def condition(row: dict[str, Any]) -> str:
     return " with " * bool(said) + " and ".join(said)
 
 
-def front(points: pd.DataFrame, cost: str) -> pd.DataFrame:
-    """The rows that no other row beats in cost (less) and top-1 (more), by ascending cost."""
-    ascending = ordered(ordered(points.dropna(subset=[cost]), "top1", descending=True), cost)
-    best_before = ascending.top1.astype(float).cummax().shift(fill_value=-math.inf)
-    return where(ascending, ascending.top1 > best_before)
-
-
 def not_collapsed(table: pd.DataFrame) -> tuple[pd.DataFrame, str]:
     """The rows that do not flatten a chart of the others, and in words how many are left out.
 
-    None is where no top-1 lies further below the best than four times the median (at least two
-    points).
+    Left out is what lies four times as far below the best as the median, and at least two points.
     """
     best = table.top1.max()
     low = best - max(4 * (best - table.top1.median()), 2.0)

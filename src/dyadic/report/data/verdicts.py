@@ -26,10 +26,8 @@ STORED = [
     *["difference", "seeds", *WHERE],
 ]
 DECIDED = ["low", "high", "p", "holm", "verdict", "says"]
-PLACES = {
-    **dict.fromkeys(["margin", "published", "difference", "low", "high"], 2),
-    **dict.fromkeys(["p", "holm"], 4),
-}
+PLACES = {"p": 4, "holm": 4}
+PLACES |= dict.fromkeys(["margin", "published", "difference", "low", "high"], 2)
 
 
 @dataclass(frozen=True)
@@ -41,14 +39,11 @@ class Trial:
 
     def judge(self, comparison: Comparison) -> Paired:
         """Compare the seeds that both arms have; `float` is the baseline of the other's runs."""
-
-        def scores(arm: str, other: str) -> pd.Series:
-            if arm == BASELINE:
-                return by_seed(self.arms[other], "float_top1")
-            return by_seed(self.arms[arm])
-
-        names = comparison.better, comparison.worse
-        return Paired(scores(*names) - scores(*names[::-1]), comparison.margin)
+        names = [comparison.better, comparison.worse]
+        own = {name: self.arms[name] for name in names if name != BASELINE}
+        scores = {name: by_seed(runs) for name, runs in own.items()}
+        scores[BASELINE] = by_seed(next(iter(own.values())), "float_top1")
+        return Paired(scores[names[0]] - scores[names[1]], comparison.margin)
 
 
 def matches(config: Any, wanted: dict[str, Any]) -> bool:

@@ -4,7 +4,6 @@ The tables and pictures of claims are those of a claim's own page and of the REA
 """
 
 import textwrap
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -78,7 +77,15 @@ def pictures(verdicts: pd.DataFrame) -> list[Drawing]:
 def _picture(own: pd.DataFrame) -> Drawing:
     few = own.verdict == TOO_FEW  # the interval of two seeds would be all that one sees
     table = own.assign(low=own.low.mask(few), high=own.high.mask(few))
-    marks = pd.DataFrame(mark for row in rows(own) for mark in _marks(row))
+    marks = pd.DataFrame(
+        {"claim": row["claim"], "verdict": row["verdict"], "mark": mark, "points": points}
+        | {"says": f"{name} {signed(points)}"}
+        for row in rows(own)
+        for mark, name, points in [
+            *(("seed", f"seed {n}", value) for n, value in pair_of(row).differences.items()),
+            *((name, name, row[column]) for name, column in SINGLE.items()),
+        ]
+    )
     drawn = [*pd.concat([table.low, table.high, marks.points[marks.mark != "published"]]).dropna()]
     low, high = min(drawn), max(drawn)
     half, far = (high - low or 1.0) / 2, max(-low, high) > FAR
@@ -98,13 +105,3 @@ def _picture(own: pd.DataFrame) -> Drawing:
     note = BAND_NOTE + PUBLISHED_NOTE * ("published" in set(marks.mark)) + WIDE * far
     data = {"rows": table[["claim", "lines", "says", "verdict", "low", "high"]], "marks": marks}
     return Drawing(f"{counted(own)}: {place(own.iloc[0])}", declared, data, note)
-
-
-def _marks(row: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """What is drawn of a comparison: its seeds, their mean, the margin, the paper's difference."""
-    pair = pair_of(row)
-    found = [("seed", f"seed {n}", value) for n, value in pair.differences.items()]
-    found += [(name, name, row[key]) for name, key in SINGLE.items()]
-    for mark, name, points in found:
-        said = {"mark": mark, "points": points, "says": f"{name} {signed(points)}"}
-        yield {"claim": row["claim"], "verdict": row["verdict"]} | said

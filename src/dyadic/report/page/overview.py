@@ -9,7 +9,7 @@ from dyadic.report.charts import POINT, Drawing, scores
 from dyadic.report.data import seeds
 from dyadic.report.data.runs import choices_of, differing
 from dyadic.report.data.seeds import LEAST, SETTING, done_runs
-from dyadic.report.tables import groups, interval, ordered, percent, plural, rows, signed, where
+from dyadic.report.tables import groups, interval, ordered, percent, plural, rows, signed
 
 HEADLINE_BITS, GENERATED = 4, "synthetic"
 MAIN = ["trainer.baseline.epochs", "trainer.hardware.threads", "dataset.holdout"]
@@ -31,7 +31,9 @@ def settings(runs: pd.DataFrame, table: pd.DataFrame) -> list[dict[str, Any]]:
 
     runs  of `overview`, table: of `configurations`
     """
-    table = table.assign(series=[_series(row) for row in rows(table)])
+    trained = table.epochs_quantize.map(lambda n: plural(int(n), "epoch") if n > 0 else "")
+    parts = zip(table.method, table.allocation, trained, strict=True)
+    table = table.assign(series=[", ".join(filter(None, part)) for part in parts])
     done, tables, series = done_runs(runs), dict(groups(table, SETTING)), sorted(set(table.series))
     titles = _titles(ordered(done, SETTING).drop_duplicates(SETTING))
     found = [
@@ -42,10 +44,7 @@ def settings(runs: pd.DataFrame, table: pd.DataFrame) -> list[dict[str, Any]]:
 
 
 def _titles(firsts: pd.DataFrame) -> list[str]:
-    """Network and data of every setting, and what tells it from others of the same two.
-
-    firsts  a run of every setting
-    """
+    """Of a run of every setting: network and data, and what tells it from others of the same."""
     facts = choices_of(firsts, MAKES_SETTING).replace("", "none")
     facts = facts.assign(precision=firsts.precision, hardware=firsts.hardware)
     titles = firsts.model + " on " + firsts.dataset
@@ -59,11 +58,8 @@ def _titles(firsts: pd.DataFrame) -> list[str]:
 
 def _setting(runs: pd.DataFrame, table: pd.DataFrame, series: list[str]) -> dict[str, Any]:
     best, baseline = seeds.winners(table), runs.groupby("seed").float_top1.mean().mean()
-    figures = [_against_bits(table, series, baseline)] if best.bits.nunique() > 1 else []
-    for cost in ("size_mib", "gbops"):
-        costly = where(seeds.quantized(table), seeds.quantized(table)[cost] > 0)
-        if costly[cost].nunique() > 1:
-            figures.append(_pareto(costly, series, cost))
+    own: Any = seeds.quantized(table)
+    figures = [_figure(own, x, series, baseline) for x in LABELS if own[x].nunique() > 1]
     first, pairs = runs.iloc[0], runs.drop_duplicates(["method", "seed"])
     # No epochs: the run started from weights that were there
     of = f" of {plural(int(first.epochs_baseline), 'epoch')}" if first.epochs_baseline > 0 else ""
@@ -108,13 +104,6 @@ def headline(best: pd.DataFrame) -> tuple[str, str]:
     return f"At {bits} {said}", more
 
 
-def _series(row: dict[str, Any]) -> str:
-    """A method in a chart: how its widths were chosen and how long it trained, where it did."""
-    epochs = row["epochs_quantize"]
-    trained = plural(int(epochs), "epoch") if epochs > 0 else ""
-    return ", ".join(filter(None, [row["method"], row["allocation"], trained]))
-
-
 def _standing(best: pd.DataFrame) -> pd.DataFrame:
     """The winners as the page shows them."""
     shown = {
@@ -129,40 +118,23 @@ def _standing(best: pd.DataFrame) -> pd.DataFrame:
         "lead": [signed(pair.mean) for pair in best.pair],
         "95 % interval": [interval(pair.low, pair.high) for pair in best.pair],
         "verdict": best.verdict,
-        "such as": best.name,
+        "such as": best.name.str.replace(r"^[^-]*-[^-]*-", "", regex=True),
     }
     return pd.DataFrame(shown)
 
 
-def _against_bits(table: pd.DataFrame, series: list[str], baseline: float) -> Drawing:
-    best = seeds.leading(seeds.comparable(table), ["series", "bits"]).assign(joined=True)
-    shown, left = seeds.not_collapsed(best)
-    title, note = "Each method's best at its widths", "Means of the seeds, one standard deviation."
-    return _drawn(shown, "bits", title, note + left, domain=series, reference=baseline)
-
-
-def _pareto(table: pd.DataFrame, series: list[str], cost: str) -> Drawing:
-    shown, left = seeds.not_collapsed(seeds.leading(table, ["series", cost]))
-    best = seeds.front(shown, cost)
-    # A label that would lie on the one before it is left out
-    labels = best.width.where(~(best[cost] < 1.3 * best[cost].shift()), "")
-    corners = pd.DataFrame({"x": best[cost], "y": best.top1, "label": labels})
-    note = "Each method's best mean at each cost; on the line, with their bits, are those that none"
-    note += f" beats in both.{left}"
-    plain = shown.assign(top1_sd=0.0)
-    title = f"Top-1 against {LABELS[cost].partition(',')[0]}"
-    return _drawn(plain, cost, title, note, domain=series, corners=corners)
-
-
-def _drawn(table: pd.DataFrame, x: str, title: str, note: str, **more: Any) -> Drawing:
-    """A point a configuration."""
-    points = ordered(table, ["series", x])
-    points = points.rename(columns={x: "x", "top1": "y", "top1_sd": "sd"})
+def _figure(table: pd.DataFrame, x: str, series: list[str], baseline: float) -> Drawing:
+    """Every method's best at each width or cost."""
+    best, left = seeds.not_collapsed(seeds.leading(table.dropna(subset=x), ["series", x]))
+    points = ordered(best, ["series", x]).rename(columns={x: "x", "top1": "y", "top1_sd": "sd"})
+    weight = np.where(points.allocation == "random", 0.4, 1.0)
+    points = points.assign(joined=x == "bits", weight=weight)
     points["says"] = [
         f"{row['method']}, {seeds.width_of(row)}{seeds.condition(row)}: "
         f"{percent(row['y'], row['sd'])} %, {plural(row['seeds'], 'seed')}, such as {row['name']}"
         for row in rows(points)
     ]
-    points["weight"] = np.where(points.allocation == "random", 0.4, 1.0)
-    drawn = points.filter([*POINT, "series", "x", "y"])
-    return scores(title, drawn, (LABELS[x], "top-1, %"), note=note, **more)
+    drawn, axes = points.filter([*POINT, "series", "x", "y"]), (LABELS[x], "top-1, %")
+    title = f"Top-1 against {LABELS[x].partition(',')[0]}"
+    note = f"Each method's best; means of the seeds, one standard deviation.{left}"
+    return scores(title, drawn, axes, domain=series, note=note, reference=baseline)

@@ -20,6 +20,7 @@ SHOWN_FILES = ["config.yaml", "layers.csv", "program.json", "program.onnx", "c",
 """What a reader may open, as far as the run has it."""
 
 FACTS = ["dataset", "model", "weight", "activation", "schedule", "allocation", "hardware", "phase"]
+UNDRAWN = ["step", "top5", "lr", "seconds"]
 SAME = ["name", "results_dir", "data_dir", "force", "resume"]
 """Choices that say nothing about a run."""
 
@@ -33,9 +34,8 @@ def detail(record: Record, row: Any) -> dict[str, Any]:
     shown |= {"seed": number(row.seed), "ended": row.ended[:16].replace("T", " ")}
     scores = {"top-1": row.top1, "float top-1": row.float_top1}
     shown |= {name: f"{value:.2f} %" for name, value in scores.items() if value == value}
-    shown |= {"status": row.status.removeprefix("done"), "widths": ""}
-    if row.allocation:
-        shown["widths"] = strip(widths_of(record.path / "layers.csv"))
+    widths = widths_of(record.path / "layers.csv") if row.allocation else []
+    shown |= {"status": row.status.removeprefix("done"), "widths": strip(widths)}
     return {
         "name": record.name,
         "command": REPEAT_RUN.format(record.name),
@@ -56,7 +56,7 @@ def drawn_runs(
     names = [charts.short_names(own.layer) for _, own in layers.groupby("run", sort=False)]
     layers = layers.assign(layer=[name for own in names for name in own])
     layers[[*charts.PANELS]] = layers[[*charts.PANELS]].apply(numbers)
-    epochs, baselines = histories(records)[charts.EPOCH], frame.set_index("name").float_top1
+    epochs, baselines = histories(records).drop(columns=UNDRAWN), frame.set_index("name").float_top1
     config = differing(choices_of(frame).drop(columns=SAME, errors="ignore"))
     return {
         "training": charts.declaration("training"),
@@ -72,10 +72,10 @@ def drawn_runs(
 
 def _bins(record: Record) -> pd.DataFrame:
     """A run's histograms, of the layers with the lowest SQNR where there are many."""
-    arrays, layers = record.histograms(), record.layers()
+    arrays, layers = record.histograms(), record.layers().reindex(columns=["layer", "sqnr_db"])
     names = [key.removesuffix("/levels") for key in arrays if key.endswith("/levels")]
-    parts = {name: [arrays.get(f"{name}/{part}") for part in charts.PARTS] for name in names}
-    noise = dict(zip(layers.get("layer", []), numbers(layers.get("sqnr_db", [])), strict=False))
+    parts: dict[str, Any] = {n: [arrays.get(f"{n}/{part}") for part in charts.PARTS] for n in names}
+    noise: dict[Any, float] = dict(zip(layers.layer, numbers(layers.sqnr_db), strict=True))
     kept = sorted(parts, key=lambda name: noise.get(name, np.inf))[:HISTOGRAMS]
     labelled = {}
     for name, short in zip(parts, charts.short_names(names), strict=True):

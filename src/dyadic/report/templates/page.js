@@ -90,7 +90,7 @@ const rowsOf = ({ columns, data }) => data.map((row) => Object.fromEntries(colum
 function draw(place, declared, datasets, runs) {
   const spec = { ...structuredClone(declared), datasets }, width = place.clientWidth || 360;
   if (spec.columns) {
-    spec.columns = Math.max(1, Math.min(spec.columns, Math.floor(width / 190)));
+    spec.columns = Math.max(1, Math.min(spec.columns, Math.floor(width / 190), spec.concat?.length ?? 4));
     for (const part of spec.concat ?? [spec.spec]) {
       part.width = Math.floor(width / spec.columns) - spec.usermeta.room;
       // A run without epochs keeps its colour too

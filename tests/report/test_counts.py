@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+from html import unescape
 from pathlib import Path
 
 import pandas as pd
@@ -84,3 +85,35 @@ def test_verdicts_are_counted_as_their_tables_say(shown: str) -> None:
         words = ", ".join(f"{count} {kind}" for kind, count in own.items() if count)
         assert f"{experiment}: Table 3; {words}</h4>" in shown
     assert found == board
+
+
+TABLES = Path(__file__).parents[2] / "results" / "tables"
+
+
+def test_which_claims_of_a_paper_held_how_surely_and_how_to_repeat_them_is_in_one_place(
+    runs: Path, tmp_path: Path
+) -> None:
+    write_dashboard(runs, tmp_path / "page.html", TABLES)
+    page = unescape((tmp_path / "page.html").read_text())
+    # The claims come first, and a paper's name leads to its section
+    assert page.index('<section id="claims">') < page.index('<section id="setting-1">')
+    assert '<a href="#paper-inq">inq</a>' in page
+    section = page.partition('<details id="paper-inq">')[2].partition("</details>")[0]
+    table = pd.read_csv(TABLES / "claims.csv").query("paper == 'inq'")
+    assert table.seeds.max() >= 5
+    counts = table.verdict.value_counts()
+    summary = re.search(r"<summary><b>inq</b><span>(.*?)</span>", section)
+    assert sorted(summary[1].split(", ")) == sorted(f"{n} {kind}" for kind, n in counts.items())
+    for experiment, own in table.groupby("experiment"):
+        command = f"python run.py -m +experiments={experiment}"
+        assert section.count(f'data-copy="{command}"') == section.count(f"<code>{command}</") == 1
+        shown = {row[0]: row for row in texts_of(section, f"Verdicts of {experiment}")[1:]}
+        ran = own[own.seeds > 0]
+        assert set(shown) == set(ran.claim)
+        for row in ran.itertuples():
+            _, verdict, _, ours, interval, seeds, p, place = shown[row.claim]
+            assert (verdict, int(seeds)) == (row.says, row.seeds)
+            numbers = [float(x.replace("\u2212", "-")) for x in [ours, *interval.split(" to ")]]
+            assert numbers == [row.difference, row.low, row.high]
+            assert p == "< 0.0001" or float(p) == row.holm
+            assert place == f"{row.network} on {row.dataset}, {row.hardware}"

@@ -7,7 +7,7 @@
 #define UNROLLED _Pragma("GCC unroll 4") for
 
 enum { ANY = -1 };                         /* a type that is not known beforehand */
-enum { FAR = 1 << 20 };                    /* bytes of outputs that leave the cache */
+enum { FAR = 1 << 19 };                    /* bytes of outputs that do not stay near */
 
 /* A channel of a segment's first pixel. */
 static uint8_t *address(const dy_tensor *t, const dy_segment *s, int32_t channel)

@@ -161,7 +161,8 @@ def main() -> None:
     program = integer_program(choice.network, choice.bits)
     shape = (choice.batch, *NETWORKS[choice.network][1])
     images = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
-    print(f"### {choice.network}, W{choice.bits}A{choice.bits}, {choice.path}, one thread\n")
+    kind = f"W{choice.bits}A{choice.bits}, {choice.path}, batch {choice.batch}"
+    print(f"### {choice.network}, {kind}, one thread\n")
     if choice.algorithms:
         print(algorithms(program, choice.path, images, choice.rounds))
     else:

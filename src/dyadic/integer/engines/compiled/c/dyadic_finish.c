@@ -277,8 +277,12 @@ fetch(const dy_tensor *t, const dy_tile *tile, int32_t block, const int to_write
     const int32_t bytes = DY_BLOCK * tile->blocks * dy_size_of(t);
     int32_t i, done;
     for (i = 0; i < tile->pixels; i++, from += step)
-        for (done = 0; done < bytes; done += 64)
-            __builtin_prefetch(from + done, to_write);
+        for (done = 0; done < bytes; done += 64) {
+            if (to_write) /* the builtin wants constants */
+                __builtin_prefetch(from + done, 1);
+            else
+                __builtin_prefetch(from + done, 0);
+        }
 }
 
 void dy_finish_soon(const dy_product *p, const dy_tile *tile, int32_t block)

@@ -177,6 +177,26 @@ def test_a_run_is_drawn_as_its_files_say(make_run, tmp_path: Path) -> None:
     assert dict(shown["facts"])["top-1"] == f"{frame.top1[0]:.2f} %"
 
 
+def test_chosen_widths_are_a_strip_with_their_budget(make_run, tmp_path: Path) -> None:
+    path = make_run(tmp_path, "uniform", 4, 0)
+    budget = {"gbops": {"used": 0.45, "limit": 0.5}, "latency": {"used": 1.25, "limit": None}}
+    summary = json.loads((path / "summary.json").read_text())
+    summary |= {"allocation": "ilp", "budget": budget}
+    (path / "summary.json").write_text(json.dumps(summary))
+
+    def facts() -> dict[str, str]:
+        (record,) = read_records(tmp_path)
+        return dict(detail(record, next(overview([record]).itertuples()))["facts"])
+
+    found = facts()
+    assert found["allocation"] == "ILP"
+    assert found["widths"] == "8/8 4/8×18 8/8"
+    assert found["budget"] == "0.45 of 0.5 GBOPS used, 90.0 %"
+    assert found["predicted latency"] == "1.25 ms"
+    (path / "layers.csv").write_text("layer,weight_bits\nconv1,\n")  # half of what is written
+    assert "widths" not in facts()
+
+
 def test_the_layers_with_the_least_signal_are_drawn_and_damaged_ones_are_not(
     make_run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

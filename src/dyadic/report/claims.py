@@ -88,7 +88,8 @@ def _verdicts(
     earlier = where(stored, stored.experiment == claim.experiment).filter(verdicts.STORED)
     if tried or set(earlier.claim) != set(fresh.claim):
         return fresh
-    return earlier.assign(statement=claim.statement).astype(object)
+    margins = earlier.claim.map(dict(zip(fresh.claim, fresh.margin, strict=True)))
+    return earlier.assign(statement=claim.statement, margin=margins).astype(object)
 
 
 def arm_rows(claim: declared.Claim, tried: Trials, published: pd.DataFrame) -> pd.DataFrame:

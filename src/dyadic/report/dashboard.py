@@ -36,7 +36,8 @@ from dyadic.report.page.run import detail, drawn_runs
 from dyadic.report.tables import cells, numeric, ordered, percent, plural, where
 
 DETAILED, WATCH_SECONDS = 48, 5
-STOPPED, CONVENTIONS = ["name", "status", "reason"], ["size_convention", "bops_convention"]
+STOPPED = ["name", "status", "reason"]
+CONVENTIONS = ["size_convention", "bops_convention"]
 
 
 def write_dashboard(

@@ -92,11 +92,8 @@ def svg(drawing: Drawing) -> str:
 
 def dark_rules() -> str:
     """CSS that turns the theme's light colours into the dark ones, wherever Vega wrote them."""
-    return "".join(
-        f'svg.marks [{kind}="{light}"]{{{kind}:{dark}}}'
-        for light, dark in COLOURS.values()
-        for kind in ("fill", "stroke")
-    )
+    pairs = [(kind, *pair) for pair in COLOURS.values() for kind in ("fill", "stroke")]
+    return "".join(f'svg.marks [{k}="{light}"]{{{k}:{dark}}}' for k, light, dark in pairs)
 
 
 def scores(

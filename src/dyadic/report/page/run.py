@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from dyadic.record.chosen import spent, strip, widths_of
+from dyadic.record.chosen import spent, strip
 from dyadic.record.read import Record, all_layers, histories, numbers
 from dyadic.report import charts
 from dyadic.report.data.runs import choices_of, differing
@@ -34,7 +34,8 @@ def detail(record: Record, row: Any) -> dict[str, Any]:
     shown |= {"seed": number(row.seed), "ended": row.ended[:16].replace("T", " ")}
     scores = {"top-1": row.top1, "float top-1": row.float_top1}
     shown |= {name: f"{value:.2f} %" for name, value in scores.items() if value == value}
-    widths = widths_of(record.path / "layers.csv") if row.allocation else []
+    layers = record.layers().reindex(columns=["weight_bits", "activation_bits"]).apply(numbers)
+    widths: Any = list(layers.dropna().itertuples(index=False)) if row.allocation else []
     shown |= {"status": row.status.removeprefix("done"), "widths": strip(widths)}
     return {
         "name": record.name,

@@ -43,6 +43,17 @@ def test_what_grows_grows_through_the_same_values():
     assert short.blend(7.5) == own.blend(187.5) == 1.0
 
 
+def test_its_own_clock_runs_through_every_phase_and_on_behind_them():
+    class Clock(Three):
+        def blend(self, epoch):
+            return epoch
+
+    stretched = Stretched(Clock(), 10)
+    assert [phase.epochs for phase in stretched.phases(None)] == [8, 2]
+    times = [stretched.blend(epoch) for epoch in (0, 4, 7.5, 8, 9, 10, 11)]
+    assert times == [0, 2, 3.75, 4, 4.5, 5, 6]
+
+
 @pytest.mark.parametrize("epochs", [1, 0, 2.5])
 def test_too_few_epochs_say_how_many_there_must_be(epochs):
     with pytest.raises(UserError, match=rf"epochs={epochs}; the schedule has 2 phases"):

@@ -4,6 +4,7 @@ import functools
 
 import pytest
 import torch
+from tests.schedules.test_product import SCHEDULES, check
 from torch import nn
 
 from dyadic.errors import UserError
@@ -146,6 +147,16 @@ def test_ranges_are_calibrated_at_the_start_and_never_again(build, images, sched
     found = ranges(network)
     assert all(torch.equal(a, b) for a, b in zip(found, ranges(expected), strict=True))
     assert not all(torch.equal(a, b) for a, b in zip(found, ranges(other), strict=True))
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES.values(), ids=SCHEDULES.keys())
+def test_a_loop_of_one_s_own_ends_with_everything_quantized_and_nothing_moving(
+    build, images, schedule
+):
+    network = build(functools.partial(Uniform, granularity="per_channel"), Uniform)
+    for _ in schedule().loop(network, images):
+        network(images)
+    check(network, images)
 
 
 def test_ranges_that_are_fixed_from_the_start_never_move(build, images, drive):

@@ -108,7 +108,8 @@ def test_a_shipped_network_is_found_by_data_set_model_and_seed(
     theirs, mine = network(seed=1), network(seed=2)
     path = ship(tmp_path, theirs)
     with caplog.at_level(logging.INFO, "dyadic"):
-        found = Shipped(tmp_path).weights(changed("dataset", batch_size=8))
+        usual = {"holdout": 0, "train_share": 1.0}
+        found = Shipped(tmp_path).weights(changed("dataset", batch_size=8, **usual))
     assert found is not None
     assert found.load(mine)
     assert equal(theirs, mine)

@@ -67,3 +67,13 @@ def test_nothing_goes_through_the_folder_for_temporary_files(tmp_path, monkeypat
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "nowhere"))
     Checkpoints().save_checkpoint(STATE, tmp_path / "last.ckpt")
     assert same(Checkpoints().load_checkpoint(tmp_path / "last.ckpt"))
+
+
+def test_a_checkpoint_is_loaded_where_it_is_wanted_and_removed_where_it_is(tmp_path):
+    path, files = tmp_path / "last.ckpt", Checkpoints()
+    files.save_checkpoint(STATE, path)
+    assert files.load_checkpoint(path, "meta")["weights"].is_meta
+    assert files.load_checkpoint(path, None)["weights"].device.type == "cpu"
+    for _ in range(2):
+        files.remove_checkpoint(path)
+        assert not path.exists()

@@ -111,6 +111,7 @@ def test_a_shipped_network_is_found_by_data_set_model_and_seed(
         usual = {"holdout": 0, "train_share": 1.0}
         found = Shipped(tmp_path).weights(changed("dataset", batch_size=8, **usual))
     assert found is not None
+    assert found.of_seed
     assert found.load(mine)
     assert equal(theirs, mine)
     assert f"starts from the shipped {path.name};" in caplog.text

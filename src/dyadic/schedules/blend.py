@@ -98,7 +98,6 @@ class GrowingBlend(Schedule):
 
     def enter(self, network: QuantizedNetwork, phase: int, images: Tensor) -> None:
         if phase == 0:
-            set_blend(network, 1.0)
             calibrate(network, images)
 
     def arrange(self, network: QuantizedNetwork, phase: int) -> None:

@@ -4,7 +4,7 @@ At two dot products of a vector a cycle (of bytes, or of 16 bits): those of a di
 with nothing lost to padding, and those that its algorithm makes, padding and borders included. The
 rest is what is transformed, rescaled, read and stored. Minima over rounds, so that other work on
 the machine counts little.
-`python benchmarks/steps.py [--network resnet18] [--bits 8] [--path avx512vnni] [--rounds 30]`;
+`python benchmarks/steps.py [--network resnet18] [--bits 8 4] [--batch 1] [--path avx512vnni]`;
 `--algorithms` runs every 3 x 3 layer by each algorithm that is exact for it, in turns.
 """
 
@@ -14,6 +14,7 @@ import subprocess
 import tempfile
 import time
 from ctypes import Structure
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -151,22 +152,25 @@ def algorithms(program: Program, path: str, images: np.ndarray, rounds: int) -> 
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--network", choices=NETWORKS, default="resnet18")
-    parser.add_argument("--bits", type=int, default=8, help="of weights and activations")
+    parser.add_argument("--network", choices=NETWORKS, nargs="*", default=["resnet18", "resnet50"])
+    parser.add_argument("--bits", type=int, nargs="*", default=[8, 4], help="W and A")
     parser.add_argument("--path", choices=available_paths(), default=available_paths()[0])
-    parser.add_argument("--batch", type=int, default=1)
+    parser.add_argument("--batch", type=int, nargs="*", default=[1, 8])
     parser.add_argument("--rounds", type=int, default=30)
     parser.add_argument("--algorithms", action="store_true", help="compare them")
     choice = parser.parse_args()
-    program = integer_program(choice.network, choice.bits)
-    shape = (choice.batch, *NETWORKS[choice.network][1])
-    images = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
-    kind = f"W{choice.bits}A{choice.bits}, {choice.path}, batch {choice.batch}"
-    print(f"### {choice.network}, {kind}, one thread\n")
-    if choice.algorithms:
-        print(algorithms(program, choice.path, images, choice.rounds))
-    else:
-        print(table(CompiledEngine(program, 1, choice.path), images, choice.rounds))
+    for network, bits in product(choice.network, choice.bits):
+        program = integer_program(network, bits)
+        for batch in choice.batch:
+            shape = (batch, *NETWORKS[network][1])
+            images = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
+            print(f"### {network}, W{bits}A{bits}, {choice.path}, batch {batch}, one thread\n")
+            if choice.algorithms:
+                print(algorithms(program, choice.path, images, choice.rounds), flush=True)
+            else:
+                engine = CompiledEngine(program, 1, choice.path)
+                print(table(engine, images, choice.rounds), flush=True)
+            print()
 
 
 if __name__ == "__main__":

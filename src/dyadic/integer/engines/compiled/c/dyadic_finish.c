@@ -12,7 +12,7 @@ enum { FAR = 1 << 19 };                    /* bytes of outputs that do not stay 
 /* A channel of a segment's first pixel. */
 static uint8_t *address(const dy_tensor *t, const dy_segment *s, int32_t channel)
 {
-    return t->data + (s->y * t->pitch + s->x * t->stride + channel) * dy_size_of(t);
+    return dy_address(t, s->y, s->x) + channel * dy_size_of(t);
 }
 
 static int64_t step_of(const dy_tensor *t)
@@ -182,16 +182,6 @@ static void finish_high(const dy_product *p, const dy_segment *s, int32_t channe
 
 /* ---- with whole products, 16 channels after another ------------------------------------ */
 
-static int64_t half(int32_t c)
-{
-    return ((int64_t)1 << c) >> 1;
-}
-
-static int32_t clamp(int64_t x, int32_t lo, int32_t hi)
-{
-    return (int32_t)(x < lo ? lo : x > hi ? hi : x);
-}
-
 /* x * b >> c, rounded and clamped, plus the other plane's product if `odd_b` is not NULL. */
 static void rescale_block(const dy_lanes *lanes, int32_t channel, int32_t x[DY_BLOCK],
                           const int32_t *odd, const int32_t *odd_b)
@@ -203,30 +193,14 @@ static void rescale_block(const dy_lanes *lanes, int32_t channel, int32_t x[DY_B
         const int64_t up = lanes->up ? lanes->up[lane] : 0;
         const int64_t more = odd_b ? (int64_t)odd[i] * odd_b[lane] : 0;
         const int64_t product = ((int64_t)x[i] << up) * lanes->b[lane] + more;
-        x[i] = clamp((product + half(c)) >> c, lanes->lo, lanes->hi);
+        x[i] = dy_clamp((product + dy_half(c)) >> c, lanes->lo, lanes->hi);
     }
 }
 
-static void load_block(const dy_tensor *t, const uint8_t *from, int32_t *to, int32_t count)
+/* The element that is a channel of the segment's pixel i. */
+static int64_t element(const dy_tensor *t, const dy_segment *s, int32_t channel, int32_t i)
 {
-    int32_t i;
-    for (i = 0; i < count; i++, from += dy_size_of(t)) {
-        int16_t small;
-        memcpy(&small, from, t->type == DY_S16 ? 2 : 0);
-        if (t->type == DY_S32)
-            memcpy(to + i, from, 4);
-        else
-            to[i] = t->type == DY_S16 ? small : t->type == DY_U8 ? *from : (int8_t)*from;
-    }
-}
-
-/* Little-endian: the low bytes of a value within the type's bounds are the value in the type. */
-static void store_block(const dy_tensor *t, uint8_t *to, const int32_t *from, int32_t count)
-{
-    const int32_t size = dy_size_of(t);
-    int32_t i;
-    for (i = 0; i < count; i++, to += size)
-        memcpy(to, from + i, (uint32_t)size);
+    return dy_index(t, s->y, s->x + i) + channel;
 }
 
 static void finish_block(const dy_product *p, const dy_segment *s, int32_t channel,
@@ -239,19 +213,16 @@ static void finish_block(const dy_product *p, const dy_segment *s, int32_t chann
         memcpy(x, sums, sizeof x);
         rescale_block(&gemm->lanes, channel, x, odd, gemm->odd ? gemm->odd_b : NULL);
         if (gemm->add >= 0) {
-            const uint8_t *from = address(&p->residual, s, channel) + i * step_of(&p->residual);
-            load_block(&p->residual, from, y, count);
+            dy_values(&p->residual, element(&p->residual, s, channel, i), y, count);
             for (e = 0; e < count; e++)
-                x[e] = clamp((int64_t)x[e] + y[e], gemm->lo, gemm->hi);
+                x[e] = dy_clamp((int64_t)x[e] + y[e], gemm->lo, gemm->hi);
         }
         for (n = 0; n < gemm->output_count; n++) {
             const dy_lanes *lanes = &gemm->outputs[n].lanes;
             memcpy(y, x, sizeof y);
             if (lanes->b)
                 rescale_block(lanes, 0, y, NULL, NULL);
-            store_block(&p->outputs[n],
-                        address(&p->outputs[n], s, channel) + i * step_of(&p->outputs[n]), y,
-                        count);
+            dy_put_values(p->outputs + n, element(p->outputs + n, s, channel, i), y, count);
         }
     }
 }

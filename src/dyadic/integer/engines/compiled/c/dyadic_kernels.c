@@ -2,84 +2,22 @@
 
 #include "dyadic_dot.h"
 
-#include <string.h>
-
 enum { CHUNK = 64 }; /* channels that are handled at a time */
 
 enum { WORD = 31 };  /* most bits of the low word of a wide accumulator */
 
-/* ---- integers in memory ---------------------------------------------------------------- */
-
-static int64_t at(const dy_tensor *t, int32_t y, int32_t x)
-{
-    return y * t->pitch + x * t->stride;
-}
-
-/* memcpy, because the arena's bytes are reused by tensors of different types. */
-static void load(const dy_tensor *t, int64_t index, int32_t *to, int32_t count)
-{
-    const uint8_t *from = t->data;
-    int32_t i;
-    if (t->type == DY_U8) {
-        for (i = 0; i < count; i++)
-            to[i] = from[index + i];
-    } else if (t->type == DY_S8) {
-        for (i = 0; i < count; i++) {
-            int8_t value;
-            memcpy(&value, from + index + i, sizeof value);
-            to[i] = value;
-        }
-    } else if (t->type == DY_S16) {
-        for (i = 0; i < count; i++) {
-            int16_t value;
-            memcpy(&value, from + 2 * (index + i), sizeof value);
-            to[i] = value;
-        }
-    } else {
-        memcpy(to, from + 4 * index, (uint32_t)count * sizeof *to);
-    }
-}
-
-static void store(const dy_tensor *t, int64_t index, const int32_t *from, int32_t count)
-{
-    uint8_t *to = t->data;
-    int32_t i;
-    if (t->type == DY_U8 || t->type == DY_S8) {
-        for (i = 0; i < count; i++)
-            to[index + i] = (uint8_t)from[i];
-    } else if (t->type == DY_S16) {
-        for (i = 0; i < count; i++) {
-            int16_t value = (int16_t)from[i];
-            memcpy(to + 2 * (index + i), &value, sizeof value);
-        }
-    } else {
-        memcpy(to + 4 * index, from, (uint32_t)count * sizeof *from);
-    }
-}
-
-static int32_t clamp(int64_t value, int32_t lo, int32_t hi)
-{
-    return (int32_t)(value < lo ? lo : value > hi ? hi : value);
-}
-
 /* ---- the rule -------------------------------------------------------------------------- */
-
-/* 2^(c - 1), and 0 for c = 0. */
-static int64_t half(uint8_t c)
-{
-    return ((int64_t)1 << c) >> 1;
-}
 
 /* |acc| <= 2^31: the product and the sum fit 64 bits. */
 static int32_t rescale(int64_t acc, int64_t b, uint8_t c, int32_t lo, int32_t hi)
 {
-    return clamp((acc * b + half(c)) >> c, lo, hi);
+    return dy_clamp((acc * b + dy_half(c)) >> c, lo, hi);
 }
 
 static int32_t rescale_pair(int64_t acc, int64_t b, int64_t odd, int64_t odd_b, uint8_t c,
                             int32_t lo, int32_t hi)
 {
-    return clamp((acc * b + odd * odd_b + half(c)) >> c, lo, hi);
+    return dy_clamp((acc * b + odd * odd_b + dy_half(c)) >> c, lo, hi);
 }
 
 /* acc = high * 2^s + low with s = min(c, 31), for both. The bits that the low products drop meet in
@@ -90,9 +28,9 @@ static int32_t rescale_wide(int64_t acc, int64_t b, int64_t odd, int64_t odd_b, 
     const int32_t s = dy_smaller(c, WORD);
     const int64_t mask = ((int64_t)1 << s) - 1;
     const int64_t low = (acc & mask) * b, odd_low = (odd & mask) * odd_b;
-    const int64_t carry = ((low & mask) + (odd_low & mask) + half(c)) >> s;
+    const int64_t carry = ((low & mask) + (odd_low & mask) + dy_half(c)) >> s;
     const int64_t high = (acc >> s) * b + (odd >> s) * odd_b;
-    return clamp((high + (low >> s) + (odd_low >> s) + carry) >> (c - s), lo, hi);
+    return dy_clamp((high + (low >> s) + (odd_low >> s) + carry) >> (c - s), lo, hi);
 }
 
 /* ---- convolution ----------------------------------------------------------------------- */
@@ -132,7 +70,7 @@ static void gather_tap(const tile *t, const dy_tensor *in, int64_t index, int32_
     else if (t->size == 2)
         load_short(in, index, (int16_t *)t->patch + place, count);
     else
-        load(in, index, (int32_t *)t->patch + place, count);
+        dy_values(in, index, (int32_t *)t->patch + place, count);
 }
 
 /* The input that output pixels x .. x + DY_PIXELS - 1 of row y see. */
@@ -149,7 +87,7 @@ static void gather(const tile *t, const dy_tensor *in, int32_t group, int32_t y,
                 const int32_t column = (x + p) * w->step_x - w->pad_x + j * w->dilation_x;
                 const int inside = p < pixels && row >= 0 && row < in->height && column >= 0
                                    && column < in->width;
-                gather_tap(t, in, at(in, row, column) + (int64_t)group * t->conv->group_in, inside,
+                gather_tap(t, in, dy_index(in, row, column) + (int64_t)group * t->conv->group_in, inside,
                            place);
             }
 }
@@ -291,7 +229,7 @@ static void store_channels(const tile *t, int32_t first, int32_t count, int32_t 
             made[p][c] = channel[p];
     }
     for (p = 0; p < pixels; p++)
-        store(out, index + p * out->stride + first, made[p], count);
+        dy_put_values(out, index + p * out->stride + first, made[p], count);
 }
 
 static void convolve_pixels(const tile *t, const dy_tensor *in, const dy_tensor *out, int32_t y,
@@ -303,7 +241,7 @@ static void convolve_pixels(const tile *t, const dy_tensor *in, const dy_tensor 
         gather(t, in, group, y, x, pixels);
         for (c = 0; c < channels; c += CHUNK)
             store_channels(t, group * channels + c, dy_smaller(CHUNK, channels - c), pixels, out,
-                           at(out, y, x));
+                           dy_index(out, y, x));
     }
 }
 
@@ -342,11 +280,11 @@ static void map_plane(const uint8_t *plane, const int32_t *table, int32_t channe
     int32_t y, x;
     for (y = first; y < last; y++) {
         const uint8_t *row = plane + (int64_t)y * width;
-        uint8_t *to = out->data + at(out, y, 0) + channel;
+        uint8_t *to = out->data + dy_index(out, y, 0) + channel;
         for (x = 0; bytes && x < width; x++, to += stride)
             *to = (uint8_t)table[row[x]];
         for (; x < out->width; x++)
-            store(out, at(out, y, x) + channel, table + row[x], 1);
+            dy_put_values(out, dy_index(out, y, x) + channel, table + row[x], 1);
     }
 }
 
@@ -386,7 +324,7 @@ void dy_pixels(const uint8_t *image, const dy_tensor *out, int32_t first, int32_
             for (x_ = 0; x_ < out->width; x_++)                                                  \
                 for (c_ = 0; c_ < out->channels; c_ += CHUNK) {                                  \
                     const int32_t n = dy_smaller(CHUNK, out->channels - c_);                        \
-                    const int64_t i = at(in, y_, x_) + c_, o = at(out, y_, x_) + c_;             \
+                    const int64_t i = dy_index(in, y_, x_) + c_, o = dy_index(out, y_, x_) + c_;             \
                     BODY                                                                         \
                 }                                                                                \
     } while (0)
@@ -398,10 +336,10 @@ void dy_requantize(const dy_scale *scale, const dy_tensor *in, const dy_tensor *
     const uint8_t c = scale->c[0];
     int32_t values[CHUNK], e;
     FOR_CHUNKS({
-        load(in, i, values, n);
+        dy_values(in, i, values, n);
         for (e = 0; e < n; e++)
             values[e] = rescale(values[e], b, c, scale->lo, scale->hi);
-        store(out, o, values, n);
+        dy_put_values(out, o, values, n);
     });
 }
 
@@ -410,7 +348,7 @@ void dy_threshold(const int32_t *thresholds, const int32_t *values, int32_t coun
 {
     int32_t x[CHUNK], code[CHUNK], e, t;
     FOR_CHUNKS({
-        load(in, i, x, n);
+        dy_values(in, i, x, n);
         for (e = 0; e < n; e++)
             code[e] = values[0];
         /* The values rise step by step: add the steps below x, which needs no table look-up. */
@@ -419,7 +357,7 @@ void dy_threshold(const int32_t *thresholds, const int32_t *values, int32_t coun
             for (e = 0; e < n; e++)
                 code[e] = (int32_t)((uint32_t)code[e] + (thresholds[t] <= x[e] ? step : 0));
         }
-        store(out, o, code, n);
+        dy_put_values(out, o, code, n);
     });
 }
 
@@ -428,11 +366,11 @@ void dy_add(const dy_tensor *in, const dy_tensor *other, int32_t lo, int32_t hi,
 {
     int32_t x[CHUNK], y[CHUNK], e;
     FOR_CHUNKS({
-        load(in, i, x, n);
-        load(other, at(other, y_, x_) + c_, y, n);
+        dy_values(in, i, x, n);
+        dy_values(other, dy_index(other, y_, x_) + c_, y, n);
         for (e = 0; e < n; e++)
-            x[e] = clamp((int64_t)x[e] + y[e], lo, hi);
-        store(out, o, x, n);
+            x[e] = dy_clamp((int64_t)x[e] + y[e], lo, hi);
+        dy_put_values(out, o, x, n);
     });
 }
 
@@ -441,10 +379,10 @@ void dy_lookup(const int32_t *values, int32_t lo, const dy_tensor *in, const dy_
 {
     int32_t x[CHUNK], e;
     FOR_CHUNKS({
-        load(in, i, x, n);
+        dy_values(in, i, x, n);
         for (e = 0; e < n; e++)
             x[e] = values[x[e] - lo];
-        store(out, o, x, n);
+        dy_put_values(out, o, x, n);
     });
 }
 
@@ -456,12 +394,12 @@ void dy_gate(const dy_scale *scale, const dy_tensor *in, const dy_tensor *other,
     const int one = other->channels == 1;
     int32_t x[CHUNK], y[CHUNK], e;
     FOR_CHUNKS({
-        const int64_t gate = at(other, other->height > 1 ? y_ : 0, other->width > 1 ? x_ : 0);
-        load(in, i, x, n);
-        load(other, gate + (one ? 0 : c_), y, one ? 1 : n);
+        const int64_t gate = dy_index(other, other->height > 1 ? y_ : 0, other->width > 1 ? x_ : 0);
+        dy_values(in, i, x, n);
+        dy_values(other, gate + (one ? 0 : c_), y, one ? 1 : n);
         for (e = 0; e < n; e++)
             x[e] = rescale((int64_t)x[e] * y[one ? 0 : e], b, c, scale->lo, scale->hi);
-        store(out, o, x, n);
+        dy_put_values(out, o, x, n);
     });
 }
 
@@ -474,9 +412,9 @@ void dy_select(const int32_t *channels, const dy_tensor *in, const dy_tensor *ou
         for (e = 0; e < n; e++) {
             x[e] = 0;
             if (channels[c_ + e] >= 0)
-                load(in, pixel + channels[c_ + e], x + e, 1);
+                dy_values(in, pixel + channels[c_ + e], x + e, 1);
         }
-        store(out, o, x, n);
+        dy_put_values(out, o, x, n);
     });
 }
 
@@ -490,8 +428,8 @@ void dy_pad(int32_t top, int32_t left, const dy_tensor *in, const dy_tensor *out
         (void)i;
         memset(x, 0, sizeof x);
         if (row >= 0 && row < in->height && column >= 0 && column < in->width)
-            load(in, at(in, row, column) + c_, x, n);
-        store(out, o, x, n);
+            dy_values(in, dy_index(in, row, column) + c_, x, n);
+        dy_put_values(out, o, x, n);
     });
 }
 
@@ -499,10 +437,10 @@ void dy_relu(const dy_tensor *in, const dy_tensor *out, int32_t first, int32_t l
 {
     int32_t x[CHUNK], e;
     FOR_CHUNKS({
-        load(in, i, x, n);
+        dy_values(in, i, x, n);
         for (e = 0; e < n; e++)
             x[e] = x[e] > 0 ? x[e] : 0;
-        store(out, o, x, n);
+        dy_put_values(out, o, x, n);
     });
 }
 
@@ -510,8 +448,8 @@ void dy_copy(const dy_tensor *in, const dy_tensor *out, int32_t first, int32_t l
 {
     int32_t x[CHUNK];
     FOR_CHUNKS({
-        load(in, i, x, n);
-        store(out, o, x, n);
+        dy_values(in, i, x, n);
+        dy_put_values(out, o, x, n);
     });
 }
 
@@ -531,7 +469,7 @@ static void clip_window(int32_t start, int32_t length, int32_t size, int32_t *fr
         clip_window(x_ * w->step_x - w->pad_x, w->width, in->width, &left, &right);              \
         for (row = top; row < bottom; row++)                                                     \
             for (column = left; column < right; column++) {                                      \
-                load(in, at(in, row, column) + c_, x, n);                                        \
+                dy_values(in, dy_index(in, row, column) + c_, x, n);                                        \
                 for (e = 0; e < n; e++)                                                          \
                     BODY                                                                         \
             }                                                                                    \
@@ -546,7 +484,7 @@ void dy_max_pool(const dy_window *w, const dy_tensor *in, const dy_tensor *out, 
         for (e = 0; e < n; e++)
             best[e] = INT32_MIN;
         FOR_WINDOW({ best[e] = x[e] > best[e] ? x[e] : best[e]; });
-        store(out, o, best, n);
+        dy_put_values(out, o, best, n);
     });
 }
 
@@ -559,7 +497,7 @@ void dy_sum_pool(const dy_window *w, const dy_tensor *in, const dy_tensor *out, 
         for (e = 0; e < n; e++)
             sum[e] = 0;
         FOR_WINDOW({ sum[e] += x[e]; });
-        store(out, o, sum, n);
+        dy_put_values(out, o, sum, n);
     });
 }
 
@@ -574,13 +512,13 @@ void dy_sum_spans(const int32_t *rows, const int32_t *columns, const dy_tensor *
         memset(sum, 0, sizeof sum);
         for (row = r[0]; row < r[1]; row++)
             for (column = k[0]; column < k[1]; column++) {
-                load(in, at(in, row, column) + c_, x, n);
+                dy_values(in, dy_index(in, row, column) + c_, x, n);
                 for (e = 0; e < n; e++)
                     sum[e] += x[e];
             }
         for (e = 0; e < n; e++)
             sum[e] *= r[2] * k[2];
-        store(out, o, sum, n);
+        dy_put_values(out, o, sum, n);
     });
 }
 
@@ -594,10 +532,10 @@ void dy_repeat(int32_t times_y, int32_t times_x, const dy_tensor *in, const dy_t
         for (x = 0; x < in->width; x++)
             for (c = 0; c < in->channels; c += CHUNK) {
                 const int32_t n = dy_smaller(CHUNK, in->channels - c);
-                load(in, at(in, y, x) + c, values, n);
+                dy_values(in, dy_index(in, y, x) + c, values, n);
                 for (i = 0; i < times_y; i++)
                     for (j = 0; j < times_x; j++)
-                        store(out, at(out, y * times_y + i, x * times_x + j) + c, values, n);
+                        dy_put_values(out, dy_index(out, y * times_y + i, x * times_x + j) + c, values, n);
             }
 }
 
@@ -608,8 +546,8 @@ void dy_flatten(const dy_tensor *in, const dy_tensor *out, int32_t first, int32_
     for (y = first; y < last; y++)
         for (x = 0; x < in->width; x++)
             for (c = 0; c < in->channels; c++) {
-                load(in, at(in, y, x) + c, &value, 1);
-                store(out, c * size + (int64_t)y * in->width + x, &value, 1);
+                dy_values(in, dy_index(in, y, x) + c, &value, 1);
+                dy_put_values(out, c * size + (int64_t)y * in->width + x, &value, 1);
             }
 }
 

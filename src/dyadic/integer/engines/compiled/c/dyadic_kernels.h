@@ -11,6 +11,7 @@
 #define DYADIC_KERNELS_H
 
 #include <stdint.h>
+#include <string.h>
 
 /* What a caller promises, checked in debug builds. */
 #ifdef DY_DEBUG
@@ -46,6 +47,72 @@ static inline int32_t dy_smaller(int32_t x, int32_t y)
 static inline int32_t dy_size_of(const dy_tensor *t)
 {
     return t->type == DY_S32 ? 4 : t->type == DY_S16 ? 2 : 1;
+}
+
+/* The element that is channel 0 of a pixel, and its address. */
+static inline int64_t dy_index(const dy_tensor *t, int32_t y, int32_t x)
+{
+    return y * t->pitch + x * t->stride;
+}
+
+static inline uint8_t *dy_address(const dy_tensor *t, int32_t y, int32_t x)
+{
+    return t->data + dy_index(t, y, x) * dy_size_of(t);
+}
+
+static inline int32_t dy_clamp(int64_t value, int32_t lo, int32_t hi)
+{
+    return (int32_t)(value < lo ? lo : value > hi ? hi : value);
+}
+
+/* 2^(c - 1), and 0 for c = 0. */
+static inline int64_t dy_half(int32_t c)
+{
+    return ((int64_t)1 << c) >> 1;
+}
+
+/* Elements from `index` on, as int32; memcpy, because the arena's bytes are reused by tensors of
+ * different types. */
+static inline void dy_values(const dy_tensor *t, int64_t index, int32_t *to, int32_t count)
+{
+    const uint8_t *from = t->data;
+    int32_t i;
+    if (t->type == DY_U8) {
+        for (i = 0; i < count; i++)
+            to[i] = from[index + i];
+    } else if (t->type == DY_S8) {
+        for (i = 0; i < count; i++) {
+            int8_t value;
+            memcpy(&value, from + index + i, sizeof value);
+            to[i] = value;
+        }
+    } else if (t->type == DY_S16) {
+        for (i = 0; i < count; i++) {
+            int16_t value;
+            memcpy(&value, from + 2 * (index + i), sizeof value);
+            to[i] = value;
+        }
+    } else {
+        memcpy(to, from + 4 * index, (uint32_t)count * sizeof *to);
+    }
+}
+
+static inline void dy_put_values(const dy_tensor *t, int64_t index, const int32_t *from,
+                                 int32_t count)
+{
+    uint8_t *to = t->data;
+    int32_t i;
+    if (t->type == DY_U8 || t->type == DY_S8) {
+        for (i = 0; i < count; i++)
+            to[index + i] = (uint8_t)from[i];
+    } else if (t->type == DY_S16) {
+        for (i = 0; i < count; i++) {
+            int16_t value = (int16_t)from[i];
+            memcpy(to + 2 * (index + i), &value, sizeof value);
+        }
+    } else {
+        memcpy(to + 4 * index, from, (uint32_t)count * sizeof *from);
+    }
 }
 
 typedef struct {

@@ -6,11 +6,6 @@
 
 #ifdef DY_TILES
 
-static uint8_t *address(const dy_tensor *t, int32_t y, int32_t x)
-{
-    return t->data + (y * t->pitch + x * t->stride) * dy_size_of(t);
-}
-
 static void requantize_run(const dy_constants *k, dy_target to, const dy_tensor *in,
                            const uint8_t *from, int64_t count)
 {
@@ -38,8 +33,8 @@ void dy_vector_requantize(const dy_lanes *lanes, const dy_tensor *in, const dy_t
     to.step = DY_TILE_CHANNELS * dy_size_of(out);
     for (y = first; y < last; y++)
         for (x = 0; x < runs; x++) {
-            to.at = address(out, y, x);
-            requantize_run(&k, to, in, address(in, y, x), count);
+            to.at = dy_address(out, y, x);
+            requantize_run(&k, to, in, dy_address(in, y, x), count);
         }
 }
 
@@ -74,11 +69,11 @@ static part part_of(const dy_window *w, const dy_tensor *in, int32_t y, int32_t 
     {                                                                                            \
         const TYPE *data = (const TYPE *)(const void *)in->data;                                 \
         int32_t i, j, c;                                                                         \
-        memcpy(best, data + inside->top * in->pitch + inside->left * in->stride,                 \
+        memcpy(best, data + dy_index(in, inside->top, inside->left),                 \
                (size_t)in->channels * sizeof *best);                                             \
         for (i = inside->top; i < inside->bottom; i++)                                           \
             for (j = inside->left; j < inside->right; j++) {                                     \
-                const TYPE *from = data + i * in->pitch + j * in->stride;                        \
+                const TYPE *from = data + dy_index(in, i, j);                        \
                 for (c = 0; c < in->channels; c++)                                               \
                     best[c] = from[c] > best[c] ? from[c] : best[c];                             \
             }                                                                                    \
@@ -96,7 +91,7 @@ void dy_vector_max_pool(const dy_window *w, const dy_tensor *in, const dy_tensor
     for (y = first; y < last; y++)
         for (x = 0; x < out->width; x++) {
             const part inside = part_of(w, in, y, x);
-            void *to = out->data + (y * out->pitch + x * out->stride) * dy_size_of(out);
+            void *to = dy_address(out, y, x);
             if (in->type == DY_U8)
                 largest_u8(in, &inside, to);
             else if (in->type == DY_S8)

@@ -41,8 +41,10 @@ def one(operation: Operation) -> Program:
     return after_pixels(operation, shape=(1, 4, 5))
 
 
-def table(first: int, last: int, code: int) -> Program:
-    entries = Lookup("table", ("code",), first, np.arange(last - first + 1))
+def table(first: int, last: int, code: int, other: int = 5) -> Program:
+    """A table of 4 and others; only one code is ever looked up."""
+    values = np.where(np.arange(first, last + 1) == code, 4, other)
+    entries = Lookup("table", ("code",), first, values)
     return after_pixels(Requantize("code", X, HALF, code, code), entries)
 
 
@@ -73,7 +75,7 @@ EDGES: dict[str, tuple[Callable[[int], Program], list[int], list[int]]] = {
     "level": (lambda n: layer(weights=weights([0, 1], [0, n])), [1, HI], [0, HI + 1]),
     "-level": (lambda n: layer(weights=weights([0, 1], [n, 0])), [-1, LO], [0, LO - 1]),
     "entries": (lambda n: one(Lookup("y", X, 0, np.arange(n))), [256], [0, 255, 257]),
-    "entry": (lambda n: one(Lookup("y", X, 0, np.full(256, n))), [LO, HI], [LO - 1, HI + 1]),
+    "entry": (lambda n: table(0, 1, 0, other=n), [LO, HI], [LO - 1, HI + 1]),
     "first": (lambda n: table(n, LO, LO), [LO], [LO - 1]),
     "last": (lambda n: table(HI, n, HI), [HI], [HI - 1, HI + 1]),
     "operations": (relus, [1, 2**12], [2**12 + 1]),

@@ -38,7 +38,7 @@ def debian(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def download(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[Path], None]], None]:
     def replace(action: Callable[[Path], None]) -> None:
         dataset = "torchvision.datasets.FashionMNIST"
-        monkeypatch.setattr(dataset, lambda root, download: action(Path(root)))
+        monkeypatch.setattr(dataset, lambda root, download: download and action(Path(root)))
 
     return replace
 
@@ -60,9 +60,14 @@ def test_data_dir_comes_before_the_package(tmp_path: Path, debian: Path) -> None
     assert len(fashion_mnist(tmp_path / "data")[0]) == 3
 
 
-def test_what_is_nowhere_is_downloaded_once(tmp_path: Path, download: Callable) -> None:
+@pytest.mark.parametrize("there", [False, True])
+def test_what_is_nowhere_is_downloaded_once(
+    tmp_path: Path, download: Callable, there: bool
+) -> None:
     download(lambda root: write_set(root / module.DOWNLOADED))
     data_dir = tmp_path / "new" / "data"
+    if there:
+        data_dir.mkdir(parents=True)
     assert len(fashion_mnist(data_dir)[0]) == 3
     assert [path.name for path in data_dir.iterdir()] == ["FashionMNIST"]
     download(lambda root: pytest.fail("downloaded again"))
@@ -113,3 +118,12 @@ def test_a_damaged_file_is_named(tmp_path: Path, damage: Callable, packed: bool)
     with pytest.raises(UserError, match=f"{FILES[0]}.* is damaged") as error:
         read_idx(path)
     assert "\n" not in str(error.value)
+
+
+def test_labels_of_another_type_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / FILES[1]
+    path.write_bytes(idx(LABELS))
+    assert read_idx(path).tolist() == LABELS.tolist()
+    path.write_bytes(bytes((0, 0, 9)) + idx(LABELS)[3:])
+    with pytest.raises(UserError, match="is damaged"):
+        read_idx(path)

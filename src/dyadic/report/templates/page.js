@@ -121,6 +121,7 @@ function overlay(place, runs) {
   function add(title, note, declared, name, rows) {
     if (!rows.length) return;
     const figure = element("figure", "", place), caption = element("figcaption", "", figure);
+    figure.className = name;
     element("b", title, caption);
     element("span", note, caption);
     const chart = element("div", "", figure), spec = { ...declared };
@@ -151,11 +152,10 @@ for (const place of document.querySelectorAll("[data-chart], [data-run]")) seen.
 
 function compare() {
   const runs = boxes.filter((box) => box.checked).map((box) => box.name);
-  const sheet = get("compare-config").firstElementChild, legend = get("compare-runs"), charts = get("compare-charts");
+  const sheet = get("compare-config").firstElementChild, legend = get("compare-runs"), charts = get("compare-charts"), names = Object.keys(hues);
   for (const part of [sheet, legend, charts]) part.replaceChildren();
   get("compare-hint").hidden = runs.length > 1;
   if (runs.length < 2) return;
-  const names = Object.keys(hues);
   runs.forEach((name, k) => element("li", name, legend).style.setProperty("--c", `var(--${names[k % names.length]})`));
   overlay(charts, runs);
   const keys = page.runs.config.columns.filter((key) => key !== "run" && new Set(runs.map((run) => choices.get(run)[key])).size > 1);

@@ -109,7 +109,7 @@ def test_published_numbers_are_beside_ours_in_their_papers_section(page: str) ->
 def test_a_name_cannot_become_markup(make_run, tmp_path: Path) -> None:
     path = make_run(tmp_path / "runs", "inq", 4, 0)
     summary = json.loads((path / "summary.json").read_text())
-    summary |= {"method": "<script>x</script>", "note": "<b>"}
+    summary |= {"method": "<script>x</script>", "note": "<b>", "size_convention": ["a list"]}
     (path / "summary.json").write_text(json.dumps(summary))
     write_dashboard(tmp_path / "runs", tmp_path / "page.html", tmp_path)
     text = (tmp_path / "page.html").read_text()

@@ -72,7 +72,7 @@ def write_dashboard(
         "repeat": REPEAT,
         "fronts": [omega_figure(scored(front, records)) for front in fronts],
         "details": [detail(*by_name[name]) for name in sorted(detailed)],
-        "conventions": {r.summary.get(key) for key in CONVENTIONS for r in records},
+        "conventions": {str(r.summary.get(key, "")) for key in CONVENTIONS for r in records},
         "colours": COLOURS,
         "dark_rules": dark_rules(),
     }

@@ -13,22 +13,36 @@ from dyadic.integer.engines.compiled.patches import pack_patches
 from dyadic.integer.engines.compiled.sets import InstructionSet
 from dyadic.integer.program.operations import Conv, Dyadic, Linear, Operation
 
+CHUNK, LARGE = 2**24, 2**16  # bytes: what is asked for at once, for arrays of so many
+
 
 class Memory:
-    """Copies of arrays that live as long as this object, each at the begin of a line."""
+    """Copies of arrays that live as long as this object, each at the begin of a line.
+
+    Large ones follow one another in chunks, for which NumPy asks the system for large pages.
+    """
 
     def __init__(self) -> None:
         self.arrays: list[np.ndarray] = []
+        self.left = np.empty(0, np.uint8)
 
     def keep(self, array: np.ndarray, dtype: str) -> int:
         """The address of a copy."""
         whole = np.ascontiguousarray(array, dtype=dtype)
-        memory = np.empty(whole.nbytes + LINE, np.uint8)
+        memory = self._room(whole.nbytes + LINE)
         begin = -memory.ctypes.data % LINE
         kept = memory[begin : begin + whole.nbytes].view(whole.dtype).reshape(whole.shape)
         kept[...] = whole
         self.arrays.append(kept)
         return kept.ctypes.data
+
+    def _room(self, size: int) -> np.ndarray:
+        if size < LARGE:
+            return np.empty(size, np.uint8)
+        if len(self.left) < size:
+            self.left = np.empty(max(size, CHUNK), np.uint8)
+        taken, self.left = np.split(self.left, [size])
+        return taken
 
     def scale(self, scale: Dyadic, lo: int, hi: int) -> Structure:
         """A `dy_scale`."""

@@ -2,10 +2,9 @@
 #include "dyadic_memory.h"
 
 #include <stdlib.h>
+#include <sys/mman.h>
 
 #ifdef DY_GUARD
-
-#include <sys/mman.h>
 
 enum { PAGE = 4096, BEHIND = 32 };         /* as many times the memory's size are guarded */
 
@@ -37,11 +36,19 @@ int dy_memory_guard(uint8_t *end)
 
 #else
 
-enum { LINE = 64 };
+enum { LINE = 64, LARGE = 1 << 21 };
 
+/* In large pages, where there is enough to fill one and the system gives them to who asks. */
 uint8_t *dy_memory(int64_t bytes)
 {
-    return aligned_alloc(LINE, (size_t)bytes);
+    const int64_t each = bytes < LARGE / 2 ? LINE : LARGE;
+    const size_t size = (size_t)((bytes + each - 1) / each * each);
+    uint8_t *memory = aligned_alloc((size_t)each, size);
+#ifdef MADV_HUGEPAGE
+    if (memory && each == LARGE)
+        madvise(memory, size, MADV_HUGEPAGE);
+#endif
+    return memory;
 }
 
 void dy_memory_free(uint8_t *memory, int64_t bytes)

@@ -33,6 +33,13 @@ def test_both_products_of_the_backward_pass_read_the_quantized_error(build, imag
     assert torch.allclose(latent_weight(conv).grad, expected, rtol=1e-4, atol=1e-6)
 
 
+def test_gradients_have_the_paper_s_five_bits(build):
+    network = build(LOG, None, bits=5)
+    LogTraining(1, LOG).begin(network)
+    found = [layer.module.gradient.quantizer.bits for layer in network.layers]
+    assert found == [5] * len(network.layers)
+
+
 def test_without_a_factory_gradients_stay_float(build, drive):
     a, b = build(LOG, Uniform, bits=5), build(LOG, Uniform, bits=5)
     b.load_state_dict(a.state_dict())

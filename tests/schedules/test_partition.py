@@ -4,7 +4,6 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from dyadic.errors import UserError
 from dyadic.network.weights import latent_weight
 from dyadic.quantizers.uniform import Uniform
 from dyadic.schedules.partition import (
@@ -111,12 +110,14 @@ def test_re_ranking_lets_frozen_weights_come_back(build, images):
     schedule.begin(network)
     schedule.enter(network, 0, images)
     layer, weights = next(network.weights())
-    first = weights.mask.clone()
+    first, values = weights.mask.clone(), layer.module.weight.detach().clone()
     with torch.no_grad():
         latent_weight(layer.module)[~first] = 100.0
     schedule.enter(network, 1, images)
     assert bool(weights.mask[~first].all())
-    assert not bool(weights.mask[first].all())
+    back = first & ~weights.mask
+    assert bool(back.any())
+    assert torch.equal(layer.module.weight[back], values[back])
 
 
 @pytest.mark.parametrize("cumulative", [True, False])
@@ -167,6 +168,31 @@ def test_weights_that_outgrow_the_codebook_saturate_and_are_counted(build, image
     assert (layer.module.weight[tuple(free.T)] < top).all()
 
 
+def test_a_saturated_weight_is_counted_once_it_is_frozen(build, images):
+    network = build(Uniform)
+    schedule = GrowingPartition(PORTIONS, partition=quantization_error)
+    schedule.begin(network)
+    schedule.enter(network, 0, images)
+    layer, weights = next(network.weights())
+    free = (~weights.mask).nonzero()[:3]
+    with torch.no_grad():
+        latent_weight(layer.module)[tuple(free.T)] = 50.0  # the farthest from the codebook
+    counted = []
+    for step in (1, 2):
+        schedule.enter(network, step, images)
+        counted.append(int(weights.saturations))
+    schedule.finish(network, images)
+    assert [*counted, int(weights.saturations)] == [0, 3, 3]
+
+
+def test_everything_at_once_and_no_training_is_the_projection_of_the_weights(build, drive):
+    network = build(Uniform)
+    expected = [weights.quantizer(latent_weight(la.module)) for la, weights in network.weights()]
+    drive(network, GrowingPartition([1.0], after=0))
+    found = [layer.module.weight for layer, _ in network.weights()]
+    assert all(torch.equal(a, b) for a, b in zip(found, expected, strict=True))
+
+
 def test_the_state_of_a_step_is_in_the_state_dict(build, drive, images):
     network, schedule = build(Uniform), GrowingPartition(PORTIONS)
     schedule.begin(network)
@@ -202,26 +228,6 @@ def test_only_batch_norm_and_biases_move_after_the_last_portion(build, drive):
     drive(network, GrowingPartition(PORTIONS), watch=watch)
     assert all(not torch.equal(p, seen["trained"][n]) for n, p in seen["arranged"].items())
     assert weights_train == {(0, True), (1, True), (2, False)}
-
-
-@pytest.mark.parametrize(
-    "wrong",
-    [
-        {"portions": []},
-        {"portions": [0.5, 0.9]},
-        {"portions": [0.5, 0.5, 1.0]},
-        {"portions": [0.0, 1.0]},
-        {"portions": [1.0], "epochs_per_step": 0},
-        {"portions": [1.0], "after": -1},
-        {"portions": [1.0], "codebook": "twice"},
-        {"portions": [1.0], "codebook": "per_step", "keep_zeros": True},
-        {"portions": [1.0], "prune": 0.5},
-        {"portions": [1.0], "prune": 1.0, "keep_zeros": True},
-    ],
-)
-def test_wrong_settings_are_refused(wrong):
-    with pytest.raises(UserError):
-        GrowingPartition(**wrong)
 
 
 def test_a_network_without_weight_quantizers_trains_as_it_is(build, drive):

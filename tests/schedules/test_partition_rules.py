@@ -46,6 +46,13 @@ def test_the_largest_go_first():
     assert largest_first(w, w, torch.zeros(4).bool(), 2, generator()).tolist() == [0, 1, 1, 0]
 
 
+@pytest.mark.parametrize("rule", [largest_first, quantization_error])
+def test_equal_scores_go_in_storage_order(rule):
+    w = torch.ones(100)
+    mask = rule(w, w, torch.arange(100) == 90, 30, generator())
+    assert mask.nonzero().flatten().tolist() == [*range(29), 90]
+
+
 def test_the_nearest_to_the_codebook_go_first():
     w, values = torch.tensor([0.1, -0.9, 0.4, 0.2]), torch.tensor([0.0, -1.0, 0.39, 0.21])
     mask = quantization_error(w, values, torch.zeros(4).bool(), 2, generator())

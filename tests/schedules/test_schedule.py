@@ -5,7 +5,6 @@ import functools
 import pytest
 import torch
 from tests.schedules.test_product import SCHEDULES, check
-from torch import nn
 
 from dyadic.errors import UserError
 from dyadic.network.activations import activation_quantizations
@@ -54,7 +53,18 @@ FOLDED = Phase("batch norm folded", 2, "fold batch norm", restart=True)
             TwoStep(3, 2),
             [Phase("codes", 3), Phase("fine-tuning", 2, "weights layer by layer", restart=True)],
         ),
+        (
+            GrowingPartition([0.5, 1.0]),
+            [
+                Phase("50 % frozen", 1, "freeze 50 %", restart=True),
+                Phase("100 % frozen", 1, "freeze 100 %", restart=True),
+            ],
+        ),
         (TwoStep(3, 0), [Phase("codes", 3)]),
+        (
+            TwoStep(3),
+            [Phase("codes", 3), Phase("fine-tuning", 1, "weights layer by layer", restart=True)],
+        ),
         (WeightsOnly(3), [Phase("weights only", 3)]),
         (TopLayers(3, 2), [Phase("top 2 layers", 3)]),
         (TopLayers(3, unit="block"), [Phase("top 1 blocks", 3)]),
@@ -83,6 +93,26 @@ def test_the_phases_say_how_long_what_and_whether_the_rate_restarts(build, sched
 def test_phases_that_cannot_be_are_refused(wrong):
     with pytest.raises(UserError):
         wrong()
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"portions": []},
+        {"portions": [0.5, 0.9]},
+        {"portions": [0.5, 0.5, 1.0]},
+        {"portions": [0.0, 1.0]},
+        {"portions": [1.0], "epochs_per_step": 0},
+        {"portions": [1.0], "after": -1},
+        {"portions": [1.0], "codebook": "twice"},
+        {"portions": [1.0], "codebook": "per_step", "keep_zeros": True},
+        {"portions": [1.0], "prune": 0.5},
+        {"portions": [1.0], "prune": 1.0, "keep_zeros": True},
+    ],
+)
+def test_portions_that_cannot_be_are_refused(wrong):
+    with pytest.raises(UserError):
+        GrowingPartition(**wrong)
 
 
 def test_the_loop_calls_every_hook_in_its_order_and_mode(build, images):
@@ -173,8 +203,12 @@ def test_ranges_that_are_fixed_from_the_start_never_move(build, images, drive):
 
 def test_re_estimated_statistics_are_followed_by_the_ranges_behind_them(build, images):
     network = build(Uniform, Uniform, bits=2)
+    norm = network.body.get_submodule("bn1")
+    before = norm.running_mean.clone()
+    PostTraining().finish(network, images)
+    assert torch.equal(norm.running_mean, before)
     PostTraining(re_estimate=True).finish(network, images)
+    assert not torch.equal(norm.running_mean, before)
     found = ranges(network)
     calibrate(network, images)
     assert all(torch.equal(a, b) for a, b in zip(found, ranges(network), strict=True))
-    assert isinstance(network.body.get_submodule("bn1"), nn.BatchNorm2d)

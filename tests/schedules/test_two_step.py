@@ -130,6 +130,7 @@ def test_a_ternary_codebook_per_filter_holds_the_solution_exactly(build, images)
 def test_the_solution_is_a_function_of_the_seed(build, images, asymmetric):
     a = trained(build, images)
     b, c = a.clone().eval(), a.clone().eval()
+    set_blend(b, 1.0)  # whatever the network computes with
     for network, seed in ((a, 0), (b, 0), (c, 1)):
         TwoStep(1, samples=256, asymmetric=asymmetric, seed=seed).learn_weights(network, images)
 
@@ -139,6 +140,7 @@ def test_the_solution_is_a_function_of_the_seed(build, images, asymmetric):
 
     assert same(a, b)
     assert not same(a, c)
+    assert a.quantized_share() == 1.0
 
 
 @pytest.mark.parametrize(

@@ -36,6 +36,14 @@ def test_every_generator_goes_on_where_the_checkpoint_was():
         assert draws() == expected
 
 
+def test_the_generators_of_gpus_are_restored_where_there_were_any(monkeypatch):
+    restored = []
+    monkeypatch.setattr(torch.cuda, "set_rng_state_all", restored.append)
+    for found in ([], ["state"]):
+        RandomState().load_state_dict(RandomState().state_dict() | {"cuda": found})
+    assert restored == [["state"]]
+
+
 @pytest.mark.parametrize("restart", [True, False])
 @pytest.mark.parametrize("epoch", [0, 1, 2])
 def test_momentum_is_cleared_where_a_phase_that_restarts_begins(tmp_path, restart, epoch):

@@ -10,8 +10,11 @@ from tests.runs import configuration
 from torch import nn
 
 from dyadic.commands.build import run
+from dyadic.errors import UserError
+from dyadic.network.quantized import QuantizedNetwork
+from dyadic.network.trace import trace
 from dyadic.schedules.blend import Geometric, linear
-from dyadic.schedules.schedule import Phase
+from dyadic.schedules.schedule import Phase, Schedule
 from dyadic.training import callbacks
 from dyadic.training.callbacks import History
 from dyadic.training.curves import cosine
@@ -93,3 +96,39 @@ def test_a_row_says_where_training_is_and_what_it_scored(
     trainer.is_global_zero = False
     history.on_train_epoch_end(trainer, module)
     assert len(history.rows) == 1
+
+
+@pytest.mark.parametrize("quantized", [True, False])
+def test_the_schedule_measures_before_the_score_which_must_be_finite(tmp_path, quantized):
+    called = []
+
+    class Told(Schedule):
+        def measure(self, network):
+            called.append("measured")
+
+        def blend(self, epoch):
+            return epoch
+
+    class Watched(Data):
+        def watched_batches(self):
+            called.append("scored")
+            return super().watched_batches()
+
+    network = nn.Linear(2, 2)
+    if quantized:
+        network = QuantizedNetwork(trace(network, torch.zeros(1, 2)), (2,))
+    phases = [Phase("a", 3)]
+    module = Training(network, Watched(), phases, torch.optim.SGD, cosine, cross_entropy)
+    trainer = SimpleNamespace(
+        current_epoch=1, global_step=8, is_global_zero=True, loggers=[],
+        callback_metrics={"train_loss": torch.tensor(0.5)},
+    )  # fmt: skip
+    history = History(tmp_path / "history.csv", Told())
+    history.on_train_epoch_end(trainer, module)
+    assert called == ["measured", "scored"][not quantized :]
+    assert history.rows[0]["quantized_share"] == float(quantized)
+    assert history.rows[0]["blend"] == 1.75  # at the last of four steps
+    with torch.no_grad():
+        next(network.parameters())[0] = torch.nan
+    with pytest.raises(UserError, match="epoch 2, on images that are not trained: the loss is nan"):
+        history.on_train_epoch_end(trainer, module)

@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from dyadic.network.activations import activation_quantizations
 from dyadic.network.weights import latent_weight
 from dyadic.quantizers.uniform import Uniform
 from dyadic.schedules.partition import (
@@ -185,12 +186,25 @@ def test_a_saturated_weight_is_counted_once_it_is_frozen(build, images):
     assert [*counted, int(weights.saturations)] == [0, 3, 3]
 
 
+def test_a_run_that_resumes_behind_its_last_epoch_freezes_what_is_left(build, images):
+    network, schedule = build(Uniform), GrowingPartition(PORTIONS, after=0)
+    schedule.begin(network)
+    for phase in range(2):
+        schedule.enter(network, phase, images)
+    resumed = build(Uniform)
+    schedule.begin(resumed)
+    resumed.load_state_dict(network.state_dict())
+    schedule.finish(resumed, images)
+    assert all(bool(weights.mask.all()) for _, weights in resumed.weights())
+
+
 def test_everything_at_once_and_no_training_is_the_projection_of_the_weights(build, drive):
-    network = build(Uniform)
+    network = build(Uniform, Uniform)
     expected = [weights.quantizer(latent_weight(la.module)) for la, weights in network.weights()]
     drive(network, GrowingPartition([1.0], after=0))
     found = [layer.module.weight for layer, _ in network.weights()]
     assert all(torch.equal(a, b) for a, b in zip(found, expected, strict=True))
+    assert all(q.quantizer.range.known for q in activation_quantizations(network).values())
 
 
 def test_the_state_of_a_step_is_in_the_state_dict(build, drive, images):

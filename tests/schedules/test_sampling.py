@@ -53,3 +53,10 @@ def test_a_scale_that_does_not_follow_the_weights_stays_as_it_is(build, images, 
         assert (values[:, None] - levels).abs().amin(1).max() < 1e-6
         moved.append(not torch.equal(latent_weight(layer.module), book(was)))
     assert any(moved)
+
+
+def test_every_position_of_every_image_is_drawn_alike():
+    image, row, column = Sampler(60_000, seed=0).draw(3, 4, 5)
+    counts = torch.bincount((image * 4 + row) * 5 + column, minlength=60)
+    assert (int(image.max()), int(row.max()), int(column.max())) == (2, 3, 4)
+    assert 800 < int(counts.min()) <= int(counts.max()) < 1200  # 1000 each, 6 deviations of 31

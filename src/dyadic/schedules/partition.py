@@ -142,6 +142,8 @@ class GrowingPartition(Schedule):
 
     def finish(self, network: QuantizedNetwork, images: Tensor) -> None:
         """Freeze what is left. Raises AssertionError if a weight is not on its codebook."""
+        if not self.phases(network):
+            self.enter(network, 0, images)
         observe(network, False)
         set_blend(network, 0.0)
         if network.quantized_share() < 1:

@@ -18,6 +18,14 @@ def test_the_images_are_determined_by_the_data_seed() -> None:
     assert not torch.equal(a.images, c.images)
 
 
+def test_the_images_stay_those_that_recorded_runs_trained_on() -> None:
+    train, test = Synthetic()(HERE)
+    assert (train.images.shape, test.images.shape) == ((1024, 1, 16, 16), (256, 1, 16, 16))
+    assert train.labels[:8].tolist() == [6, 0, 3, 6, 6, 3, 0, 1]
+    row = [146, 105, 129, 77, 93, 98, 185, 166, 228, 162, 84, 135, 162, 159, 109, 157]
+    assert train.images[0, 0, 0].tolist() == pytest.approx(row, abs=1)
+
+
 def test_a_class_can_be_told_from_its_mean_image() -> None:
     train, test = Synthetic()(HERE)
     flat, classes = train.images.float().flatten(1), range(10)

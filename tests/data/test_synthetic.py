@@ -24,6 +24,14 @@ def test_the_images_stay_those_that_recorded_runs_trained_on() -> None:
     assert train.labels[:8].tolist() == [6, 0, 3, 6, 6, 3, 0, 1]
     row = [146, 105, 129, 77, 93, 98, 185, 166, 228, 162, 84, 135, 162, 159, 109, 157]
     assert train.images[0, 0, 0].tolist() == pytest.approx(row, abs=1)
+    assert train.images.double().mean() == pytest.approx(128.03, abs=0.05)
+    assert train.images.double().std() == pytest.approx(53.24, abs=0.05)
+
+
+def test_what_is_beyond_black_and_white_is_that() -> None:
+    images = Synthetic(noise=3.0)(HERE)[0].images
+    for end in (0, 255):
+        assert 0.25 < (images == end).double().mean() < 0.27
 
 
 def test_a_class_can_be_told_from_its_mean_image() -> None:

@@ -73,6 +73,16 @@ def test_edges(b: int, c: int) -> None:
         assert got.tolist() == [exact([(a, b)], c, lo, hi) for a in acc]
 
 
+@pytest.mark.parametrize("size", [1, 2**30, 2**30 + 1, 2**31, 2**32, 2**33 + 1, 2**61])
+@pytest.mark.parametrize("c", [31, 32, 62])
+def test_two_products_leave_64_bits_at_half_the_size(size: int, c: int) -> None:
+    largest = Dyadic(np.array([2**31 - 1]), np.array([c]))
+    for even, odd in ((size, size), (-size, -size), (size, -size), (size - 1, size)):
+        one, other = np.array([[even]]), np.array([[odd]])
+        wanted = exact([(even, 2**31 - 1), (odd, 2**31 - 1)], c, *INT32)
+        assert requantize_pair(one, other, largest, largest, *INT32).item() == wanted
+
+
 @pytest.mark.parametrize("c", [31, 32, 40, 62])
 def test_ties_round_half_up(c: int) -> None:
     """acc * 2^30 / 2^c is k + 1/2 exactly."""

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from dyadic.record.read import read_records
-from dyadic.report import dashboard
+from dyadic.report import charts, dashboard
 from dyadic.report.dashboard import DETAILED, chosen, integers, main, write_dashboard
 from dyadic.report.data.runs import overview
 from dyadic.report.data.seeds import configurations
@@ -175,6 +175,14 @@ def test_a_run_is_drawn_as_its_files_say(make_run, tmp_path: Path) -> None:
     shown = detail(records[0], next(frame.itertuples()))
     assert "--config-name config" in shown["command"]
     assert dict(shown["facts"])["top-1"] == f"{frame.top1[0]:.2f} %"
+
+
+def test_a_panel_is_logarithmic_only_where_its_title_ends_so() -> None:
+    table = pd.DataFrame({"run": "a", "layer": ["x"], "error": [1.0], "rise": [0.1]})
+    shown = {"error": "difference, logits", "rise": "rise, log", "missing": "missing"}
+    panels = charts.layers("Layers", table, shown=shown).declared["concat"]
+    assert [panel["encoding"]["x"]["scale"]["type"] for panel in panels] == ["linear", "log"]
+    assert [panel["title"]["text"] for panel in panels] == ["difference, logits", "rise, log"]
 
 
 def test_chosen_widths_are_a_strip_with_their_budget(make_run, tmp_path: Path) -> None:

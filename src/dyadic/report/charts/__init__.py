@@ -142,11 +142,11 @@ def layers(
 
     shown  columns and the titles of their panels; a title that ends so has a `, log` axis
     """
-    log = {"mark": {"type": "point", "size": 40}, "scale": "log", "format": "~e"}
-    linear = {"mark": "bar", "scale": "linear", "format": "~f"}
     own = {"legend": {} if table.run.nunique() > 1 else None}
+    log = own | {"mark": {"type": "point", "size": 40}, "scale": "log", "format": "~e"}
+    linear = own | {"mark": "bar", "scale": "linear", "format": "~f"}
     panels = [
-        declaration("layer", name=name, field=column, **own | (log if ", log" in name else linear))
+        declaration("layer", name=name, field=column, **(log if name.endswith(", log") else linear))
         for column, name in shown.items()
         if column in table
     ]

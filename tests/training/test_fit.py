@@ -102,6 +102,7 @@ def test_a_training_that_was_cut_short_goes_on_to_the_same_weights(tmp_path, cap
     assert torch.equal(whole.network.weight, rest.network.weight)
     assert (tmp_path / "cut" / "history.csv").read_text().count("\n") == 4
     assert whole.data.asked == [0, 0, 1, 2]  # the first for its number of batches
+    assert (whole.data.scored, cut.data.scored, rest.data.scored) == (3, 2, 2)
     assert [path.name for path in last.parent.iterdir()] == ["last.ckpt"]
 
 

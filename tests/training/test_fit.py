@@ -82,7 +82,7 @@ def training(data: Data, network: nn.Module | None = None, share: float = 1.0) -
     network = nn.Linear(2, 2) if network is None else network
     phases = [Phase("a", 1), Phase("b", 2, restart=True)]
     optimizer = partial(torch.optim.SGD, lr=0.1, momentum=0.9)
-    return Training(network, data, phases, optimizer, cosine, cross_entropy, share)  # type: ignore[arg-type]
+    return Training(network, data, phases, optimizer, cosine, cross_entropy, share)
 
 
 @pytest.mark.filterwarnings("ignore:Checkpoint directory")

@@ -57,7 +57,7 @@ def test_a_line_every_half_minute_and_every_epoch(
     clock: Clock, caplog: pytest.LogCaptureFixture
 ) -> None:
     row = {"phase": "codes", "epoch": 1, "train_loss": 0.5, "top1": 75.0, "seconds": 31.0}
-    lines = EpochLines("here", SimpleNamespace(rows=[{}, {}, row]), clock.left)  # type: ignore[arg-type]
+    lines = EpochLines("here", SimpleNamespace(rows=[{}, {}, row]), clock.left)
 
     def batch(index: int, seconds: float) -> str:
         caplog.clear()

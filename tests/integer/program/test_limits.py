@@ -100,16 +100,8 @@ EDGES: dict[str, tuple[Callable[[int], Program], list[int], list[int]]] = {
         [ELEMENTS // 3 + 1],
     ),
     "axes": (lambda n: replace(layer(), input_shape=(1, 4, 4, 4)[:n]), [3], [2, 4]),
-    "threshold": (
-        lambda n: one(Threshold("y", X, np.array([n, 7]), np.array([1, 2, 3]))),
-        [LO, 7],
-        [LO - 1, 8],
-    ),
-    "value": (
-        lambda n: one(Threshold("y", X, np.array([7]), np.array([3, n]))),
-        [3, HI],
-        [2, HI + 1],
-    ),
+    "threshold": (lambda n: thresholds([n, 7], [1, 2, 3]), [LO, 7], [LO - 1, 8]),
+    "value": (lambda n: thresholds([300], [3, n]), [3, HI], [2, HI + 1]),
 }
 
 

@@ -103,6 +103,7 @@ REFUSED = {
     "inputs 0 to 255; the table has 0 to 254": after_pixels(
         Lookup("t", ("input",), 0, np.arange(255))
     ),
+    "a table of 0; 1 to 256": after_pixels(Lookup("t", ("input",), 0, np.arange(0))),
     "a table of 257": after_pixels(Lookup("t", ("input",), 0, np.arange(257))),
     "each axis of the second": after_pixels(
         MaxPool("m", ("input",), (3, 3), (1, 1), (0, 0), False),

@@ -145,3 +145,33 @@ def test_a_dead_input_or_filter_makes_no_nan():
     a, w = learn(codes, a, w * 0, TERNARY, (1.0,), 2)
     assert a.isfinite().all()
     assert w.isfinite().all()
+
+
+def one(value: float) -> Tensor:
+    return torch.tensor([[value]]).double()
+
+
+ONE = LayerCodes(one(1.0), one(4.0), torch.zeros(1).double(), -torch.inf, torch.inf)
+
+
+@pytest.mark.parametrize(
+    ("start", "free", "scale", "level"),
+    [
+        (1.0, True, 2.5, 1.0),  # z is half way from 1 to 4; of equal merits the present one stays
+        (-1.0, True, -1.5, -1.0),  # half way from -1 to 4, and the scale takes the sign
+        (-1.0, False, 1.0, 1.0),  # where it may not, the level does
+    ],
+)
+def test_one_weight_by_hand(start: float, free: bool, scale: float, level: float):
+    a, w = alternate(ONE, torch.ones(1).double(), one(start), TERNARY, 1.0, free)
+    assert (a.item(), w.item()) == (scale, level)
+
+
+def test_the_objective_of_one_weight_by_hand():
+    """z = (2 * 1 + 4) / 3: (4 - 2)^2 + 2 (2 - 1)^2."""
+    assert objective(ONE, torch.ones(1).double(), one(1.0), 2.0).tolist() == [6.0]
+
+
+def test_what_is_nothing_explains_nothing_and_half_explains_twice_as_much():
+    p, q = torch.tensor([0.0, 2.0, 2.0]), torch.tensor([0.0, 0.5, 1.0])
+    assert free_scale(p, q).tolist() == [0.0, 8.0, 4.0]

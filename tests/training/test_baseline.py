@@ -97,6 +97,14 @@ def body_of(baseline: Baseline, factor: float = 1.0) -> StartingWeights:
     return StartingWeights(state, "mine.pt", "0")
 
 
+def test_what_is_kept_was_trained(data, tmp_path):
+    torch.manual_seed(0)
+    start = resnet8(classes=4, channels=1, width=4).state_dict()
+    found = body_of(train(data, tmp_path, {"seed": 0}, [])).state
+    assert int(found["bn1.num_batches_tracked"]) == 4  # batches of 16 of 64 images
+    assert not torch.equal(found["conv1.weight"], start["conv1.weight"])
+
+
 def test_the_seconds_are_those_of_making_it(data, tmp_path, monkeypatch):
     trained = train(data, tmp_path, {"seed": 0}, [])
     clock = iter([100.0, 112.36])

@@ -104,6 +104,8 @@ def test_a_training_that_was_cut_short_goes_on_to_the_same_weights(tmp_path, cap
     assert whole.data.asked == [0, 0, 1, 2]  # the first for its number of batches
     assert (whole.data.scored, cut.data.scored, rest.data.scored) == (3, 2, 2)
     assert [path.name for path in last.parent.iterdir()] == ["last.ckpt"]
+    names = {path.name for path in (tmp_path / "whole").iterdir()}
+    assert names == {"checkpoint", "history.csv"}
 
 
 def test_loggers_hear_of_every_epoch_and_the_schedule_is_followed(

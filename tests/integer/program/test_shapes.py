@@ -97,6 +97,22 @@ def test_a_gate_has_each_axis_or_one(gate: tuple[int, ...]) -> None:
         shapes(made)
 
 
+@pytest.mark.parametrize(
+    "padding", [(-5, 3, 0, 0), (3, -5, 0, 0), (0, 0, -4, 2), (-2, -3, 0, 0), (0, 0, -1, -3)]
+)
+def test_what_is_cut_off_leaves_a_row_and_a_column(padding: tuple[int, int, int, int]) -> None:
+    with pytest.raises(ProgramError, match="cuts everything off"):
+        shapes(after_pixels(Pad("y", X, padding), shape=(1, 4, 5)))
+    assert shapes(after_pixels(Pad("y", X, (1, 1, 1, 1)), shape=(1, 1, 1)))["y"] == (1, 3, 3)
+
+
+def test_what_is_joined_differs_in_channels_alone() -> None:
+    assert shapes(after_pixels(Concat("y", X), shape=(2, 4, 5)))["y"] == (2, 4, 5)
+    for padding in ((1, 0, 0, 0), (0, 0, 1, 0)):
+        with pytest.raises(ProgramError, match="differ beyond their channels"):
+            shapes(after_pixels(Pad("more", X, padding), Concat("y", ("input", "more"))))
+
+
 def test_a_flat_tensor_is_gated_by_flat_ones() -> None:
     flat, image = Flatten("flat", X), Relu("image", X)
     made = after_pixels(flat, Multiply("y", ("flat", "flat"), HALF, 0, 9), shape=(2, 1, 1))

@@ -50,6 +50,7 @@ def test_a_program_without_weights_and_fields_in_any_order(tmp_path: Path) -> No
     assert save(program, tmp_path) == 0
     path = tmp_path / "program.json"
     tree = json.loads(path.read_text())
+    assert tree["version"] == 2
     path.write_text(json.dumps(dict(reversed(tree.items()))))
     assert load_proof(tmp_path).program == program
 

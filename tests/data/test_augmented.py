@@ -62,6 +62,8 @@ def test_half_of_the_pictures_are_mirrored(made: Callable) -> None:
     mirrored = [torch.equal(picture, PICTURE.flip(2)) for picture in found]
     assert 30 < sum(mirrored) < 70
     assert sum(torch.equal(picture, PICTURE) for picture in found) == 100 - sum(mirrored)
+    unchanged = made(image_size=[200, 240], crop=False)
+    assert all(torch.equal(unchanged._augmented(PICTURE), PICTURE) for _ in range(20))
 
 
 def test_pictures_are_turned_either_way_by_up_to_so_many_degrees(

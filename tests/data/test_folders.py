@@ -122,6 +122,9 @@ def test_mean_and_std_are_measured_on_the_training_pictures(folders: Path) -> No
     assert data.mean == pytest.approx(mean.tolist(), abs=1e-4)
     assert data.std == pytest.approx(std.tolist(), abs=1e-4)
     assert all(number == round(number, 4) for number in (*data.mean, *data.std))
+    for one in ({"mean": None}, {"std": None}):
+        half = image_set(folders, **one)
+        assert (half.mean, half.std) == (data.mean, data.std)
 
 
 def test_mean_and_std_of_many_pictures_are_those_of_the_first(

@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from PIL import Image
 
 from dyadic.data import ImageFolders
 from dyadic.data import folders as module
@@ -188,6 +189,9 @@ def test_grey_asks_for_one_channel(folders: Path) -> None:
     grey = image_set(folders, channels=1, mean=[0.5], std=[0.25])
     assert grey.test_arrays()[0].shape[1:] == (1, 16, 16)
     assert image_set(folders).channels == 3
+    first = folders / "imagenet" / "train" / "n01" / "0.png"
+    Image.open(first).convert("L").save(first)
+    assert image_set(folders, mean=[0.5], std=[0.25]).channels == 1
 
 
 def test_changed_pictures_change_the_fingerprint_and_a_listing_is_kept_to(folders: Path) -> None:

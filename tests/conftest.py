@@ -1,6 +1,7 @@
 """What every test starts from: one thread, a known seed, its own working folder."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -29,10 +30,15 @@ def _own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
 
 
-@pytest.fixture(autouse=True)
-def _same_prices(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Algorithms are chosen by the same prices on every machine, however busy."""
-    monkeypatch.setattr(engine, "prices_of", lambda path: SETS[path].prices)
+@pytest.fixture(autouse=True, scope="session")
+def _same_prices() -> Iterator[None]:
+    """Algorithms are chosen by the same prices on every machine, however busy.
+
+    For the session: fixtures of a module open engines before those of a test begin.
+    """
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(engine, "prices_of", lambda path: SETS[path].prices)
+        yield
 
 
 @pytest.fixture(scope="session")

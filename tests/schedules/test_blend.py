@@ -123,6 +123,8 @@ def test_lambda_ends_where_it_is_told_to_whatever_the_epochs(epochs: int, every:
         {"last": 10.0},
         {"rho": None},
         {"rho": None, "last": 0.5},
+        {"rho": None, "last": 0.0},
+        {"lambda0": 2.0, "rho": None, "last": 1.5},
     ],
 )
 def test_growth_refuses_what_does_not_grow(wrong: dict):

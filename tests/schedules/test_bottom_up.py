@@ -185,6 +185,7 @@ def test_top_layers_trains_the_last_k(build, drive, chain, k, expected):
             before.update(snapshot(network))
 
     drive(network, TopLayers(1, k), watch=watch, steps=3)
+    assert all(p.requires_grad for p in network.parameters())
     assert moved(before, snapshot(network)) == expected
 
 

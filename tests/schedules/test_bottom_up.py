@@ -118,6 +118,24 @@ def test_a_phase_fits_the_activations_that_turn_on_and_no_other(build, images, c
     assert ranges() == last
 
 
+def test_each_step_alone_turns_on_what_is_fixed_point_by_then(build, images, chain):
+    """A resumed run arranges a phase that it did not enter."""
+    schedule = BottomUp(1)
+
+    def after(step) -> list[bool]:
+        network = build(Uniform, Uniform, bits=6, model=chain)
+        for quantization in activation_quantizations(network).values():
+            quantization.enabled = False
+        step(network)
+        return [q.enabled for q in activation_quantizations(network).values()]
+
+    for phase in range(3):
+        table = [unit <= phase + 1 for unit in range(4)]
+        assert after(lambda network, p=phase: schedule.enter(network, p, images)) == table
+        assert after(lambda network, p=phase: schedule.arrange(network, p)) == table
+    assert after(lambda network: schedule.finish(network, images)) == [True] * 4
+
+
 @pytest.mark.parametrize(
     ("schedule", "trains"),
     [

@@ -67,10 +67,19 @@ def test_statistics_move_first_then_only_weights_and_bias_train(build, drive):
     assert not torch.equal(before["bias"], after["bias"])
 
 
-def test_folding_at_the_start_has_one_phase(build):
-    network = build(PER_CHANNEL)
-    phases = FreezeThenFold(epochs=2, moving_epochs=1, fold_at_start=True).phases(network)
-    assert [(p.name, p.epochs) for p in phases] == [("batch norm folded", 2)]
+@pytest.mark.parametrize("choice", [{"fold_at_start": True}, {"moving_epochs": 0}])
+def test_folding_at_the_start_has_one_phase_and_moves_no_statistics(build, drive, choice):
+    network, schedule = build(PER_CHANNEL), FreezeThenFold(epochs=2, **choice)
+    assert [(p.name, p.epochs) for p in schedule.phases(network)] == [("batch norm folded", 2)]
+    seen = []
+
+    def watch(phase: int, moment: str) -> None:
+        seen.append({k: v.clone() for k, v in network.body.bn1.state_dict().items()})
+
+    drive(network, schedule, watch=watch)
+    assert all((state["weight"] == 1).all() for state in seen)
+    assert torch.equal(seen[0]["running_mean"], seen[-1]["running_mean"])
+    assert not torch.equal(seen[0]["bias"], seen[-1]["bias"])
 
 
 def test_batch_norm_without_affine_parameters_is_refused(build):

@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from dyadic.network.activations import activation_quantizations
+from dyadic.network.activations import activation_quantizations, observe
 from dyadic.network.quantized import calibrate
 from dyadic.quantizers.logarithmic import Logarithmic
 from dyadic.quantizers.uniform import Uniform
@@ -52,6 +52,17 @@ def test_re_estimated_batch_norms_have_the_statistics_of_the_quantized_network(b
         torch.testing.assert_close(norm.running_mean, x.mean((0, 2, 3)), rtol=1e-2, atol=1e-3)
         torch.testing.assert_close(norm.running_var, x.var((0, 2, 3)), rtol=1e-2, atol=1e-3)
     assert all(torch.equal(p, kept[n]) for n, p in network.named_parameters())
+
+
+@pytest.mark.parametrize("look", [re_estimate, lambda network, _: AllAtOnce(1).measure(network)])
+def test_ranges_do_not_move_where_statistics_or_scores_are_taken(build, images, look):
+    network = build(Logarithmic, Uniform)
+    calibrate(network, images)
+    before = ranges(network)
+    observe(network, True)
+    look(network, images)
+    network(100 * images)
+    assert all(torch.equal(a, b) for a, b in zip(ranges(network), before, strict=True))
 
 
 def test_post_training_moves_nothing_but_the_ranges(build, drive):

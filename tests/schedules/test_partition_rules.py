@@ -6,7 +6,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Generator
 
+from dyadic.errors import UserError
+from dyadic.network.weights import latent_weight
+from dyadic.quantizers.binary import Binary
 from dyadic.schedules.partition import (
+    GrowingPartition,
     largest_first,
     quantization_error,
     random,
@@ -64,3 +68,12 @@ def test_the_random_partition_is_a_function_of_its_generator():
     draws = [random(w, w, nothing, 500, generator(seed)) for seed in (0, 0, 1)]
     assert torch.equal(draws[0], draws[1])
     assert 400 < int((draws[0] ^ draws[2]).sum()) < 600
+
+
+def test_zeros_are_not_kept_by_a_quantizer_without_one(build, images):
+    network = build(Binary, bits=1)
+    latent_weight(network.layers[0].module).data[0] = 0.0
+    schedule = GrowingPartition([0.5, 1.0], 1, keep_zeros=True)
+    schedule.begin(network)
+    with pytest.raises(UserError, match="no zero"):
+        schedule.enter(network, 0, images)

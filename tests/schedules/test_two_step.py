@@ -210,17 +210,25 @@ def test_only_binary_and_ternary_sets_per_filter_follow_a_scale(build):
     assert not free(functools.partial(Uniform, granularity="per_channel"), 4)
 
 
-def test_weights_are_float_in_step_one_and_quantized_in_step_three(build, drive):
+def test_weights_are_float_in_step_one_and_quantized_in_step_three(build, drive, images):
     network = build(PER_FILTER, SparseHalfWave, bits=2)
-    seen = []
+    seen, levels = [], []
 
     def watch(phase: int, moment: str) -> None:
         seen.append((phase, network.quantized_share()))
+        w = latent_weight(network.layers[0].module).detach()
+        levels.append(len(w[0].abs().unique()))
 
     schedule = TwoStep(1, fine_tuning=1, samples=256)
     assert [p.name for p in schedule.phases(network)] == ["codes", "fine-tuning"]
     drive(network, schedule, watch=watch)
     assert seen == [(0, 0.0), (0, 0.0), (1, 1.0), (1, 1.0)]
+    assert levels[2] <= 2 < levels[1]  # learned before they are tuned
+    for phase in (1, 0):  # a resumed run enters nothing
+        schedule.arrange(network, phase)
+        assert network.quantized_share() == phase
+    schedule.finish(network, images)
+    assert network.quantized_share() == 1.0
 
 
 def test_without_fine_tuning_the_weights_are_learned_in_the_end(build, drive):

@@ -198,6 +198,18 @@ def test_a_logger_without_a_login_is_one_line(tmp_path, monkeypatch):
     assert not list(tmp_path.rglob("weights.pt"))
 
 
+def test_a_logger_that_is_not_installed_is_a_line_and_the_run_is_whole(
+    tmp_path, monkeypatch, caplog
+):
+    monkeypatch.setattr("pytorch_lightning.loggers.wandb._WANDB_AVAILABLE", False)
+    monkeypatch.setattr("tests.run.test_tracker.CHOICES", [*CHOICES, "deploy=none"])
+    folder, summary = finished(tmp_path, "wandb")
+    assert summary["top1"] is not None
+    assert (folder / "summary.json").exists()
+    (line,) = (r.getMessage() for r in caplog.records if r.name == "dyadic.commands.loggers")
+    assert line == "wandb is not installed: no log beside the record; logger=none says so"
+
+
 def test_the_runs_of_a_sweep_do_not_share_the_id_of_one_run(tmp_path, monkeypatch):
     sweep = SimpleNamespace(mode=RunMode.MULTIRUN)
     monkeypatch.setattr("dyadic.commands.loggers.HydraConfig.initialized", lambda: True)
@@ -206,3 +218,4 @@ def test_the_runs_of_a_sweep_do_not_share_the_id_of_one_run(tmp_path, monkeypatc
     monkeypatch.setattr("tests.run.test_tracker.CHOICES", [*CHOICES, "deploy=none"])
     directory, _ = finished(tmp_path, "wandb")
     assert "mine" not in Offline(directory).place.name
+    assert "WANDB_RUN_ID" not in os.environ  # W&B reads it once a process, maybe long before

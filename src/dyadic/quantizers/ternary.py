@@ -78,7 +78,7 @@ class Ternary(WeightQuantizer):
         threshold, alpha = (statistic[0] for statistic in twn_alpha(rows))
         # Of zeros alone the threshold is no cut: they would fall on both sides of it.
         empty, alpha = alpha == 0, positive(alpha)
-        cut = (threshold.double() / alpha.double()).masked_fill(empty, 0.5).cpu()
+        cut = (threshold.double() / alpha.double()).masked_fill(empty, 0.5)
         return Codebook(
             alpha,
             torch.tensor([-1, 0, 1]),

@@ -26,7 +26,7 @@ from dyadic.training.module import parameter_groups
 METHODS = sorted(path.stem for path in (ROOT / "conf" / "method").glob("*.yaml"))
 FEW = (
     "schedule.samples=64 schedule.images=16 schedule.strengths=[1.0] schedule.alternations=1 "
-    "schedule.epochs=1 schedule.fine_tuning=0"
+    "schedule.epochs=1 schedule.fine_tuning=0 allocation=fixed"
 )
 
 

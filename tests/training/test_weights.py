@@ -35,8 +35,9 @@ def weights(state: dict, **options) -> StartingWeights:
 )
 def test_three_tensors_that_do_not_fit_are_named_and_the_others_counted(missing, said) -> None:
     state = {k: v for k, v in body().state_dict().items() if k not in missing}
-    with pytest.raises(UserError, match=f"mine.pt does not fit the network: .*{said}$"):
-        weights(state).load(normalized(body(), Grey))
+    for adapts in (False, True):
+        with pytest.raises(UserError, match=f"mine.pt does not fit the network: .*{said}$"):
+            weights(state, adapts=adapts).load(normalized(body(), Grey))
 
 
 def test_the_counters_of_batch_norm_may_be_missing() -> None:

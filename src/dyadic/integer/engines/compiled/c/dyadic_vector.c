@@ -69,11 +69,11 @@ static part part_of(const dy_window *w, const dy_tensor *in, int32_t y, int32_t 
     {                                                                                            \
         const TYPE *data = (const TYPE *)(const void *)in->data;                                 \
         int32_t i, j, c;                                                                         \
-        memcpy(best, data + dy_index(in, inside->top, inside->left),                 \
+        memcpy(best, data + dy_index(in, inside->top, inside->left),                             \
                (size_t)in->channels * sizeof *best);                                             \
         for (i = inside->top; i < inside->bottom; i++)                                           \
             for (j = inside->left; j < inside->right; j++) {                                     \
-                const TYPE *from = data + dy_index(in, i, j);                        \
+                const TYPE *from = data + dy_index(in, i, j);                                    \
                 for (c = 0; c < in->channels; c++)                                               \
                     best[c] = from[c] > best[c] ? from[c] : best[c];                             \
             }                                                                                    \

@@ -323,8 +323,8 @@ void dy_pixels(const uint8_t *image, const dy_tensor *out, int32_t first, int32_
         for (y_ = first; y_ < last; y_++)                                                        \
             for (x_ = 0; x_ < out->width; x_++)                                                  \
                 for (c_ = 0; c_ < out->channels; c_ += CHUNK) {                                  \
-                    const int32_t n = dy_smaller(CHUNK, out->channels - c_);                        \
-                    const int64_t i = dy_index(in, y_, x_) + c_, o = dy_index(out, y_, x_) + c_;             \
+                    const int32_t n = dy_smaller(CHUNK, out->channels - c_);                     \
+                    const int64_t i = dy_index(in, y_, x_) + c_, o = dy_index(out, y_, x_) + c_; \
                     BODY                                                                         \
                 }                                                                                \
     } while (0)
@@ -469,7 +469,7 @@ static void clip_window(int32_t start, int32_t length, int32_t size, int32_t *fr
         clip_window(x_ * w->step_x - w->pad_x, w->width, in->width, &left, &right);              \
         for (row = top; row < bottom; row++)                                                     \
             for (column = left; column < right; column++) {                                      \
-                dy_values(in, dy_index(in, row, column) + c_, x, n);                                        \
+                dy_values(in, dy_index(in, row, column) + c_, x, n);                             \
                 for (e = 0; e < n; e++)                                                          \
                     BODY                                                                         \
             }                                                                                    \

@@ -1,8 +1,12 @@
 """Layers and widths as a knapsack."""
 
+from dataclasses import replace
+
+import pytest
 from tests.allocation.test_allocation import PROBLEM
 
 from dyadic.allocation.problem import grid
+from dyadic.errors import UserError
 
 
 def test_costs_are_a_column_for_every_limit() -> None:
@@ -13,3 +17,10 @@ def test_costs_are_a_column_for_every_limit() -> None:
         knapsack = table.knapsack(limits)
         assert {cost.shape for cost in knapsack.cost} == {(len(choices), len(limits))}
         assert knapsack.limit.shape == (len(limits),)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_a_sensitivity_that_is_not_finite_names_its_layer(value: float) -> None:
+    problem = replace(PROBLEM, omega=lambda layer, *_: value if layer == "a.conv2" else 1.0)
+    with pytest.raises(UserError, match="the sensitivity of layer a.conv2 is not finite"):
+        grid(problem, [(4, 4), (8, 8)], {})

@@ -117,7 +117,8 @@ class Grid:
 def grid(problem: Problem, choices: Sequence[Bits], fixed: Mapping[str, Bits]) -> Grid:
     """The grid of `problem`: every layer takes one of `choices`, or what `fixed` says.
 
-    Raises UserError where layers that are tied to one another are fixed to different widths.
+    Raises UserError where layers that are tied to one another are fixed to different widths, and
+    for a sensitivity that is not finite.
     """
     groups = _tied(problem)
     menus = [_menu(group, choices, fixed) for group in groups]
@@ -130,11 +131,21 @@ def grid(problem: Problem, choices: Sequence[Bits], fixed: Mapping[str, Bits]) -
         ]
 
     omega = rows(lambda layer, bits: problem.omega(layer.name, *bits), np.float64)
+    _check_finite(groups, omega)
     cost = {
         kind: rows(lambda layer, bits, m=MEASURES[kind]: m.cost(problem, layer, bits), np.int64)
         for kind in kinds
     }
     return Grid(groups, menus, omega, cost)
+
+
+def _check_finite(groups: Sequence[Sequence[LayerCost]], omega: Sequence[np.ndarray]) -> None:
+    for group, row in zip(groups, omega, strict=True):
+        if not np.isfinite(row).all():
+            raise UserError(
+                f"the sensitivity of layer {group[0].name} is not finite; is the float network "
+                "trained, and its loss on the training images a number?"
+            )
 
 
 def _tied(problem: Problem) -> list[list[LayerCost]]:

@@ -6,7 +6,8 @@ Stochastic rounding is left out: a generator of random numbers needs its real de
 """
 
 import copy
-import shlex
+from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -20,7 +21,7 @@ from dyadic.allocation.cost import costs_of
 from dyadic.allocation.problem import Problem
 from dyadic.commands.build import build
 from dyadic.commands.build import run as whole
-from dyadic.run.pipeline import _network, _quantize, calibration_images
+from dyadic.run.pipeline import _network, _quantize, _sample, calibration_images
 from dyadic.training.module import parameter_groups
 
 METHODS = sorted(path.stem for path in (ROOT / "conf" / "method").glob("*.yaml"))
@@ -64,12 +65,15 @@ CHOICES = [
 
 
 class Answers(TorchDispatchMode):
-    """Values that Python asks of a tensor that has none: 1, or true."""
+    """Values that the processor asks of a tensor that has none: 1, or true."""
 
     NUMBERS = (torch.ops.aten.item.default, torch.ops.aten._local_scalar_dense.default)
     TRUTHS = (torch.ops.aten.equal.default, torch.ops.aten.allclose.default)
+    COPY = torch.ops.aten._to_copy.default
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func is self.COPY and args[0].is_meta and kwargs.get("device") == torch.device("cpu"):
+            return torch.ones(args[0].shape, dtype=kwargs.get("dtype") or args[0].dtype)
         if func in self.TRUTHS:
             return True
         if func in self.NUMBERS:
@@ -78,7 +82,7 @@ class Answers(TorchDispatchMode):
 
 
 @pytest.fixture
-def swapped(monkeypatch: pytest.MonkeyPatch) -> None:
+def swapped(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Let `_apply`, of which `to(device)` is a case, put tensors of another kind in place."""
     monkeypatch.setattr(torch.Tensor, "__deepcopy__", lambda x, memo: x.detach().clone())
     before = torch.__future__.get_overwrite_module_params_on_conversion()
@@ -114,7 +118,7 @@ def step(network, images, labels) -> torch.Tensor:
 
 @pytest.mark.parametrize("choices", CHOICES)
 def test_gradients_and_a_whole_schedule_stay_on_the_networks_device(tmp_path, choices, swapped):
-    run, network, phases, images, batch = quantized(tmp_path, shlex.split(choices))
+    run, network, phases, images, batch = quantized(tmp_path, choices.split())
     meta = copy.deepcopy(network).to("meta")
     with Answers():
         assert step(meta, *(x.to("meta") for x in batch)).device.type == "meta"
@@ -138,6 +142,19 @@ def test_gradients_and_a_whole_schedule_stay_on_the_networks_device(tmp_path, ch
             run.schedule.measure(network)
         run.schedule.finish(network, images)
         assert network(images).device.type == "cuda"
+
+
+@pytest.mark.parametrize("sensitivity", ["eigenvalue", "hessian", "loss", "sqnr"])
+def test_layers_are_weighed_on_the_networks_device(tmp_path, sensitivity):
+    choices = ("method=hawq_v3", "allocation=ilp", f"sensitivity={sensitivity}", "start=train")
+    run = build(configuration(tmp_path, *choices), tmp_path)
+    network = _network(run, run.model())
+    sample = _sample(run, network)
+    network.to("meta")
+    on_meta = {"images": sample.images.to("meta"), "labels": sample.labels.to("meta")}
+    with Answers():
+        omega = run.sensitivity(replace(sample, cache=None, **on_meta))
+        assert all(isinstance(omega(layer.name, 4, 4), float) for layer in network.layers)
 
 
 @pytest.mark.gpu

@@ -53,23 +53,21 @@ def test_one_image_of_every_size():
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("classes", CLASSES)
 def test_classifiers_of_every_size(size, classes):
-    for images in range(1, 10):
-        run_guarded(["classifier", {"size": size, "classes": classes}, images])
+    run_guarded(*(["classifier", {"size": size, "classes": classes}, n] for n in range(1, 10)))
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("size", SIZES)
 def test_networks_of_every_size(size):
-    for images in range(1, 10):
-        run_guarded(["resnet20", {"size": size}, images])
+    run_guarded(*(["resnet20", {"size": size}, images] for images in range(1, 10)))
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("outputs", [3, 16, 20, 36, 64, 100])
 def test_convolutions_of_every_size(outputs):
-    for size, codes in product(SIZES, ([0, 255], [-128, 127], [-5000, 5000])):
-        kind = {"size": [size, size], "channels": [5, outputs], "padding": [1, 1], "codes": codes}
-        run_guarded(["convolution", kind, 1])
+    layer = {"channels": [5, outputs], "padding": [1, 1]}
+    kinds = product(SIZES, ([0, 255], [-128, 127], [-5000, 5000]))
+    run_guarded(*(["convolution", layer | {"size": [s, s], "codes": c}, 1] for s, c in kinds))
 
 
 @pytest.mark.parametrize("path", available_paths())

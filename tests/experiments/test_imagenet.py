@@ -17,7 +17,6 @@ from dyadic.report.data.seeds import configurations
 
 ROOT = Path(__file__).parents[2]
 NAMES = [path.stem for path in sorted((ROOT / "experiments" / "imagenet").glob("*.yaml"))]
-SLOWEST = ("vgg16", "log_")  # hundreds of megabytes of weights
 SHORTER = {
     **dict.fromkeys(("epochs", "epochs_per_step", "after", "fine_tuning", "moving_epochs"), 1),
     **{"samples": 256, "images": 16, "strengths": [1.0], "alternations": 1},  # of two-step

@@ -15,7 +15,7 @@ from dyadic.quantizers.uniform import Uniform
 from dyadic.schedules import sampling, two_step
 from dyadic.schedules.blend import set_blend
 from dyadic.schedules.sampling import Sampler, input_patches
-from dyadic.schedules.two_step import Target, TwoStep, scale_is_free
+from dyadic.schedules.two_step import TwoStep, scale_is_free
 
 PER_FILTER = functools.partial(Ternary, granularity="per_channel")
 
@@ -47,46 +47,9 @@ def test_positions_are_within_the_map_and_the_same_for_every_tensor():
     assert [(int(i.min()), int(i.max())) for i in draws[0]] == [(0, 3), (0, 4), (0, 5)]
 
 
-def test_targets_follow_the_output_to_the_activation_that_alone_reads_it(build, chain):
-    network = build(PER_FILTER, SparseHalfWave, bits=2, model=chain)
-    targets = [Target.of(network.body, layer) for layer in network.layers]
-    assert [t.relu for t in targets] == [True, True, True, False]
-    assert [t.norm is not None for t in targets] == [True, True, False, False]
-    quantized = list(activation_quantizations(network).values())[1:]
-    assert [t.quantization for t in targets] == [*quantized, None]
-
-
-def test_targets_stop_at_a_split_or_an_addition(build):
-    network = build(PER_FILTER, SparseHalfWave, bits=2)
-    first, second, last = (Target.of(network.body, layer) for layer in network.layers)
-    assert (first.norm, first.relu, first.quantization) == (network.body.bn1, True, None)
-    assert (second.norm, second.relu, second.quantization) == (network.body.bn2, False, None)
-    assert (last.norm, last.relu, last.quantization) == (None, False, None)
-
-
-def test_a_quantized_target_saturates_where_its_codes_do(build, images, chain):
-    network = build(PER_FILTER, SparseHalfWave, bits=2, model=chain)
-    network.calibrate([images])
-    target = Target.of(network.body, network.layers[0])
-    y, low, high = target.codes(torch.linspace(-9, 9, 50))
-    assert (low, high) == (0.0, pytest.approx(y.max().item()))
-    assert len(y.unique()) == 4
-    assert Target.of(network.body, network.layers[3]).codes(y)[1:] == (-torch.inf, torch.inf)
-
-
-def test_the_affine_part_is_what_stands_between_product_and_activation(build, images):
-    network = build(None, model=nn.Sequential(nn.Conv2d(2, 4, 3), nn.BatchNorm2d(4))).eval()
-    conv, norm = network.body.get_submodule("0"), network.body.get_submodule("1")
-    gain, shift = Target.of(network.body, network.layers[0]).affine(conv)
-    product = F.conv2d(images, conv.weight).double()
-    expected = norm(conv(images)).double()
-    computed = gain.view(-1, 1, 1) * product + shift.view(-1, 1, 1)
-    assert torch.allclose(computed, expected, atol=1e-5)
-
-
-def trained(build, images, model=None):
+def trained(build, images, model=None, weight=PER_FILTER):
     """A network after step 1: float in weights, with ranges of its activations."""
-    network = build(PER_FILTER, SparseHalfWave, bits=2, model=model)
+    network = build(weight, SparseHalfWave, bits=2, model=model)
     network.calibrate([images])
     set_blend(network, 0.0)
     return network.eval()
@@ -124,6 +87,15 @@ def test_a_ternary_codebook_per_filter_holds_the_solution_exactly(build, images)
         w = latent_weight(layer.module)
         assert torch.equal(weights.codebook(w)(w), w)
         assert all(len(row.abs().unique()) <= 2 for row in w.detach().flatten(1))
+
+
+def test_several_scales_in_a_filter_round_the_weights_of_step_one(build, images):
+    groups = functools.partial(Ternary, granularity="per_block", group_size=3)
+    network = trained(build, images, weight=groups)
+    before = [latent_weight(layer.module).detach().clone() for layer in network.layers]
+    TwoStep(1, samples=256).learn_weights(network, images)
+    for (layer, weights), w in zip(network.weights(), before, strict=True):
+        assert torch.equal(latent_weight(layer.module), weights.quantizer.codebook(w)(w))
 
 
 @pytest.mark.parametrize("asymmetric", [True, False])
@@ -175,12 +147,6 @@ def test_a_filter_that_batch_norm_switched_off_keeps_the_scale_of_its_codebook(b
     TwoStep(1, samples=256).learn_weights(network, images)
     found = latent_weight(network.layers[0].module)[1].abs().unique()
     assert found.tolist() == pytest.approx([0.0, scale[1].item()])
-
-
-def test_a_relu_without_a_quantizer_saturates_below_alone(build):
-    network = build(PER_FILTER, bits=2, model=nn.Sequential(nn.Conv2d(2, 4, 3), nn.ReLU()))
-    y, low, high = Target.of(network.body, network.layers[0]).codes(torch.tensor([-2.0, 3.0]))
-    assert (y.tolist(), low, high) == ([0.0, 3.0], 0.0, torch.inf)
 
 
 def test_symmetric_and_asymmetric_inputs_differ_above_the_first_layer(build, images):

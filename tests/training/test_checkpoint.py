@@ -48,6 +48,13 @@ def test_nothing_is_unpickled_but_tensors(tmp_path):
     assert resumable(tmp_path / "last.ckpt") is None
 
 
+def test_one_that_somebody_else_removed_is_no_error(tmp_path):
+    Checkpoints().save_checkpoint(STATE, tmp_path / "last.ckpt")
+    for _ in range(2):
+        Checkpoints().remove_checkpoint(tmp_path / "last.ckpt")
+    assert not list(tmp_path.iterdir())
+
+
 def test_the_one_before_stays_until_the_new_one_is_whole(tmp_path, monkeypatch):
     path = tmp_path / "last.ckpt"
     Checkpoints().save_checkpoint(STATE, path)

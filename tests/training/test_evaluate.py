@@ -26,6 +26,7 @@ def test_top_1_and_top_5_count_the_best_and_the_five_best():
         score = evaluate(Ranked(), [(torch.zeros(2, 1), torch.tensor([label] * 2))])
         assert (score.top1, score.top5) == (top1, top5)
     assert evaluate(Ranked(3), [(torch.zeros(3, 1), torch.arange(3))]).top5 == 100.0
+    assert evaluate(Ranked(), [(torch.zeros(1, 1), torch.tensor([0]))]).top1 == 100.0
 
 
 def test_batches_of_any_size_give_the_score_of_all_images():

@@ -85,22 +85,23 @@ def training(data: Data, network: nn.Module | None = None, share: float = 1.0) -
     return Training(network, data, phases, optimizer, cosine, cross_entropy, share)
 
 
-@pytest.mark.filterwarnings("ignore:Checkpoint directory")
-def test_a_training_that_was_cut_short_goes_on_to_the_same_weights(tmp_path, caplog) -> None:
+@pytest.mark.filterwarnings("ignore:Checkpoint directory", "ignore:The dirpath has changed")
+def test_a_training_that_was_cut_short_goes_on_elsewhere_to_the_same_weights(tmp_path, caplog) -> None:
     whole, cut, rest = training(Data()), training(Data(cut=2)), training(Data())
     rows = fit(whole, tmp_path / "whole", HARDWARE, "here")
     with pytest.raises(InterruptedError):
         fit(cut, tmp_path / "cut", HARDWARE, "here")
     assert "resuming" not in caplog.text
+    moved = (tmp_path / "cut").rename(tmp_path / "moved")
     with caplog.at_level(logging.INFO, "dyadic"):
-        found = fit(rest, tmp_path / "cut", HARDWARE, "here")
-    last = tmp_path / "cut" / "checkpoint" / "last.ckpt"
+        found = fit(rest, moved, HARDWARE, "here")
+    last = moved / "checkpoint" / "last.ckpt"
     assert f"here: resuming from {last}" in caplog.text
     assert "here: b, epoch 3/3, loss" in caplog.text
     assert [row | {"seconds": 0} for row in found] == [row | {"seconds": 0} for row in rows]
     assert [row["step"] for row in rows] == [4, 8, 12]
     assert torch.equal(whole.network.weight, rest.network.weight)
-    assert (tmp_path / "cut" / "history.csv").read_text().count("\n") == 4
+    assert (moved / "history.csv").read_text().count("\n") == 4
     assert whole.data.asked == [0, 0, 1, 2]  # the first for its number of batches
     assert (whole.data.scored, cut.data.scored, rest.data.scored) == (3, 2, 2)
     assert [path.name for path in last.parent.iterdir()] == ["last.ckpt"]

@@ -86,7 +86,7 @@ def training(data: Data, network: nn.Module | None = None, share: float = 1.0) -
 
 
 @pytest.mark.filterwarnings("ignore:Checkpoint directory", "ignore:The dirpath has changed")
-def test_a_training_that_was_cut_short_goes_on_elsewhere_to_the_same_weights(tmp_path, caplog) -> None:
+def test_a_training_cut_short_goes_on_elsewhere_to_the_same_weights(tmp_path, caplog) -> None:
     whole, cut, rest = training(Data()), training(Data(cut=2)), training(Data())
     rows = fit(whole, tmp_path / "whole", HARDWARE, "here")
     with pytest.raises(InterruptedError):

@@ -8,13 +8,15 @@ enum { WORD = 31 };  /* most bits of the low word of a wide accumulator */
 
 /* ---- the rule -------------------------------------------------------------------------- */
 
-/* |acc| <= 2^31: the product and the sum fit 64 bits. */
-static int32_t rescale(int64_t acc, int64_t b, uint8_t c, int32_t lo, int32_t hi)
+/* |acc| <= 2^31: the product and the sum fit 64 bits. The bit that rounds is added behind the other
+ * shifts, which is the same; gcc makes no vectors of 2^c. */
+static int32_t rescale(int64_t acc, int64_t b, int32_t c, int32_t lo, int32_t hi)
 {
-    return dy_clamp((acc * b + dy_half(c)) >> c, lo, hi);
+    const int32_t last = c > 0;
+    return dy_clamp((((acc * b) >> (c - last)) + last) >> last, lo, hi);
 }
 
-static int32_t rescale_pair(int64_t acc, int64_t b, int64_t odd, int64_t odd_b, uint8_t c,
+static int32_t rescale_pair(int64_t acc, int64_t b, int64_t odd, int64_t odd_b, int32_t c,
                             int32_t lo, int32_t hi)
 {
     return dy_clamp((acc * b + odd * odd_b + dy_half(c)) >> c, lo, hi);
@@ -58,11 +60,10 @@ static void load_short(const dy_tensor *t, int64_t index, int16_t *to, int32_t c
         memcpy(to, t->data + 2 * index, (uint32_t)count * sizeof *to);
 }
 
-/* One tap of one pixel: channels of the input, or zeros outside the image. */
-static void gather_tap(const tile *t, const dy_tensor *in, int64_t index, int32_t inside,
-                       int64_t place)
+/* Neighbouring elements of the input, or zeros outside the image. */
+static void gather_run(const tile *t, const dy_tensor *in, int64_t index, int32_t count,
+                       int32_t inside, int64_t place)
 {
-    const int32_t count = t->conv->group_in;
     if (!inside)
         memset((uint8_t *)t->patch + place * t->size, 0, (uint32_t)(count * t->size));
     else if (t->size == 1)
@@ -73,23 +74,37 @@ static void gather_tap(const tile *t, const dy_tensor *in, int64_t index, int32_
         dy_values(in, index, (int32_t *)t->patch + place, count);
 }
 
-/* The input that output pixels x .. x + DY_PIXELS - 1 of row y see. */
+/* The taps of one row of the window, whose left column is `left`: one run where they are neighbours
+ * in memory and in the image, else one each. */
+static void gather_row(const tile *t, const dy_tensor *in, int32_t channel, int32_t row,
+                       int32_t left, int64_t place)
+{
+    const dy_window *w = &t->conv->window;
+    const int32_t count = t->conv->group_in, within = row >= 0 && row < in->height;
+    const int together = w->dilation_x == 1 && in->stride == count && left >= 0
+                         && left + w->width <= in->width;
+    const int32_t step = together ? w->width : 1;
+    int32_t j;
+    for (j = 0; j < w->width; j += step, place += step * count) {
+        const int32_t column = left + j * w->dilation_x;
+        const int inside = within && column >= 0 && column < in->width;
+        gather_run(t, in, dy_index(in, row, column) + channel, step * count, inside, place);
+    }
+}
+
+/* The input that output pixels x .. x + DY_PIXELS - 1 of row y see: zeros beyond `pixels`. */
 static void gather(const tile *t, const dy_tensor *in, int32_t group, int32_t y, int32_t x,
                    int32_t pixels)
 {
     const dy_window *w = &t->conv->window;
     int64_t place = 0;
-    int32_t p, i, j;
+    int32_t p, i;
     for (p = 0; p < DY_PIXELS; p++)
-        for (i = 0; i < w->height; i++)
-            for (j = 0; j < w->width; j++, place += t->conv->group_in) {
-                const int32_t row = y * w->step_y - w->pad_y + i * w->dilation_y;
-                const int32_t column = (x + p) * w->step_x - w->pad_x + j * w->dilation_x;
-                const int inside = p < pixels && row >= 0 && row < in->height && column >= 0
-                                   && column < in->width;
-                gather_tap(t, in, dy_index(in, row, column) + (int64_t)group * t->conv->group_in, inside,
-                           place);
-            }
+        for (i = 0; i < w->height; i++, place += w->width * t->conv->group_in) {
+            const int32_t row = y * w->step_y - w->pad_y + i * w->dilation_y;
+            gather_row(t, in, group * t->conv->group_in, p < pixels ? row : -1,
+                       (x + p) * w->step_x - w->pad_x, place);
+        }
 }
 
 /* acc[p] += sum over k of patch[p][k] * weights[k]; compilers make dot products of it. */
@@ -180,24 +195,56 @@ static void accumulate_wide(const tile *t, const void *weights, int64_t *acc)
         shift_wide(acc, t->patch, t->depth, weights);
 }
 
-/* One channel of the tile's pixels. */
-static void channel_narrow(const tile *t, int32_t channel, int32_t *out)
+/* Sums of some channels of the tile's pixels, [pixel][channel - first]. */
+static void sums_narrow(const tile *t, const void *plane, const int32_t *bias, int32_t first,
+                        int32_t count, int32_t (*sums)[CHUNK])
 {
-    const dy_conv *conv = t->conv;
-    const dy_scale *s = &conv->scale;
-    const int32_t i = s->per_channel ? channel : 0;
-    const int32_t bias = ((const int32_t *)conv->bias)[channel];
-    int32_t acc[DY_PIXELS] = {bias, bias, bias, bias}, odd[DY_PIXELS] = {0};
-    int32_t p;
-    accumulate_narrow(t, row_of(conv, conv->weights, channel, t->depth), acc);
-    if (conv->odd)
-        accumulate_narrow(t, row_of(conv, conv->odd, channel, t->depth), odd);
-    for (p = 0; p < DY_PIXELS; p++)
-        out[p] = conv->odd ? rescale_pair(acc[p], s->b[i], odd[p], conv->odd_b[i], s->c[i], s->lo,
-                                          s->hi)
-                           : rescale(acc[p], s->b[i], s->c[i], s->lo, s->hi);
+    int32_t c, p;
+    for (c = 0; c < count; c++) {
+        const int32_t start = bias ? bias[first + c] : 0;
+        int32_t acc[DY_PIXELS] = {start, start, start, start};
+        accumulate_narrow(t, row_of(t->conv, plane, first + c, t->depth), acc);
+        for (p = 0; p < DY_PIXELS; p++)
+            sums[p][c] = acc[p];
+    }
 }
 
+/* A pixel's sums, rescaled in place. A loop for each kind of scale and shifts of 32 bits, so that the
+ * compiler makes vectors, and none that are longer than most layers have channels. */
+static void rescale_sums(const dy_conv *conv, int32_t first, int32_t count, const int32_t *shift,
+                         const int32_t *odd, int32_t *acc)
+{
+    const dy_scale *s = &conv->scale;
+    const int32_t own = s->per_channel ? first : 0, lo = s->lo, hi = s->hi;
+    const int32_t *b = s->b + own;
+    int32_t c;
+    if (conv->odd)
+        for (c = 0; c < count; c++) {
+            const int32_t i = s->per_channel ? c : 0;
+            acc[c] = rescale_pair(acc[c], b[i], odd[c], conv->odd_b[own + i], shift[c], lo, hi);
+        }
+    else if (s->per_channel)
+        for (c = 0; c < count; c++)
+            acc[c] = rescale(acc[c], b[c], shift[c], lo, hi);
+    else
+        for (c = 0; c < count; c++)
+            acc[c] = rescale(acc[c], b[0], shift[0], lo, hi);
+}
+
+static void channels_narrow(const tile *t, int32_t first, int32_t count, int32_t (*made)[CHUNK])
+{
+    const dy_scale *s = &t->conv->scale;
+    int32_t odd[DY_PIXELS][CHUNK], shift[CHUNK], c, p;
+    for (c = 0; c < count; c++)
+        shift[c] = s->c[s->per_channel ? first + c : 0];
+    sums_narrow(t, t->conv->weights, t->conv->bias, first, count, made);
+    if (t->conv->odd)
+        sums_narrow(t, t->conv->odd, NULL, first, count, odd);
+    for (p = 0; p < DY_PIXELS; p++)
+        rescale_sums(t->conv, first, count, shift, odd[p], made[p]);
+}
+
+/* One channel of the tile's pixels. */
 static void channel_wide(const tile *t, int32_t channel, int32_t *out)
 {
     const dy_conv *conv = t->conv;
@@ -220,11 +267,10 @@ static void store_channels(const tile *t, int32_t first, int32_t count, int32_t 
 {
     int32_t made[DY_PIXELS][CHUNK], channel[DY_PIXELS];
     int32_t c, p;
-    for (c = 0; c < count; c++) {
-        if (t->conv->wide)
-            channel_wide(t, first + c, channel);
-        else
-            channel_narrow(t, first + c, channel);
+    if (!t->conv->wide)
+        channels_narrow(t, first, count, made);
+    for (c = 0; t->conv->wide && c < count; c++) {
+        channel_wide(t, first + c, channel);
         for (p = 0; p < DY_PIXELS; p++)
             made[p][c] = channel[p];
     }
@@ -332,8 +378,7 @@ void dy_pixels(const uint8_t *image, const dy_tensor *out, int32_t first, int32_
 void dy_requantize(const dy_scale *scale, const dy_tensor *in, const dy_tensor *out,
                    int32_t first, int32_t last)
 {
-    const int64_t b = scale->b[0];
-    const uint8_t c = scale->c[0];
+    const int32_t b = scale->b[0], c = scale->c[0];
     int32_t values[CHUNK], e;
     FOR_CHUNKS({
         dy_values(in, i, values, n);

@@ -16,21 +16,27 @@ dy_tensor dy_at(void *arena, const dy_place *place)
     return t;
 }
 
-/* Codes [first, first + count) as the levels that they stand for. */
+/* Codes [first, first + count) as the levels that they stand for; eight codes are `bits` bytes. */
 #define DEFINE_UNPACK(NAME, TYPE)                                                                \
     static void NAME(const uint8_t *codes, int64_t first, int64_t count, int32_t bits,           \
                      const TYPE *levels, TYPE *to)                                               \
     {                                                                                            \
-        const uint32_t mask = ((uint32_t)1 << bits) - 1;                                         \
+        const uint64_t mask = ((uint64_t)1 << bits) - 1;                                         \
         const uint8_t *next = codes + (first * bits >> 3);                                       \
         const int32_t skip = (int32_t)(first * bits & 7);                                        \
-        uint32_t word = (uint32_t)*next++ >> skip;                                               \
-        int32_t have = 8 - skip;                                                                 \
-        int64_t i;                                                                               \
-        for (i = 0; i < count; i++) {                                                            \
+        uint64_t word = (uint64_t)*next++ >> skip;                                               \
+        int32_t have = 8 - skip, i;                                                              \
+        for (; have == 8 && bits <= 8 && count >= 8; count -= 8, to += 8) {                      \
+            for (i = 1; i < bits; i++)                                                           \
+                word |= (uint64_t)*next++ << 8 * i;                                              \
+            for (i = 0; i < 8; i++)                                                              \
+                to[i] = levels[word >> i * bits & mask];                                         \
+            word = count > 8 ? *next++ : 0;                                                      \
+        }                                                                                        \
+        for (; count > 0; count--) {                                                             \
             for (; have < bits; have += 8)                                                       \
-                word |= (uint32_t)*next++ << have;                                               \
-            to[i] = levels[word & mask];                                                         \
+                word |= (uint64_t)*next++ << have;                                               \
+            *to++ = levels[word & mask];                                                         \
             word >>= bits;                                                                       \
             have -= bits;                                                                        \
         }                                                                                        \

@@ -28,7 +28,7 @@ from dyadic.record.read import read_record
 from dyadic.record.show import finished
 from dyadic.training.checkpoint import load_tensors
 
-pytestmark = [pytest.mark.faults, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.faults, pytest.mark.timeout(3600)]
 FLIPS, MUTATIONS = 150, 10_000
 
 

@@ -14,7 +14,7 @@ import pytest
 import torch
 from tests.runs import ROOT, command
 
-pytestmark = [pytest.mark.faults, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.faults, pytest.mark.timeout(3600)]
 INQ = ("method=inq", "schedule.portions=[0.5,1.0]", "schedule.after=1", "start=train")
 CHOICES = (*INQ, "trainer.baseline.epochs=3", "name=mine")
 KILLS, DISKS, NOBODY = 20, 7, 65534

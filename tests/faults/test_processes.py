@@ -51,6 +51,7 @@ def test_killed_at_any_moment_a_run_ends_as_one_that_was_not(tmp_path, whole, te
     expected, seconds = whole
     draw, failures, kills, results = random.Random(0), [], 0, tmp_path / "0"
     while kills < KILLS:
+        started, anew = time.monotonic(), not results.exists()
         process = subprocess.Popen(
             [*command(results, *CHOICES), *CHOICES], cwd=ROOT,
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
@@ -61,6 +62,8 @@ def test_killed_at_any_moment_a_run_ends_as_one_that_was_not(tmp_path, whole, te
             process.kill()
             process.wait()
             kills += 1
+        else:  # the first run may have compiled an engine, and taken longer than any other
+            seconds = min(seconds, time.monotonic() - started) if anew else seconds
         if process.returncode == 0 or kills == KILLS:
             done = call(results, *CHOICES)
             left = [p for p in results.rglob(".*") if p.suffix[1:].isdecimal()]

@@ -6,6 +6,7 @@ Stochastic rounding is left out: a generator of random numbers needs its real de
 """
 
 import copy
+import traceback
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
@@ -22,7 +23,8 @@ from dyadic.allocation.problem import Problem
 from dyadic.commands.build import build
 from dyadic.commands.build import run as whole
 from dyadic.run.pipeline import _network, _quantize, _sample, calibration_images
-from dyadic.training.module import parameter_groups
+from dyadic.training.loss import cross_entropy
+from dyadic.training.module import Training, parameter_groups
 
 METHODS = sorted(path.stem for path in (ROOT / "conf" / "method").glob("*.yaml"))
 FEW = (
@@ -64,6 +66,14 @@ CHOICES = [
 ]
 
 
+META = torch.device("meta")
+# An epoch's steps; the entropy's range is a search over histograms, on the processor.
+STEPS = [
+    *(choice for choice in CHOICES if "calibration.entropy" not in choice),
+    "method=uniform quantizer.activation.unsigned=false quantizer.activation.symmetric=false",
+]
+
+
 class Answers(TorchDispatchMode):
     """Values that the processor asks of a tensor that has none: 1, or true."""
 
@@ -79,6 +89,32 @@ class Answers(TorchDispatchMode):
         if func in self.NUMBERS:
             return {torch.bool: True}.get(args[0].dtype, 1.0 if args[0].is_floating_point() else 1)
         return func(*args, **(kwargs or {}))
+
+
+class Waits(Answers):
+    """Notes what would wait until a device has computed all that it was given."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[str] = []
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        options = kwargs or {}
+        there = [x.is_meta for x in args if isinstance(x, torch.Tensor)]
+        if func in self.NUMBERS + self.TRUTHS:
+            waits = any(there)
+        elif func is self.COPY and "device" in options:
+            sent = options["device"] == META
+            waits = there[0] != sent and not (sent and options.get("non_blocking"))
+        elif func is torch.ops.aten.copy_.default:
+            waits = there == [True, False] and args[1].ndim > 0
+        else:
+            indices = args[1] if func is torch.ops.aten.index.Tensor and there[0] else []
+            waits = any(x is not None and not x.is_meta for x in indices)
+        if waits:
+            ours = [f for f in traceback.extract_stack() if f"{ROOT / 'src'}/" in f.filename]
+            self.found.append(f"{func}, {ours[-1].filename}:{ours[-1].lineno}")
+        return super().__torch_dispatch__(func, types, args, kwargs)
 
 
 @pytest.fixture
@@ -142,6 +178,27 @@ def test_gradients_and_a_whole_schedule_stay_on_the_networks_device(tmp_path, ch
             run.schedule.measure(network)
         run.schedule.finish(network, images)
         assert network(images).device.type == "cuda"
+
+
+@pytest.mark.parametrize("choices", STEPS)
+def test_a_step_waits_for_no_device(tmp_path, choices, swapped, monkeypatch):
+    """Images are gathered and augmented where the network is, and nothing asks for a number."""
+    run, network, phases, _, _ = quantized(tmp_path, choices.split())
+    meta = copy.deepcopy(network).to("meta")
+    module = Training(meta, run.data, phases, run.optimizer, run.curve, cross_entropy)
+    monkeypatch.setattr(module, "log", lambda *_, **__: None)
+    monkeypatch.setattr(module, "steps_per_epoch", 100)
+    optimizer = module.configure_optimizers()["optimizer"]
+    batches = iter(run.data.train_batches(0, META))
+    with Waits() as waits:
+        for step in (1, 2):
+            optimizer.zero_grad()
+            images, labels = next(batches)
+            assert images.is_meta
+            assert labels.is_meta
+            module.training_step((images, labels), step).backward()
+            optimizer.step()
+    assert not waits.found
 
 
 @pytest.mark.parametrize("sensitivity", ["eigenvalue", "hessian", "loss", "sqnr"])

@@ -85,7 +85,7 @@ def test_every_hook_is_called_at_its_moment_also_in_a_run_that_resumes():
 
     network = QuantizedNetwork(trace(torch.nn.Linear(2, 2), torch.zeros(1, 2)), (2,)).eval()
     phases = [Phase("first", 1), Phase("second", 2)]
-    data: Any = SimpleNamespace(train_batches=lambda epoch: [None] * 4)
+    data: Any = SimpleNamespace(train_batches=lambda epoch, device=None: [None] * 4)
     module = Training(network, data, phases, torch.optim.SGD, cosine, cross_entropy)
     callback = ScheduleCallback(Told(), torch.zeros(1, 2))
     found = []

@@ -10,6 +10,7 @@ from lightning_fabric.plugins.environments.lightning import LightningEnvironment
 from pytorch_lightning.loggers.logger import DummyLogger
 from torch import nn
 
+from dyadic.data.order import CPU
 from dyadic.network.quantized import QuantizedNetwork
 from dyadic.network.trace import trace
 from dyadic.schedules.schedule import Phase, Schedule
@@ -66,7 +67,7 @@ class Data:
         self.asked: list[int] = []
         self.scored, self.cut = 0, cut
 
-    def train_batches(self, epoch: int) -> Batches:
+    def train_batches(self, epoch: int, device: torch.device = CPU) -> Batches:
         self.asked.append(epoch)
         return Batches(torch.Generator().manual_seed(epoch))
 

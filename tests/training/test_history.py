@@ -56,7 +56,7 @@ def test_an_epoch_of_fine_tuning_sees_its_share_of_the_images(tmp_path):
 
 
 class Data:
-    def train_batches(self, epoch):
+    def train_batches(self, epoch, device=None):
         return [None] * 4
 
     def watched_batches(self):

@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import nn
 
+from dyadic.data.order import CPU
 from dyadic.errors import UserError
 from dyadic.schedules.schedule import Phase
 from dyadic.training.loss import cross_entropy
@@ -11,7 +12,7 @@ from dyadic.training.module import Training, parameter_groups
 
 
 class TenBatches:
-    def train_batches(self, epoch):
+    def train_batches(self, epoch, device=CPU):
         return [(torch.full((1, 2), float(epoch)), torch.tensor([0]))] * 10
 
     watched_batches = test_batches = lambda self: self.train_batches(0)
@@ -64,3 +65,19 @@ def test_a_step_logs_and_gives_its_loss_and_refuses_one_that_is_not_finite(monke
         module.network.weight[0, 0] = torch.nan
     with pytest.raises(UserError, match="epoch 1, the loss alone"):
         module.training_step((images, labels), 0)
+
+
+@pytest.mark.parametrize(
+    ("device", "looks"), [("cpu", list(range(120))), ("meta", [0, 50, 100, 119])]
+)
+def test_a_loss_is_looked_at_in_every_step_unless_a_device_would_be_waited_for(
+    monkeypatch, device, looks
+):
+    module, looked = training().to(device), []
+    monkeypatch.setattr(module, "log", lambda *_, **__: None)
+    monkeypatch.setattr(module, "steps_per_epoch", 120)
+    monkeypatch.setattr("dyadic.training.module.check_step", lambda *_: looked.append(step))
+    images, labels = torch.ones(4, 2, device=device), torch.tensor([0, 1, 1, 0], device=device)
+    for step in range(120):
+        module.training_step((images, labels), step)
+    assert looked == looks

@@ -16,7 +16,7 @@ def shifted(images: Tensor, offsets: Tensor, padding: int) -> Tensor:
     padded = F.pad(images, (padding,) * 4)
     windows = padded.unfold(2, height, 1).unfold(3, width, 1)  # a view: every crop of every image
     rows, columns = offsets.unbind(1)
-    return windows[torch.arange(len(images)), :, rows, columns]
+    return windows[torch.arange(len(images), device=images.device), :, rows, columns]
 
 
 def mirrored(images: Tensor, which: Tensor) -> Tensor:

@@ -4,7 +4,10 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import Any
 
+import torch
+
 from dyadic.data.image_set import Batch, Batches, ImageSet
+from dyadic.data.order import CPU
 
 TRIAL_STEPS = 2  # batches of an epoch, and of every other pass
 TRIAL_IMAGES = 32  # of a batch, at most
@@ -33,8 +36,8 @@ class Few:
     def __getattr__(self, name: str) -> Any:
         return getattr(self.data, name)
 
-    def train_batches(self, epoch: int) -> Batches:
-        return FewBatches(self.data.train_batches(epoch))
+    def train_batches(self, epoch: int, device: torch.device = CPU) -> Batches:
+        return FewBatches(self.data.train_batches(epoch, device))
 
     def test_batches(self) -> Batches:
         return FewBatches(self.data.test_batches())

@@ -18,7 +18,7 @@ from torchvision.transforms.v2.functional import rotate
 from dyadic.data.augment import covering, lit, resized
 from dyadic.data.image_set import Batch, Batches, ImageSet, Size, checked_statistics, share_of
 from dyadic.data.listing import Samples, listed
-from dyadic.data.order import generator, shuffled_batches, this_rank
+from dyadic.data.order import CPU, generator, shuffled_batches, this_rank
 from dyadic.data.pictures import channels_of, read_picture
 from dyadic.errors import UserError, check_least
 from dyadic.record.files import Damaged, read_sealed, write_sealed
@@ -147,7 +147,7 @@ class ImageFolders(ImageSet):
         std = (squares / count - mean.square()).clamp(min=0).sqrt()
         return [round(x, 4) for x in mean.tolist()], [round(x, 4) for x in std.tolist()]
 
-    def train_batches(self, epoch: int) -> Batches:
+    def train_batches(self, epoch: int, device: torch.device = CPU) -> Batches:
         batches = shuffled_batches(len(self.train), self.batch_size, generator(self.seed, epoch))
         images = _Decoded(self.train, self.channels, self._augmented, (self.seed, epoch))
         return _Loader(images, [this_rank(batch) for batch in batches], self.workers)

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-from dyadic.data.order import generator
+from dyadic.data.order import CPU, generator
 from dyadic.errors import UserError, check_least
 
 Size = int | Sequence[int]
@@ -111,8 +111,12 @@ class ImageSet(ABC):
         return self.channels, *self.image_size
 
     @abstractmethod
-    def train_batches(self, epoch: int) -> Batches:
-        """Augmented training batches of an epoch, a pure function of (seed, epoch)."""
+    def train_batches(self, epoch: int, device: torch.device = CPU) -> Batches:
+        """Augmented training batches of an epoch, a pure function of (seed, epoch).
+
+        Images that are in memory are gathered and augmented on the device; others stay where they
+        were read, for the trainer to move.
+        """
 
     @abstractmethod
     def plain_batches(self, part: Any, numbers: Tensor) -> Batches:

@@ -18,7 +18,7 @@ from dyadic.data.image_set import (
     checked_statistics,
     share_of,
 )
-from dyadic.data.order import generator, shuffled_batches, this_rank
+from dyadic.data.order import CPU, generator, shuffled_batches, this_rank
 from dyadic.errors import UserError, check_least
 
 
@@ -89,18 +89,22 @@ class InMemory(ImageSet):
         self.test = test
         self.crop_padding, self.flip = crop_padding, flip
 
-    def train_batches(self, epoch: int) -> Batches:
+    def train_batches(self, epoch: int, device: torch.device = CPU) -> Batches:
         source = generator(self.seed, epoch)
-        batches = shuffled_batches(len(self.train), self.batch_size, source)
+        batches = shuffled_batches(len(self.train), self.batch_size, source, device)
         offsets = torch.randint(2 * self.crop_padding + 1, (len(self.train), 2), generator=source)
         left = torch.rand(len(self.train), generator=generator(self.seed, "mirror")) < 0.5
         mirror = left ^ bool(epoch % 2)
+        # An epoch's at once: a transfer in a step would wait for what the device has yet to do.
+        images, labels, offsets, mirror = (
+            x.to(device) for x in (self.train.images, self.train.labels, offsets, mirror)
+        )
 
         def augmented(numbers: Tensor) -> Batch:
-            images = shifted(self.train.images[numbers], offsets[numbers], self.crop_padding)
+            batch = shifted(images[numbers], offsets[numbers], self.crop_padding)
             if self.flip:
-                images = mirrored(images, mirror[numbers])
-            return resized(images, self.image_size), self.train.labels[numbers]
+                batch = mirrored(batch, mirror[numbers])
+            return resized(batch, self.image_size), labels[numbers]
 
         return MadeBatches([this_rank(batch) for batch in batches], augmented)
 

@@ -6,6 +6,8 @@ import torch
 import torch.distributed
 from torch import Tensor
 
+CPU = torch.device("cpu")
+
 
 def generator(*key: int | str) -> torch.Generator:
     """A random generator that depends on the key alone, such as (seed, epoch) or (seed, "mirror").
@@ -18,7 +20,9 @@ def generator(*key: int | str) -> torch.Generator:
     return torch.Generator().manual_seed(int.from_bytes(digest[:8], "big"))
 
 
-def shuffled_batches(count: int, batch_size: int, source: torch.Generator) -> list[Tensor]:
+def shuffled_batches(
+    count: int, batch_size: int, source: torch.Generator, device: torch.device = CPU
+) -> list[Tensor]:
     """Image numbers 0..count-1 in random order, in full batches; an incomplete last one is dropped.
 
     A set smaller than one batch is one batch.
@@ -28,7 +32,7 @@ def shuffled_batches(count: int, batch_size: int, source: torch.Generator) -> li
     """
     size = min(batch_size, count)
     order = torch.randperm(count, generator=source)
-    return list(order[: count // size * size].split(size))
+    return list(order[: count // size * size].to(device).split(size))
 
 
 def this_rank(batch: Tensor) -> Tensor:

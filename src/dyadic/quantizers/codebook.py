@@ -70,9 +70,9 @@ class Codebook:
 
         The outermost levels, with their margin; the low end of a non-negative codebook is 0.
         """
-        lowest, highest = self.levels[0].item(), self.levels[-1].item()
-        low = lowest - self.margin if lowest < 0 else lowest
-        return self.scale * low, self.scale * (highest + self.margin)
+        lowest, highest = self.levels[0], self.levels[-1]
+        low, high = lowest - self.margin * (lowest < 0), highest + self.margin
+        return self.scale * low.to(self.scale.dtype), self.scale * high.to(self.scale.dtype)
 
     def saturations(self, x: Tensor) -> int:
         """How many values of x lie beyond the cells of the outermost levels."""
@@ -95,20 +95,21 @@ class Codebook:
 
         Rounded upwards, so that a cut that float32 cannot hold moves no float32 x to another cell.
         """
-        cuts = self.cuts.to(x.device) * scale
+        cuts, goes_up = sent(self.cuts, x.device) * scale, sent(self.cut_goes_up, x.device)
         t = cuts.to(x.dtype)
-        below = torch.where(self.cut_goes_up.to(x.device), t.double() < cuts, t.double() <= cuts)
+        below = torch.where(goes_up, t.double() < cuts, t.double() <= cuts)
         return torch.where(below, torch.nextafter(t, torch.full_like(t, torch.inf)), t)
 
     def dequantize(self, codes: Tensor) -> Tensor:
         """Values of the codes, in the scale's dtype."""
-        levels = self.levels.to(self.scale.device, self.scale.dtype)
+        levels = sent(self.levels, self.scale.device).to(self.scale.dtype)
         return _pick(levels, codes) * self.scale
 
     def __call__(self, x: Tensor) -> Tensor:
         """`dequantize(quantize(x))` in x's dtype, computed in the wider one of x and the scale."""
         cells = self._cells(widened(x))
-        levels = self.levels.to(x.device, torch.promote_types(widened(x).dtype, self.scale.dtype))
+        dtype = torch.promote_types(widened(x).dtype, self.scale.dtype)
+        levels = sent(self.levels, x.device).to(dtype)
         if self.scale.ndim == 0:
             return _pick((levels * self.scale).to(x.dtype), cells)
         return (_pick(levels, cells) * self.scale).to(x.dtype)
@@ -117,6 +118,11 @@ class Codebook:
 def widened(x: Tensor) -> Tensor:
     """X in float32 at least: bfloat16 and float16 cannot hold an 8-bit grid."""
     return x if x.dtype in (torch.float32, torch.float64) else x.float()
+
+
+def sent(x: Tensor, device: torch.device) -> Tensor:
+    """A constant on a device, without waiting for what the device has yet to compute."""
+    return x.to(device, non_blocking=True)
 
 
 def octave(x: Tensor, dim: int | None = None) -> Tensor:

@@ -42,14 +42,14 @@ def nearest_power(x: Tensor, steps: int) -> Tensor:
 class PowersCodebook(Codebook):
     """Zero and consecutive powers of 2^(1/steps), mirrored or not, with geometric boundaries.
 
-    With one scale for all it quantizes float32 without a search, to the same values.
+    With one scale for all a processor quantizes float32 without a search, to the same values.
     """
 
     steps: int = 1
 
     def __call__(self, x: Tensor) -> Tensor:
-        if x.dtype != torch.float32 or self.scale.ndim > 0:
-            return super().__call__(x)
+        if x.dtype != torch.float32 or self.scale.ndim > 0 or x.device.type != "cpu":
+            return super().__call__(x)  # another device would be waited for, to read the scale
         first = -int((self.levels > 0).sum())
         lowest, largest = (float(self.scale) * self.levels[i].item() for i in (first, -1))
         if lowest < NORMAL[0] or largest > NORMAL[1]:

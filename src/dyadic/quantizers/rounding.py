@@ -5,6 +5,7 @@ every training step). Gholami et al., sections III-B and III-H.
 """
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -46,20 +47,25 @@ class Stochastic(nn.Module):
     0.25
     """
 
-    draws: Tensor
+    draws: Tensor  # the count, for checkpoints; to read it would wait for its device
 
     def __init__(self, seed: int = 0) -> None:
         super().__init__()
-        self.seed = seed
+        self.seed, self.count = seed, 0
         self.register_buffer("draws", torch.tensor(0))
 
     def forward(self, ratio: Tensor) -> Tensor:
         if not self.training:
             return nearest_even(ratio)
-        generator = torch.Generator(ratio.device).manual_seed(self.seed + int(self.draws))
-        self.draws += 1
+        generator = torch.Generator(ratio.device).manual_seed(self.seed + self.count)
+        self.count += 1
+        self.draws.fill_(self.count)
         noise = torch.rand(ratio.shape, generator=generator, dtype=ratio.dtype, device=ratio.device)
         return noise.add_(_snapped(ratio)).floor_()
+
+    def _load_from_state_dict(self, *state: Any) -> None:
+        super()._load_from_state_dict(*state)
+        self.count = int(self.draws)
 
 
 def _snapped(ratio: Tensor) -> Tensor:

@@ -31,14 +31,17 @@ def symmetric_limits(bits: int, narrow: bool) -> tuple[int, int, float]:
     return (1 - half, half - 1, half - 1) if narrow else (-half, half - 1, half - 0.5)
 
 
-def affine_limits(low: float, high: float, bits: int) -> tuple[float, int]:
+def affine_limits(low: Tensor, high: Tensor, bits: int) -> tuple[Tensor, Tensor]:
     """Scale and zero point of an asymmetric grid: S = (high - low) / (2^b - 1), Z = round(-low/S).
 
-    >>> affine_limits(-1.0, 3.0, 2)
-    (1.3333333333333333, 1)
+    In float64, Z as int64; Z = 0 where S = 0.
+
+    >>> affine_limits(torch.tensor(-1.0), torch.tensor(3.0), 2)
+    (tensor(1.3333, dtype=torch.float64), tensor(1))
     """
+    low, high = low.double(), high.double()
     scale = (high - low) / (2**bits - 1)
-    return scale, round(-low / scale) if scale > 0 else 0
+    return scale, torch.where(scale > 0, (-low / scale).round(), 0).long()
 
 
 class Uniform(Quantizer):
@@ -122,7 +125,8 @@ class Uniform(Quantizer):
             lo, hi, steps = symmetric_limits(self.bits, self.narrow)
             scale = high / steps
         else:
-            value, zero = affine_limits(low.item(), high.item(), self.bits)
-            lo, hi, scale = -zero, 2**self.bits - 1 - zero, torch.full_like(high, value)
+            scale, zero = affine_limits(low, high, self.bits)
+            lo, hi = -zero.reshape(()), 2**self.bits - 1 - zero.reshape(())
+            scale = scale.to(high.dtype)
         scale = scale.clamp_min(high.clamp(max=SMALLEST_SCALE))  # of numbers above 0 none is 0
         return UniformCodebook(scale, lo, hi, self.bits, rounding)

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from dyadic.errors import UserError
 
+LOOK = 50  # steps between two looks at a loss whose device would be waited for
 TRY = "try a lower learning rate, a longer warmup, or precision=32-true"
 
 

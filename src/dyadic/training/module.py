@@ -13,7 +13,7 @@ from torch.optim import Optimizer
 
 from dyadic.schedules.schedule import Phase
 from dyadic.training.curves import Curve, progress_in_segment
-from dyadic.training.finite import check_step
+from dyadic.training.finite import LOOK, check_step
 
 OptimizerFactory = Callable[[list[dict]], Optimizer]
 Loss = Callable[[Tensor, Tensor, Tensor], Tensor]  # of (logits, labels, images)
@@ -22,7 +22,9 @@ Loss = Callable[[Tensor, Tensor, Tensor], Tensor]  # of (logits, labels, images)
 class Data(Protocol):
     """What training needs of a data set (`dyadic.data`)."""
 
-    def train_batches(self, epoch: int) -> Iterable[tuple[Tensor, Tensor]]: ...
+    def train_batches(
+        self, epoch: int, device: torch.device = ...
+    ) -> Iterable[tuple[Tensor, Tensor]]: ...
     def watched_batches(self) -> Iterable[tuple[Tensor, Tensor]]: ...
     def test_batches(self) -> Iterable[tuple[Tensor, Tensor]]: ...
 
@@ -54,12 +56,14 @@ class Training(pl.LightningModule):
 
     def train_dataloader(self) -> Iterable[tuple[Tensor, Tensor]]:
         """The batches of the current epoch: a function of (seed, epoch) alone."""
-        return self.data.train_batches(self.current_epoch)
+        return self.data.train_batches(self.current_epoch, self.device)
 
     def training_step(self, batch: tuple[Tensor, Tensor], batch_index: int) -> Tensor:
         images, labels = batch
         loss = self.loss(self.network(images), labels, images)
-        check_step(loss, self.network, images, self.current_epoch)
+        last = batch_index + 1 == self.steps_per_epoch
+        if loss.device.type == "cpu" or last or batch_index % LOOK == 0:
+            check_step(loss, self.network, images, self.current_epoch)
         self.log("train_loss", loss, on_epoch=True, on_step=False, prog_bar=True, sync_dist=True)
         return loss
 

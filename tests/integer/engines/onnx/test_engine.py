@@ -14,7 +14,7 @@ from tests.integer.resnet20 import resnet20
 
 from dyadic.integer.engines.onnx.engine import OnnxEngine, export_onnx
 from dyadic.integer.engines.onnx.graph import Graph, Term
-from dyadic.integer.engines.onnx.layers import weight_digits
+from dyadic.integer.engines.onnx.layers import common_shift, weight_digits
 from dyadic.integer.engines.onnx.operations import onnx_model
 from dyadic.integer.engines.reference import ReferenceEngine
 from dyadic.integer.program.dyadic import dyadic, requantize, requantize_pair
@@ -138,6 +138,21 @@ def test_requantization_equals_the_rule(bits: int, clamp: tuple[int, int]) -> No
     assert np.array_equal(got, requantize_pair(x, y, scale, odd, *clamp))
 
 
+@given(st.lists(st.integers(-127, 127), min_size=1, max_size=9), st.integers(0, 24))
+def test_weights_are_what_no_power_of_two_divides_times_it(odd: list[int], t: int) -> None:
+    weights = np.array([*odd, 1]) << t
+    assert common_shift(weights) == t
+    assert common_shift(np.zeros((2, 3), np.int64)) == 0
+
+
+@pytest.mark.parametrize(("levels", "products"), [([-64, 0, 32], 1), ([-112, 96], 1), ([127], 2)])
+def test_weights_of_few_bits_are_one_product(levels: list[int], products: int) -> None:
+    program = wide(np.resize(levels, (1, 6)))
+    kinds = [node.op_type for node in onnx_model(program).graph.node]
+    assert kinds.count("MatMulInteger") == products
+    assert same(program, 40)
+
+
 @given(st.lists(st.integers(-(2**31), 2**31 - 1), min_size=1, max_size=9))
 def test_weight_digits_add_up(weights: list[int]) -> None:
     digits = weight_digits(np.array(weights))
@@ -192,4 +207,4 @@ def test_sums_of_digits_are_bounded_by_the_weights_not_by_their_number() -> None
     weights = np.random.default_rng(0).integers(-2, 3, (1, 200_000))
     assert same(wide(weights))
     with pytest.raises(ProgramError, match="a sum of digits"):
-        OnnxEngine(wide(weights * 0 - 64))
+        OnnxEngine(wide(weights * 0 - 63))

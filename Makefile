@@ -67,7 +67,7 @@ format: setup ## let ruff put the files in order
 
 bench: setup ## speed, as ratios to what a user could pick instead
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[bench]'
-	for script in $(filter-out benchmarks/side_by_side.py benchmarks/exported.py,$(wildcard benchmarks/*.py)); do \
+	for script in $(shell grep -l __main__ benchmarks/*.py); do \
 	  PYTHONPATH=. $(BIN)/python $$script $(ARGS) || exit; done
 
 dashboard: setup ## results/dashboard.html from every run record

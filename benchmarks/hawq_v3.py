@@ -12,8 +12,9 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
-from engines import Run, integer_program, processor
+from engines import Run, processor
 from experiments.hawq_v3.speed import NAMES, Setting, Speedup, page, write
+from networks import integer_program
 from side_by_side import measure
 
 from dyadic.integer.engines.compiled import CompiledEngine, available_paths

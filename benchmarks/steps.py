@@ -18,7 +18,7 @@ from itertools import product
 from pathlib import Path
 
 import numpy as np
-from engines import NETWORKS, integer_program
+from networks import NETWORKS, integer_program
 
 from dyadic.integer.engines.compiled import CompiledEngine, available_paths
 from dyadic.integer.engines.compiled.build import find_compiler

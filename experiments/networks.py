@@ -8,6 +8,7 @@ training images with the quickest network; the test set takes no part in it.
 
 import csv
 import hashlib
+import json
 import logging
 import sys
 from collections.abc import Iterable, Sequence
@@ -15,6 +16,7 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 from hydra import compose, initialize_config_dir
@@ -28,6 +30,16 @@ from dyadic.record.identity import baseline_digest
 from dyadic.record.read import read_csv
 from dyadic.run.pipeline import float_baseline
 
+HEAD = """# Float networks
+
+What runs start from (`start=shipped`). `make networks` made them by one recipe
+(`conf/trainer/converged.yaml`), chosen on held-out training images ([recipes.csv](recipes.csv)); a
+record beside each has the recipe, the hardware, the seconds and the file's sha256. Percent of the
+test images, looked at once.
+
+| network | seeds | epochs | top-1, mean | seed by seed | top-5, mean | hardware |
+| :-- | :-- | --: | --: | :-- | --: | :-- |
+"""
 ROOT = Path(__file__).parents[1]
 HELD_OUT = 5000
 PARAMETERS = "body."  # behind the normalization
@@ -115,6 +127,34 @@ def main(choices: Sequence[str], results: Path = ROOT / "results") -> None:
         wanted = [(n.model, seed, n.choices) for n in NETWORKS for seed in n.seeds]
         for record in pool.map(ship, *zip(*wanted, strict=True), [results] * len(wanted)):
             print(record, flush=True)
+    with write_atomically(results / "networks" / "README.md") as temporary:
+        temporary.write_text(page(results / "networks"), encoding="utf-8")
+
+
+def page(folder: Path) -> str:
+    """The table of the networks in a folder, from their records: a line for each kind."""
+    kinds: dict[str, list[dict[str, Any]]] = {}
+    for path in sorted(folder.glob("*.json")):
+        facts = json.loads(path.read_text(encoding="utf-8"))
+        kinds.setdefault(f"{facts['dataset']}, {_named(facts)}", []).append(facts)
+    return HEAD + "".join(_row(name, records) for name, records in kinds.items())
+
+
+def _named(facts: dict[str, Any]) -> str:
+    """A network's name and options, as a run is given them."""
+    options = {k: v for k, v in facts["arguments"].items() if k not in ("_target_", "name")}
+    given = " ".join(f"model.{key}={value}" for key, value in options.items())
+    return f"`model={facts['model']} {given}`"
+
+
+def _row(name: str, records: Sequence[dict[str, Any]]) -> str:
+    """Seeds, epochs, top-1 (mean, then seed by seed), top-5, hardware."""
+    records = sorted(records, key=lambda facts: facts["seed"])
+    top1, top5 = ([facts[key] for facts in records] for key in ("top1", "top5"))
+    each = lambda key: ", ".join(dict.fromkeys(str(facts[key]) for facts in records))  # noqa: E731
+    cells = [name, each("seed"), each("epochs"), f"{fmean(top1):.2f}"]
+    cells += [" ".join(f"{x:.2f}" for x in top1), f"{fmean(top5):.2f}", each("hardware")]
+    return f"| {' | '.join(cells)} |\n"
 
 
 def _write(path: Path, rows: Iterable[dict[str, Any]]) -> None:

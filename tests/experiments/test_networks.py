@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from experiments.networks import CANDIDATES, NETWORKS, ROOT, choose, configuration, ship
+from experiments.networks import CANDIDATES, NETWORKS, ROOT, choose, configuration, page, ship
 from safetensors.torch import load_file
 from tests.runs import TINY
 
@@ -52,3 +52,15 @@ def test_every_shipped_file_is_the_one_that_its_record_names(weights: Path) -> N
     name = f"{facts['dataset']}-{facts['model']}-s{facts['seed']}"
     assert weights.stem == name
     assert all(torch.isfinite(value.float()).all() for value in load_file(weights).values())
+
+
+def test_the_page_of_networks_is_that_of_the_records(tmp_path: Path) -> None:
+    folder = ROOT / "results" / "networks"
+    assert (folder / "README.md").read_text() == page(folder)
+    for seed, top1 in ((10, 90.0), (2, 91.5)):
+        facts = {"dataset": "shapes", "model": "m", "seed": seed, "epochs": 3, "hardware": "CPU"}
+        facts |= {"arguments": {"name": "m", "width": 4}, "top1": top1, "top5": 99.0}
+        (tmp_path / f"{seed}.json").write_text(json.dumps(facts))
+    row = page(tmp_path).splitlines()[-1]
+    expected = "shapes, `model=m model.width=4` | 2, 10 | 3 | 90.75 | 91.50 90.00 | 99.00 | CPU"
+    assert row == f"| {expected} |"

@@ -59,7 +59,7 @@ SMOOTHING = "trainer.baseline.loss.label_smoothing"
 SHORT = "trainer.baseline.epochs=8"
 NETWORKS = (
     Network("resnet20", [0]),
-    Network("resnet8", range(10), (SHORT,)),
+    Network("resnet8", range(14), (SHORT,)),
     Network("resnet20", range(1, 5)),
     Network("resnet18", range(3), ("model.stem=cifar", "model.width=16")),  # a file of 2.8 MB
     Network("small_inception", range(3)),

@@ -2,7 +2,9 @@
 
 import hashlib
 import json
+import re
 from pathlib import Path
+from statistics import fmean
 
 import pytest
 import torch
@@ -64,3 +66,24 @@ def test_the_page_of_networks_is_that_of_the_records(tmp_path: Path) -> None:
     row = page(tmp_path).splitlines()[-1]
     expected = "shapes, `model=m model.width=4` | 2, 10 | 3 | 90.75 | 91.50 90.00 | 99.00 | CPU"
     assert row == f"| {expected} |"
+
+
+@pytest.mark.parametrize(
+    ("model", "name", "least"),
+    [
+        ("resnet20", "ResNet-20", 93.3),
+        ("resnet8", "ResNet-8", 91.5),
+        ("small_inception", "small Inception", 93.0),
+        ("resnet18", "ResNet-18", 93.5),
+    ],
+)
+def test_shipped_networks_are_as_good_as_the_referee_s_list_says(
+    model: str, name: str, least: float
+) -> None:
+    records = (
+        path.with_suffix(".json").read_text() for path in SHIPPED if f"-{model}-" in path.stem
+    )
+    mean = fmean(json.loads(record)["top1"] for record in records)
+    assert mean >= least
+    text = (ROOT / "experiments" / "README.md").read_text()
+    assert re.search(rf"{name}\b[^;|]* at {least:g} %[^;|]*: {mean:.2f}\b", text)

@@ -12,6 +12,7 @@ from hydra import compose, initialize_config_dir
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
+from dyadic.allocation.problem import problem_of
 from dyadic.commands.run import register_run_name
 from dyadic.models import resnet8
 from dyadic.network.quantized import QuantizedNetwork
@@ -126,3 +127,16 @@ def test_a_trainer_on_the_command_line_is_stronger_than_an_experiment_s() -> Non
     (job,) = (composed("inq_float", ("trainer=gpu",)),)
     assert job.trainer.hardware.accelerator == "gpu"
     assert job.trainer.epoch_share == 1
+
+
+@pytest.mark.parametrize("name", [n for n in NAMES if n.startswith("hawq_v3")])
+def test_every_budget_is_of_the_network_that_it_is_for(name: str, monkeypatch) -> None:
+    """A table of latencies among them: every layer's shape is in it."""
+    monkeypatch.chdir(ROOT)
+    for job in jobs(name):
+        options = {key: value for key, value in job["model"].items() if key != "name"}
+        images = torch.zeros(2, 1, 28, 28, dtype=torch.uint8)
+        model = trace(instantiate(options, classes=10, channels=1).eval(), images.float())
+        layers = QuantizedNetwork(model, (1, 28, 28))
+        chosen = instantiate(job["allocation"]).assign(problem_of(layers, lambda *_: 0.0))
+        assert chosen.keys() == {layer.name for layer in layers.layers}

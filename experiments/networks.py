@@ -151,9 +151,12 @@ def _row(name: str, records: Sequence[dict[str, Any]]) -> str:
     """Seeds, epochs, top-1 (mean, then seed by seed), top-5, hardware."""
     records = sorted(records, key=lambda facts: facts["seed"])
     top1, top5 = ([facts[key] for facts in records] for key in ("top1", "top5"))
-    each = lambda key: ", ".join(dict.fromkeys(str(facts[key]) for facts in records))  # noqa: E731
-    cells = [name, each("seed"), each("epochs"), f"{fmean(top1):.2f}"]
-    cells += [" ".join(f"{x:.2f}" for x in top1), f"{fmean(top5):.2f}", each("hardware")]
+    seeds, epochs, hardware = (
+        ", ".join(dict.fromkeys(str(facts[key]) for facts in records))
+        for key in ("seed", "epochs", "hardware")
+    )
+    each = " ".join(f"{x:.2f}" for x in top1)
+    cells = [name, seeds, epochs, f"{fmean(top1):.2f}", each, f"{fmean(top5):.2f}", hardware]
     return f"| {' | '.join(cells)} |\n"
 
 

@@ -78,7 +78,8 @@ def test_reading_the_exponent_is_the_search(
     edges = torch.cat([book.reach[1].reshape(1), book.cuts * book.scale]).float()
     near = [edges, *(torch.nextafter(edges, torch.full_like(edges, end)) for end in (-99, 99))]
     for values in (torch.ldexp(x, torch.tensor(exponent)), *near):
-        assert torch.equal(book(values), Codebook.__call__(book, values))
+        for v in (values, values.bfloat16(), values.half()):
+            assert torch.equal(book(v), Codebook.__call__(book, v))
 
 
 def test_the_range_of_the_largest_value_and_its_offset() -> None:

@@ -3,14 +3,16 @@
 import math
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from dyadic.quantizers.codebook import SQRT2, Codebook
+from dyadic.quantizers.codebook import SQRT2, Codebook, widened
 
 MANTISSA_BITS = 23  # of float32
 OCTAVE = 1 << MANTISSA_BITS  # one octave, as float32's bits count it
 EXPONENT = 0x7F800000
+HALF_OCTAVE = float(np.float32(SQRT2)) - 1  # exact, so 2^e * (1 + this) is float32's sqrt(2) * 2^e
 NORMAL = (2.0**-125, 2.0**126)  # octaves with normal neighbours on both sides
 
 
@@ -35,26 +37,27 @@ def nearest_power(x: Tensor, steps: int) -> Tensor:
     if steps == 1:
         return round_octave(x, 2**0.5)
     upper, lower = round_octave(x.clone(), 2**0.25), round_octave(x, 2**0.75)
-    return torch.where(upper > lower, lower * SQRT2, lower)
+    return lower.add_(upper.sub_(lower), alpha=HALF_OCTAVE)
 
 
 @dataclass(frozen=True, eq=False)
 class PowersCodebook(Codebook):
     """Zero and consecutive powers of 2^(1/steps), mirrored or not, with geometric boundaries.
 
-    With one scale for all a processor quantizes float32 without a search, to the same values.
+    With one scale for all a processor quantizes without a search, to the same values; not float64.
     """
 
     steps: int = 1
 
     def __call__(self, x: Tensor) -> Tensor:
-        if x.dtype != torch.float32 or self.scale.ndim > 0 or x.device.type != "cpu":
+        wide = widened(x)
+        if wide.dtype != torch.float32 or self.scale.ndim > 0 or x.device.type != "cpu":
             return super().__call__(x)  # another device would be waited for, to read the scale
         first = -int((self.levels > 0).sum())
         lowest, largest = (float(self.scale) * self.levels[i].item() for i in (first, -1))
         if lowest < NORMAL[0] or largest > NORMAL[1]:
             return super().__call__(x)  # the bits of an octave end here
         signed = self.levels[0] < 0
-        magnitude = (x.abs() if signed else x).clamp(0, largest)
+        magnitude = wide.abs().clamp_(max=largest) if signed else wide.clamp(0, largest)
         value = torch.threshold_(nearest_power(magnitude, self.steps), 0.9 * lowest, 0.0)
-        return value.copysign_(x) if signed else value
+        return (value.copysign_(wide) if signed else value).to(x.dtype)

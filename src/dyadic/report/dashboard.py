@@ -12,13 +12,14 @@ import gzip
 import json
 import sys
 import time
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 from typing import Any, cast
 
 import pandas as pd
 import vl_convert
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
 from dyadic.errors import UserError
 from dyadic.record.files import write_text
@@ -76,12 +77,7 @@ def write_dashboard(
         "colours": COLOURS,
         "dark_rules": dark_rules(),
     }
-    spaces: Any = {"trim_blocks": True, "lstrip_blocks": True}
-    environment = Environment(autoescape=True, undefined=StrictUndefined, **spaces)
-    environment.loader = PackageLoader("dyadic.report")
-    used = (cells, numeric, counted, verdict_table, pictures, chart)
-    environment.filters |= {function.__name__: function for function in used}
-    page = environment.get_template("dashboard.html.j2").render(content)
+    page = template(chart).render(content)
     data = {
         "config": CONFIG,
         "runtime": cast(Any, vl_convert).javascript_bundle(),
@@ -89,6 +85,16 @@ def write_dashboard(
         "drawn": [{"declared": d.declared, "data": d.data} for d in drawn],
     }
     write_text(out, page.replace("<!-- data -->", packed(data), 1))
+
+
+def template(chart: Callable[[Drawing], int]) -> Template:
+    """The page's template, which gives its charts their numbers by `chart`."""
+    spaces: Any = {"trim_blocks": True, "lstrip_blocks": True}
+    environment = Environment(autoescape=True, undefined=StrictUndefined, **spaces)
+    environment.loader = PackageLoader("dyadic.report")
+    used = (cells, numeric, counted, verdict_table, pictures, chart)
+    environment.filters |= {function.__name__: function for function in used}
+    return environment.get_template("dashboard.html.j2")
 
 
 def packed(data: Any) -> str:

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from dyadic.errors import UserError
 from dyadic.quantizers import Codebook, Logarithmic
+from dyadic.quantizers.logarithmic import FLOAT_EDGE
 
 BASES = {2: 2.0, "sqrt2": math.sqrt(2)}
 magnitudes = st.floats(2.0**-30, 2.0**10, width=32)
@@ -53,7 +54,7 @@ def test_nearest_is_geometric(base: int | str, x: float, top: float) -> None:
 @given(x=magnitudes)
 def test_floor_is_the_leading_one(x: float) -> None:
     book = Logarithmic(5, signed=False, rounding="floor").codebook(torch.tensor([2.0**10]))
-    exponent = math.frexp(x * (1 + 2.0**-21))[1] - 1
+    exponent = math.frexp(x / FLOAT_EDGE)[1] - 1
     expected = 0.0 if exponent < 10 - 30 else 2.0**exponent
     assert book(torch.tensor([x])).item() == expected
 
@@ -69,12 +70,13 @@ def test_integers_are_exact_and_below_32_bits(base: int | str) -> None:
 
 
 @pytest.mark.parametrize("base", BASES)
+@pytest.mark.parametrize("rounding", ["nearest", "floor"])
 @pytest.mark.parametrize("signed", [True, False])
 @given(x=tensors, bits=st.integers(2, 8), exponent=st.integers(-20, 20))
 def test_reading_the_exponent_is_the_search(
-    base: int | str, signed: bool, x: Tensor, bits: int, exponent: int
+    base: int | str, rounding: str, signed: bool, x: Tensor, bits: int, exponent: int
 ) -> None:
-    book = Logarithmic(bits, signed, base=base).codebook(x.abs())
+    book = Logarithmic(bits, signed, base=base, rounding=rounding).codebook(x.abs())
     edges = torch.cat([book.reach[1].reshape(1), book.cuts * book.scale]).float()
     near = [edges, *(torch.nextafter(edges, torch.full_like(edges, end)) for end in (-99, 99))]
     for values in (torch.ldexp(x, torch.tensor(exponent)), *near):

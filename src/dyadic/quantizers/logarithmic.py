@@ -25,7 +25,7 @@ from dyadic.quantizers.straight_through import StraightThrough, identity
 OCTAVES = 128  # of float32 above 1
 MOST_OCTAVES = 30  # integers stay below 2^31
 SEARCHED_OCTAVES = 4  # how far below the largest value the search for the range goes
-FLOAT_EDGE = 1 - 2.0**-21  # a level that float32 rounded down must still be floored to itself
+FLOAT_EDGE = 1 - 2.0**-21.5  # a level that float32 rounded down is floored to itself; no float32
 
 
 def integers_of(count: int, steps: int) -> Tensor:
@@ -46,9 +46,13 @@ def integers_of(count: int, steps: int) -> Tensor:
 
 
 def power(k: Tensor, steps: int) -> Tensor:
-    """base^k for integer k, base 2^(1/steps), float64: exact for whole octaves."""
+    """base^k for integer k, base 2^(1/steps), float64: exact for whole octaves.
+
+    >>> power(torch.tensor([1, -2]), steps=2).tolist()
+    [1.4142135623730951, 0.5]
+    """
     octaves = torch.div(k, steps, rounding_mode="floor")
-    remainder = torch.where(k % steps == 0, 1.0, SQRT2).double()
+    remainder = torch.ones_like(k, dtype=torch.float64).masked_fill(k % steps != 0, SQRT2)
     return torch.ldexp(remainder, octaves)
 
 
@@ -65,13 +69,16 @@ def logarithmic_codebook(
     integers = torch.cat([*negative, zero, positive], dim=1)
     base = 2.0 ** (1 / steps)
     edge = FLOAT_EDGE if floor else base**-0.5
-    cuts = edge * base ** torch.arange(count, dtype=torch.float64)
-    top = base ** (count - 1)
-    scale, boundaries = power(lowest, steps), torch.cat([-cuts.flip(0), cuts]) if signed else cuts
-    if floor:
-        return Codebook(scale, integers.squeeze(0), bits, boundaries, margin=(base - 1) * top)
-    margin = (base**0.5 - 1) * top
-    return PowersCodebook(scale, integers.squeeze(0), bits, boundaries, margin=margin, steps=steps)
+    cuts = edge * power(torch.arange(count), steps)
+    return PowersCodebook(
+        power(lowest, steps),
+        integers.squeeze(0),
+        bits,
+        torch.cat([-cuts.flip(0), cuts]) if signed else cuts,
+        margin=(base * edge - 1) * base ** (count - 1),
+        steps=steps,
+        edge=edge,
+    )
 
 
 class Logarithmic(Quantizer):

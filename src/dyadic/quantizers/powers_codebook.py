@@ -19,35 +19,36 @@ NORMAL = (2.0**-125, 2.0**126)  # octaves with normal neighbours on both sides
 def round_octave(x: Tensor, cut: float) -> Tensor:
     """2^e of x = m * 2^e, 1 <= m < 2, or 2^(e+1) where m >= cut; x float32, not negative.
 
-    The cut is irrational: the first mantissa above it decides, so this is exact. In place.
+    The first mantissa that is not below the cut decides, so this is exact. In place.
     """
     first = math.ceil((cut - 1) * OCTAVE)
     return x.view(torch.int32).add_(OCTAVE - first).bitwise_and_(EXPONENT).view(torch.float32)
 
 
-def nearest_power(x: Tensor, steps: int) -> Tensor:
-    """The power of 2^(1/steps), steps 1 or 2, nearest to x on the logarithmic scale.
+def round_power(x: Tensor, steps: int, edge: float) -> Tensor:
+    """The largest power p of 2^(1/steps), steps 1 or 2, with edge * p <= x; x as `round_octave`.
 
-    Base sqrt(2): the octaves rounded at 2^(1/4) and at 2^(3/4) differ just where sqrt(2) * 2^e is
-    nearest. In place.
+    Base sqrt(2): octaves that begin at sqrt(2) * edge and at 2 * edge differ just where x goes to
+    sqrt(2) * 2^e. In place.
 
-    >>> nearest_power(torch.tensor([0.0, 1.4, 1.5, 3.0]), steps=2)
+    >>> round_power(torch.tensor([0.0, 1.4, 1.5, 3.0]), steps=2, edge=0.5**0.25)
     tensor([0.0000, 1.4142, 1.4142, 2.8284])
     """
     if steps == 1:
-        return round_octave(x, 2**0.5)
-    upper, lower = round_octave(x.clone(), 2**0.25), round_octave(x, 2**0.75)
+        return round_octave(x, 2 * edge)
+    upper, lower = round_octave(x.clone(), SQRT2 * edge), round_octave(x, 2 * edge)
     return lower.add_(upper.sub_(lower), alpha=HALF_OCTAVE)
 
 
 @dataclass(frozen=True, eq=False)
 class PowersCodebook(Codebook):
-    """Zero and consecutive powers of 2^(1/steps), mirrored or not, with geometric boundaries.
+    """Zero and consecutive powers of 2^(1/steps), mirrored or not; `edge * p` is the first of p's.
 
     With one scale for all a processor quantizes without a search, to the same values; not float64.
     """
 
     steps: int = 1
+    edge: float = 0.5**0.5
 
     def __call__(self, x: Tensor) -> Tensor:
         wide = widened(x)
@@ -59,5 +60,5 @@ class PowersCodebook(Codebook):
             return super().__call__(x)  # the bits of an octave end here
         signed = self.levels[0] < 0
         magnitude = wide.abs().clamp_(max=largest) if signed else wide.clamp(0, largest)
-        value = torch.threshold_(nearest_power(magnitude, self.steps), 0.9 * lowest, 0.0)
+        value = torch.threshold_(round_power(magnitude, self.steps, self.edge), 0.9 * lowest, 0.0)
         return (value.copysign_(wide) if signed else value).to(x.dtype)
